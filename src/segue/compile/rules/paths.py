@@ -1,0 +1,222 @@
+"""A path's rules on one node: choosing the next instance, handing over, and taking back.
+
+At each step the packet meets ``steer`` and ``pick``: steer chooses a slot by hash, pick sends to the slot's
+instance, or to its node, where steer and pick choose the same again, because the hash is over the packet's own
+addresses and the slots are the path's. A slot whose instance has gone is empty: its flows hash again with another
+basis, and no others move. After ``ROUNDS`` empty slots a flow chooses among the filled ones alone.
+
+Behind an unaware function the path is known again by the mark (a bump in the wire), or by the interface (a function
+that routes); see ``comeback``. Behind an aware one, by its header, where that names a path and step of this function.
+"""
+
+from __future__ import annotations
+
+from segue.compile.headers import matches
+from segue.compile.marks import mark
+from segue.compile.rules.tunnels import to_node
+from segue.compile.rules.wiring import Comeback, Wiring, emit_rule
+from segue.encap import Encapsulation, find
+from segue.engine import Context
+from segue.model.path import EMPTY, FIRST_INDEX, Hop, Path, Step, index_of
+from segue.model.program import AnyAction, Match, Multipath, Next, Output, SetField, Value, match
+from segue.model.stages import INDEX, LINK, NETWORK, PATH, ROUND, ROUTED, SOURCE_PORT
+from segue.model.view import PathRecord
+from segue.packet.addresses import ETH_IPV4, ETH_IPV6, PROTO_ICMPV6
+
+ROUNDS = 3
+PHASES = {"active": 0, "prepare": 1, "drain": 2}
+ND_TYPES = (133, 134, 135, 136, 137)
+"""Neighbor discovery (RFC 4861 section 4), which is between a function and its link, never on a path."""
+
+
+def path(ctx: Context, wiring: Wiring, key: int) -> None:
+    record: PathRecord | None = ctx.get(wiring.path, key)
+    me = ctx.get(wiring.me, "self")
+    if record is None or me is None:
+        return
+    _OnNode(ctx, wiring, record.path, me.name).emit()
+
+
+class _OnNode:
+    """One path as one node sees it."""
+
+    def __init__(self, ctx: Context, wiring: Wiring, path: Path, me: str) -> None:
+        self.ctx = ctx
+        self.wiring = wiring
+        self.path = path
+        self.spec = path.spec
+        self.me = me
+        self.owner = f"chain/{path.spec.chain}"
+        self.encapsulation: Encapsulation = find(path.spec.encapsulation)
+
+    def rule(self, stage: str, priority: int, matched: Match, *actions: AnyAction) -> None:
+        emit_rule(self.ctx, self.wiring, stage, priority, matched, actions, self.owner)
+
+    def at(self, step: int, **more: int) -> Match:
+        return match({PATH: self.path.id, INDEX: index_of(step)}, **more)
+
+    def emit(self) -> None:
+        steps = self.spec.steps
+        here = [any(hop.node == self.me for hop in step.hops) for step in steps]
+        for number, step in enumerate(steps):
+            # A packet is before this step here if it starts here, comes from the step before, or was sent here.
+            if number == 0 or here[number] or here[number - 1]:
+                self._step(number, step)
+            for hop in step.hops:
+                if hop.node == self.me:
+                    self._attach(number, hop)
+        if here[-1]:
+            self._leave(len(steps))
+        if any(here):
+            for rule in self.encapsulation.unwrap_path(self.path):
+                self.rule(rule.stage, rule.priority, rule.match, *rule.actions)
+
+    def _step(self, number: int, step: Step) -> None:
+        filled = [hop for hop in step.slots if hop != EMPTY]
+        links = len(step.slots)
+        handing = [self._hand(number, hop) for hop in step.hops]
+
+        def pick(actions: tuple[AnyAction, ...] | None, priority: int = 100, **matched: int) -> None:
+            if actions is not None:
+                self.rule("pick", priority, self.at(number, **matched), *actions)
+
+        if links == 1:
+            self.rule("steer", 100, self.at(number), Next("pick"))
+            pick(handing[step.slots[0]])
+            return
+        holes = [slot for slot, hop in enumerate(step.slots) if hop == EMPTY]
+        for slot, hop in enumerate(step.slots):
+            if hop != EMPTY:
+                pick(handing[hop], **{LINK: slot})
+        if not holes:
+            self.rule("steer", 100, self.at(number), *_choose(step.basis, links))
+            return
+        for turn in range(ROUNDS):
+            self.rule("steer", 100, self.at(number, **{ROUND: turn}), *_choose(step.basis + turn, links))
+            for slot in holes:
+                pick((SetField(ROUND, turn + 1), Next("steer")), **{LINK: slot, ROUND: turn})
+        # The last choice is among the filled slots alone, numbered without the holes.
+        self.rule("steer", 100, self.at(number, **{ROUND: ROUNDS}), *_choose(step.basis + ROUNDS, len(filled)))
+        for slot, hop in enumerate(filled):
+            pick(handing[hop], 110, **{LINK: slot, ROUND: ROUNDS})
+
+    def _hand(self, number: int, hop: Hop) -> tuple[AnyAction, ...] | None:
+        """To the instance, or to its node; None while one of them is not there."""
+        index = index_of(number)
+        again = SetField("in_port", 0)  # else the switch would not send a packet back where it came from
+        if hop.node != self.me:
+            away = to_node(self.ctx, self.wiring, hop.node, self.encapsulation.tunnel, self.spec.network)
+            return (*self.encapsulation.wrap(self.path.id, index), again, *away) if away else None
+        binding = self.ctx.get(self.wiring.binding, hop.ingress_name)
+        if binding is None:
+            return None
+        out = (again, Output(binding.ofport))
+        if hop.aware:
+            return (*self.encapsulation.hand_over(self.path.id, index, hop.mac), *out)
+        if hop.mode == "route":
+            return (SetField("eth_dst", hop.mac), *out)
+        return (SetField("eth_src", mark(self.path.id, index)), *out)
+
+    def _attach(self, number: int, hop: Hop) -> None:
+        """The instance's two ports, and how packets come back from the one that this direction leaves by."""
+        ctx, wiring, path = self.ctx, self.wiring, self.path
+        for key, name in ((hop.ingress, hop.ingress_name), (hop.egress, hop.egress_name)):
+            ctx.emit(wiring.attached, key, name)
+            ctx.emit(wiring.function, key, (self.encapsulation.name,) if hop.aware else ())
+            if ctx.get(wiring.binding, name) is None:
+                ctx.emit(
+                    wiring.missing,
+                    path.id,
+                    f"port {name} has no interface on node {self.me} (external_ids:iface-id={name})",
+                )
+        after = index_of(number + 1)
+        from_port = {SOURCE_PORT: hop.egress}
+        if hop.aware:
+            back = match(from_port | {PATH: path.id, INDEX: after})
+            self.rule("path_return", 20, back, Next("steer"))
+        elif hop.mode == "route":
+            ctx.emit(wiring.comeback, hop.egress, Comeback(path, after))
+        else:
+            marked = match(from_port | {PATH: 0}, eth_src=mark(path.id, index_of(number)))
+            self.rule("path_return", 20, marked, *_resume(path.id, after, self.spec.source_mac), Next("steer"))
+
+    def _leave(self, number: int) -> None:
+        """Behind the last step the packet goes on as if its source had just sent it, but is not classified again."""
+        hops = [hop for step in self.spec.steps for hop in step.hops if not hop.aware]
+        routed = any(hop.mode == "route" for hop in hops)
+        lost = bool(hops) and not self.spec.source_mac
+        if lost:
+            self.ctx.emit(self.wiring.marked, self.spec.network, True)
+        if routed:
+            self.ctx.emit(self.wiring.unframed, self.spec.network, True)
+        self.rule(
+            "steer",
+            100,
+            self.at(number),
+            SetField(PATH, 0),
+            SetField(INDEX, 0),
+            SetField(NETWORK, self.spec.network),
+            SetField(ROUTED, int(routed)),
+            SetField("in_port", 0),
+            Next("restore" if lost else "route"),
+        )
+
+
+def _choose(basis: int, links: int) -> tuple[AnyAction, ...]:
+    return (Multipath(basis & 0xFFFF, links, LINK), Next("pick"))
+
+
+def _resume(path: int, index: int, source_mac: int) -> tuple[AnyAction, ...]:
+    restore = (SetField("eth_src", source_mac),) if source_mac else ()
+    return (SetField(PATH, path), SetField(INDEX, index), *restore)
+
+
+def comeback(ctx: Context, wiring: Wiring, key: int) -> None:
+    """Packets from a function that routes: nothing of the frame is left, so the interface must tell, or, where
+    several paths leave by it, the classifiers, which the server has shown to be disjoint.
+
+    What the function sends in its own name is ordinary traffic. While a chain changes, two versions of its path
+    share the interface; the active one counts.
+    """
+    latest: dict[tuple[object, ...], Comeback] = {}
+    for candidate in sorted(ctx.values(wiring.comeback, key), key=lambda c: (PHASES[c.path.phase], -c.path.id)):
+        spec = candidate.path.spec
+        latest.setdefault((spec.chain, spec.direction, spec.network, spec.ethertype), candidate)
+    record = ctx.get(wiring.port, key)
+    owner = f"port/{record.name}" if record else "pipeline"
+    mine = {SOURCE_PORT: key, PATH: 0}
+    for family, value in record.addresses if record else ():
+        own = {f"ipv{family}_src": value, "eth_type": ETH_IPV4 if family == 4 else ETH_IPV6}
+        emit_rule(ctx, wiring, "path_return", 18, match(mine | own), (Next("port_security"),), owner)
+    for kind in ND_TYPES:
+        nd = match(mine, eth_type=ETH_IPV6, ip_proto=PROTO_ICMPV6, icmpv6_type=kind)
+        emit_rule(ctx, wiring, "path_return", 19, nd, (Next("port_security"),), owner)
+    for back in latest.values():
+        spec = back.path.spec
+        actions = (*_resume(back.path.id, back.index, spec.source_mac), Next("steer"))
+        wanted: list[tuple[int, dict[str, Value]]]
+        if len(latest) == 1:
+            wanted = [(10, {"eth_type": ethertype}) for ethertype in (ETH_IPV4, ETH_IPV6)]
+        else:
+            wanted = [(12, fields) for entry in spec.entries for fields in matches(entry.headers)]
+        for priority, fields in wanted:
+            matched = match(mine | fields)
+            emit_rule(ctx, wiring, "path_return", priority, matched, actions, f"chain/{spec.chain}")
+
+
+def classify(ctx: Context, wiring: Wiring, key: int) -> None:
+    """Stage classify: what enters the path, on the node where it comes in."""
+    record = ctx.get(wiring.classify, key)
+    me = ctx.get(wiring.me, "self")
+    if record is None or me is None:
+        return
+    actions = (SetField(PATH, record.path), SetField(INDEX, FIRST_INDEX), Next("steer"))
+    # Where a chain's two directions both match a packet, it is going forward.
+    forward = int(record.direction == "forward")
+    for entry in record.entries:
+        if entry.source_port and entry.source_node != me.name:
+            continue
+        origin = {SOURCE_PORT: entry.source_port} if entry.source_port else {NETWORK: entry.network}
+        priority = 1000 + 2 * entry.precedence + forward
+        for fields in matches(entry.headers):
+            emit_rule(ctx, wiring, "classify", priority, match(origin | fields), actions, f"chain/{record.chain}")

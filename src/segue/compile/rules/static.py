@@ -1,0 +1,65 @@
+"""Rules that depend on nothing but the node's tunnels, and what a stage does with a packet that nothing matches."""
+
+from __future__ import annotations
+
+from segue.compile.rules.wiring import Wiring, emit_rule
+from segue.encap import available
+from segue.engine import Context
+from segue.model.program import AnyAction, Match, Move, Next, SetField, match
+from segue.model.stages import NETWORK, PATH, SOURCE_PORT
+from segue.model.view import TUNNEL_PLAIN
+from segue.packet.addresses import (
+    ETH_ARP,
+    ETH_IPV4,
+    ETH_IPV6,
+    ETH_MPLS,
+    ETH_MPLS_MULTICAST,
+    ETH_NSH,
+    PROTO_ICMPV6,
+)
+
+ND_SOLICITATION = 135
+ND_ADVERTISEMENT = 136
+ND_OPTION_TARGET = 2
+ND_SOLICITED_OVERRIDE = 0x60000000
+"""The flags of an answer (RFC 4861 section 4.4), with the reserved bits behind them."""
+
+Static = tuple[str, int, Match, tuple[AnyAction, ...]]
+
+SOLICITATION = match(eth_type=ETH_IPV6, ip_proto=PROTO_ICMPV6, icmpv6_type=ND_SOLICITATION)
+ADVERTISE: tuple[AnyAction, ...] = (
+    Move("eth_src", "eth_dst", 48),
+    Move("ipv6_src", "ipv6_dst", 128),
+    SetField("icmpv6_type", ND_ADVERTISEMENT),
+    SetField("nd_options_type", ND_OPTION_TARGET),
+    SetField("nd_reserved", ND_SOLICITED_OVERRIDE),
+    Next("advertise"),
+)
+
+STATIC: tuple[Static, ...] = (
+    # A packet from another node is where that node sent it; one from a function must show that it belongs.
+    ("path_return", 30, match({SOURCE_PORT: 0}), (Next("steer"),)),
+    ("path_return", 0, match({PATH: 0}), (Next("port_security"),)),
+    *(("port_security", 40, match(eth_type=ethertype), ()) for ethertype in (ETH_NSH, ETH_MPLS, ETH_MPLS_MULTICAST)),
+    *(("port_security", 20, match(eth_type=ethertype), ()) for ethertype in (ETH_IPV4, ETH_IPV6, ETH_ARP)),
+    ("responder", 50, SOLICITATION, ADVERTISE),
+    ("classify", 0, (), (Next("route"),)),
+    ("restore", 0, (), (Next("route"),)),
+    ("route", 0, (), (Next("forward"),)),
+)
+
+
+def static(ctx: Context, wiring: Wiring, _: str) -> None:
+    """Runs over the node's own record."""
+    for stage, priority, matched, actions in STATIC:
+        emit_rule(ctx, wiring, stage, priority, matched, actions, "pipeline")
+    for encapsulation in available().values():
+        binding = ctx.get(wiring.binding, encapsulation.tunnel)
+        rules = encapsulation.unwrap() + (encapsulation.arrival(binding.ofport) if binding else ())
+        for rule in rules:
+            emit_rule(ctx, wiring, rule.stage, rule.priority, rule.match, rule.actions, rule.owner)
+    plain = ctx.get(wiring.binding, TUNNEL_PLAIN)
+    if plain:
+        # Whatever the other node had to decide is decided; what is left is to deliver.
+        arrive = (Move("tunnel_id", NETWORK, 24), Next("forward"))
+        emit_rule(ctx, wiring, "admission", 50, match(in_port=plain.ofport), arrive, "pipeline")

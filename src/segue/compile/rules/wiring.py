@@ -1,0 +1,70 @@
+"""The relations of a node's graph, by name, so that each family's file can say what it reads and emits."""
+
+from __future__ import annotations
+
+import msgspec
+
+from segue.engine import Context, Graph, Relation
+from segue.model.path import Path
+from segue.model.program import AnyAction, Match, Rule, cookie
+from segue.model.view import (
+    Binding,
+    ClassifyRecord,
+    NetworkRecord,
+    PathRecord,
+    PeerRecord,
+    PortRecord,
+    RouterRecord,
+    SelfRecord,
+)
+
+
+class Wiring:
+    """Inputs are keyed as their records are; see each relation's comment for what the derived ones hold."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.me: Relation[str, SelfRecord] = graph.input("self")
+        self.peer: Relation[str, PeerRecord] = graph.input("peer")
+        self.network: Relation[int, NetworkRecord] = graph.input("network")
+        self.port: Relation[int, PortRecord] = graph.input("port")
+        self.router: Relation[int, RouterRecord] = graph.input("router")
+        self.path: Relation[int, PathRecord] = graph.input("path")
+        self.classify: Relation[int, ClassifyRecord] = graph.input("classify")
+        self.binding: Relation[str, Binding] = graph.input("binding")
+
+        self.rule: Relation[int, Rule] = graph.relation("rule", watched=True)
+        """By cookie."""
+        self.missing: Relation[int, str] = graph.relation("missing", watched=True)
+        """By path id: what the path lacks on this node before it can carry packets."""
+        self.attached: Relation[int, str] = graph.relation("attached")
+        """By port key: the name of a port that belongs on this node."""
+        self.function: Relation[int, tuple[str, ...]] = graph.relation("function")
+        """By port key: encapsulations that the function behind it reads; () where it is proxied."""
+        self.comeback: Relation[int, Comeback] = graph.relation("comeback")
+        """By port key: the paths that come back from a function that routes, and keeps no mark."""
+        self.marked: Relation[int, bool] = graph.relation("marked")
+        """By network key: paths end here whose packets lost their source MAC."""
+        self.unframed: Relation[int, bool] = graph.relation("unframed")
+        """By network key: paths end here whose packets lost both MACs to a function that routes."""
+        self.outlet: Relation[int, tuple[int, int]] = graph.relation("outlet")
+        """By network key: (port key, OpenFlow port) of the network's ports here, for flooding."""
+
+
+class Comeback(msgspec.Struct, frozen=True, array_like=True):
+    """A path whose packets leave a function here; ``index`` is that of what follows."""
+
+    path: Path
+    index: int
+
+
+def emit_rule(
+    ctx: Context,
+    wiring: Wiring,
+    stage: str,
+    priority: int,
+    match: Match,
+    actions: tuple[AnyAction, ...],
+    owner: str,
+) -> None:
+    rule = Rule(stage, priority, match, actions, owner)
+    ctx.emit(wiring.rule, cookie(rule), rule)

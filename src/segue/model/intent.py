@@ -1,0 +1,158 @@
+"""What people declare: the objects of an intent, by kind.
+
+These are the logical elements and the chain vocabulary of RFC 7665 and networking-sfc (port pair = instance, port
+pair group = group). Names are unique within a kind; references are by name. Addresses stay text here, as people
+wrote them and will read them again; everything below holds integers.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+DEFAULT_PRECEDENCE = 100
+MAX_PRECEDENCE = 30_000
+ENCAPSULATION_DEFAULT = "nsh"
+
+
+class Object(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Anything that has a name.
+
+    ``owner`` is set on what was declared inside another object (a chain's inline classifier): ``chain/loud``. It is
+    replaced and deleted with its owner.
+    """
+
+    name: str
+    owner: str | None = None
+
+
+class Node(Object, frozen=True, kw_only=True, omit_defaults=True):
+    """A machine that forwards (an SFF, RFC 7665 section 4.3). ``address`` is its tunnel end point."""
+
+    address: str
+    encapsulations: tuple[str, ...] = ("nsh", "mpls")
+
+
+class Network(Object, frozen=True, kw_only=True, omit_defaults=True):
+    """A broadcast domain over all nodes."""
+
+
+class Subnet(Object, frozen=True, kw_only=True, omit_defaults=True):
+    """A prefix of a network. ``gateway`` is the address of the router's interface, where there is one."""
+
+    network: str
+    cidr: str
+    gateway: str | None = None
+
+
+class Route(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A static route: packets to ``destination`` go to ``via``, an address in one of the router's subnets."""
+
+    destination: str
+    via: str
+
+
+class Router(Object, frozen=True, kw_only=True, omit_defaults=True):
+    """Connects subnets; present on every node, with the subnets' gateways as its addresses."""
+
+    subnets: tuple[str, ...]
+    routes: tuple[Route, ...] = ()
+
+
+class AddressPair(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A further source that a port may use: an IP prefix, with the port's MAC unless another is given."""
+
+    ip: str
+    mac: str | None = None
+
+
+class Port(Object, frozen=True, kw_only=True, omit_defaults=True):
+    """Where something is attached; its interface carries ``external_ids:iface-id`` = the port's name.
+
+    A port without a network carries chain traffic alone (an interface of a function that has no address).
+    ``node`` may be None while nobody knows where the port will appear.
+    """
+
+    network: str | None = None
+    node: str | None = None
+    mac: str | None = None
+    addresses: tuple[str, ...] = ()
+    security: bool = True
+    allowed: tuple[AddressPair, ...] = ()
+
+
+class Instance(Object, frozen=True, kw_only=True, omit_defaults=True):
+    """One running service function (a port pair). Traffic goes in at ``ingress`` and comes out at ``egress``.
+
+    ``aware``: the encapsulation that it reads and writes itself; None when it must be proxied.
+    ``mode``: ``bridge`` when frames keep their MAC addresses inside (a bump in the wire), ``route`` when the
+    function is an IP host that is sent packets by MAC address and forwards them with its own.
+    ``rewrites``: it may change IP addresses, protocol or ports (NAT, a proxy).
+    ``weight``: its share of its groups' flows; 0 takes none.
+    """
+
+    ingress: str
+    egress: str
+    aware: str | None = None
+    mode: str = "bridge"
+    rewrites: bool = False
+    weight: int = 1
+
+
+class Group(Object, frozen=True, kw_only=True, omit_defaults=True):
+    """Interchangeable instances for one step (a port pair group)."""
+
+    instances: tuple[str, ...]
+
+
+class Classifier(Object, frozen=True, kw_only=True, omit_defaults=True):
+    """Which packets (a flow classifier). What is not said matches everything; all that is said must match.
+
+    ``ethertype`` is ``ipv4``, ``ipv6``, a number written ``0x88b5``, or None for IPv4 and IPv6.
+    ``protocol`` is ``tcp``, ``udp``, ``sctp``, ``icmp`` (ICMPv6 where the packet is IPv6), a number as text, or None.
+    Port ranges are inclusive (lowest, highest).
+    ``network`` is needed only where no port says in which network the packets start.
+    """
+
+    source_port: str | None = None
+    destination_port: str | None = None
+    network: str | None = None
+    ethertype: str | None = None
+    protocol: str | None = None
+    source_prefix: str | None = None
+    destination_prefix: str | None = None
+    source_ports: tuple[int, int] | None = None
+    destination_ports: tuple[int, int] | None = None
+
+
+class Chain(Object, frozen=True, kw_only=True, omit_defaults=True):
+    """Classifiers and the groups that their packets go through, in order (a port chain).
+
+    ``symmetric``: answers go back through the same instances in reverse.
+    ``groups`` may name an instance where a group of that one is meant.
+    ``precedence``: where two chains match a packet, the higher one takes it; equal ones may not overlap.
+    """
+
+    classifiers: tuple[str, ...]
+    groups: tuple[str, ...]
+    symmetric: bool = False
+    encapsulation: str = ENCAPSULATION_DEFAULT
+    precedence: int = DEFAULT_PRECEDENCE
+
+
+KINDS: dict[str, type[Object]] = {
+    "node": Node,
+    "network": Network,
+    "subnet": Subnet,
+    "router": Router,
+    "port": Port,
+    "instance": Instance,
+    "group": Group,
+    "classifier": Classifier,
+    "chain": Chain,
+}
+"""Kinds in the order in which they may refer to one another: later to earlier."""
+
+Ref = tuple[str, str]
+"""(kind, name)."""
+
+Objects = dict[Ref, Object]

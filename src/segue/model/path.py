@@ -1,0 +1,125 @@
+"""A chain as rendered: paths, their steps, and the slots that spread flows over instances.
+
+The service index starts at 255 and falls by one with each step (RFC 8300 section 2.3): step k of a path of n has
+index 255 - k, and index 255 - n means that the path is done. Both labels of RFC 8595 must stay clear of the
+reserved values 0 to 15, which bounds the number of steps.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from segue.packet.addresses import Prefix
+
+FIRST_INDEX = 255
+MAX_STEPS = 200
+FIRST_PATH_ID = 16
+"""Labels 0 to 15 have meanings of their own (RFC 3032 section 2.1)."""
+LAST_PATH_ID = (1 << 20) - 1
+"""What fits both an NSH service path identifier (24 bits) and an MPLS label (20 bits)."""
+EMPTY = -1
+"""A slot whose instance has gone: its flows, and no others, choose again."""
+
+
+class Hop(msgspec.Struct, frozen=True, array_like=True):
+    """One candidate instance of a step, with ports in this path's direction (reversed paths swap them).
+
+    ``ingress`` and ``egress`` are port keys; the names are the interfaces' iface-ids. ``mac`` is that of the
+    ingress port. ``aware``: it reads and writes the path's encapsulation itself.
+    """
+
+    instance: str
+    node: str
+    ingress: int
+    ingress_name: str
+    egress: int
+    egress_name: str
+    mac: int
+    aware: bool
+    mode: str
+    rewrites: bool
+    weight: int
+
+
+class Step(msgspec.Struct, frozen=True, array_like=True):
+    """``slots`` index ``hops``; EMPTY marks a hole. ``basis`` seeds the hash, so that groups choose independently."""
+
+    group: str
+    basis: int
+    hops: tuple[Hop, ...]
+    slots: tuple[int, ...] = ()
+
+
+class Headers(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """Which headers a classifier asks for, in integers, for one ethertype.
+
+    ``ethertype`` is always given. ``protocol`` 0 with no ports means any protocol for IP (a protocol number of 0 is
+    written -1 when none is asked for). Port ranges are inclusive. ``destination_mac`` serves ethertypes without IP.
+    """
+
+    ethertype: int
+    protocol: int = -1
+    source: Prefix | None = None
+    destination: Prefix | None = None
+    source_ports: tuple[int, int] | None = None
+    destination_ports: tuple[int, int] | None = None
+    destination_mac: int | None = None
+
+    @property
+    def reversed(self) -> Headers:
+        return Headers(
+            self.ethertype,
+            self.protocol,
+            self.destination,
+            self.source,
+            self.destination_ports,
+            self.source_ports,
+        )
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """Packets that come in by ``source_port`` (0: by any port of ``network``) with these headers enter a path."""
+
+    classifier: str
+    network: int
+    source_port: int
+    source_node: str
+    precedence: int
+    headers: Headers
+
+
+class PathSpec(msgspec.Struct, frozen=True, array_like=True):
+    """What a path must be, before it has an id.
+
+    ``ethertype`` 0 means any. ``source_mac`` is the one MAC that all its packets come from, or 0 when there are
+    several. ``network`` is where the path starts, and where its packets go on behind the last step.
+    """
+
+    chain: str
+    direction: str
+    encapsulation: str
+    network: int
+    network_name: str
+    ethertype: int
+    source_mac: int
+    steps: tuple[Step, ...]
+    entries: tuple[Entry, ...]
+
+
+class Path(msgspec.Struct, frozen=True, array_like=True):
+    """A path with its identity. ``phase``: ``prepare`` (nodes are learning it), ``active``, ``drain``."""
+
+    id: int
+    spec: PathSpec
+    phase: str
+
+
+def index_of(step: int) -> int:
+    return FIRST_INDEX - step
+
+
+class Target(msgspec.Struct, frozen=True, array_like=True):
+    """All that a chain asks for now: its paths, each with the packets that enter it."""
+
+    chain: str
+    paths: tuple[PathSpec, ...]

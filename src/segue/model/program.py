@@ -1,0 +1,131 @@
+"""What one node is to hold: rules in stages.
+
+A rule is data-plane neutral in shape and OpenFlow in vocabulary, because OpenFlow's fields are the common
+names for header bits: field names are those of the OpenFlow 1.5 specification (section 7.2.3.8) and of Open
+vSwitch's extensions (ovs-fields(7)). All values are integers.
+
+A rule's *identity* is (stage, priority, match): a switch holds one rule per identity. Its *cookie* is a digest
+of the whole rule, so comparing what a switch holds with what it should hold needs the cookies alone, and a
+rule's cookie changes exactly when the rule does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import msgspec
+
+Value = int | tuple[int, int]
+"""A field's value, or (value, mask). Bits outside the mask are zero."""
+
+Match = tuple[tuple[str, Value], ...]
+"""Sorted by field name, so that equal matches are equal tuples."""
+
+COOKIE_MARK = 0x5E << 56
+"""The top byte of every cookie of Segue's; what carries another is not Segue's and is never touched."""
+COOKIE_MARK_MASK = 0xFF << 56
+
+IN_PORT = 0xFFFFFFF8
+"""The reserved port that sends a packet back where it came from (OpenFlow 1.5 section 7.2.1, OFPP_IN_PORT)."""
+
+
+class Action(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """One action. Actions apply in order, as OpenFlow's Apply-Actions does (section 5.5)."""
+
+
+class SetField(Action, frozen=True, array_like=True, tag="set"):
+    """Write ``value`` under ``mask`` (None: the whole field)."""
+
+    field: str
+    value: int
+    mask: int | None = None
+
+
+class Move(Action, frozen=True, array_like=True, tag="move"):
+    """Copy ``bits`` bits from one field to another; offsets count from the least significant bit."""
+
+    source: str
+    target: str
+    bits: int
+    source_offset: int = 0
+    target_offset: int = 0
+
+
+class Output(Action, frozen=True, array_like=True, tag="output"):
+    """Send a copy of the packet as it now is to an OpenFlow port."""
+
+    port: int
+
+
+class Next(Action, frozen=True, array_like=True, tag="next"):
+    """Go on in another stage; comes back for the actions that follow."""
+
+    stage: str
+
+
+class PushMpls(Action, frozen=True, array_like=True, tag="push_mpls"):
+    """Push an MPLS shim header with EtherType 0x8847 (OpenFlow 1.5 section 7.2.6.8)."""
+
+
+class PopMpls(Action, frozen=True, array_like=True, tag="pop_mpls"):
+    """Pop the outermost label; what follows has ``ethertype``."""
+
+    ethertype: int
+
+
+class Encap(Action, frozen=True, array_like=True, tag="encap"):
+    """Add an outer header: ``nsh`` (RFC 8300, MD type 1) or ``ethernet`` (OpenFlow 1.5 ENCAP)."""
+
+    header: str
+
+
+class Decap(Action, frozen=True, array_like=True, tag="decap"):
+    """Remove the outermost header; what it carried is parsed anew."""
+
+
+class DecTtl(Action, frozen=True, array_like=True, tag="dec_ttl"):
+    """Decrement the IPv4 TTL or IPv6 hop limit; a packet at 1 goes no further."""
+
+
+class Multipath(Action, frozen=True, array_like=True, tag="multipath"):
+    """Choose one of ``links`` links by highest random weight over the packet's addresses and ports.
+
+    Symmetric: a flow and its answers hash alike. The chosen number, 0 to ``links`` - 1, is written to
+    ``register`` (Open vSwitch's multipath action, algorithm hrw, fields symmetric_l3l4+udp).
+    """
+
+    basis: int
+    links: int
+    register: str
+
+
+AnyAction = SetField | Move | Output | Next | PushMpls | PopMpls | Encap | Decap | DecTtl | Multipath
+
+
+class Rule(msgspec.Struct, frozen=True, array_like=True):
+    """``owner`` names what the rule is for, as ``kind/name``; it is not sent to the switch."""
+
+    stage: str
+    priority: int
+    match: Match
+    actions: tuple[AnyAction, ...]
+    owner: str
+
+    @property
+    def identity(self) -> tuple[str, int, Match]:
+        return (self.stage, self.priority, self.match)
+
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def cookie(rule: Rule) -> int:
+    """64 bits: the mark, then 56 bits of a digest of stage, priority, match and actions."""
+    body = _encode((rule.stage, rule.priority, rule.match, rule.actions))
+    return COOKIE_MARK | int.from_bytes(hashlib.blake2b(body, digest_size=7).digest(), "big")
+
+
+def match(fields: Mapping[str, Value] | None = None, /, **more: Value) -> Match:
+    """A Match from keyword arguments or a mapping."""
+    return tuple(sorted({**(fields or {}), **more}.items()))
