@@ -25,7 +25,7 @@ class Hop(msgspec.Struct, frozen=True, array_like=True):
     """One candidate instance of a step, with ports in this path's direction (reversed paths swap them).
 
     ``ingress`` and ``egress`` are port keys; the names are the interfaces' iface-ids. ``mac`` is that of the
-    ingress port. ``aware``: it reads and writes the path's encapsulation itself.
+    ingress port, ``egress_mac`` of the other. ``aware``: it reads and writes the path's encapsulation itself.
     """
 
     instance: str
@@ -35,6 +35,7 @@ class Hop(msgspec.Struct, frozen=True, array_like=True):
     egress: int
     egress_name: str
     mac: int
+    egress_mac: int
     aware: bool
     mode: str
     rewrites: bool

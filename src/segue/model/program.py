@@ -104,20 +104,22 @@ AnyAction = SetField | Move | Output | Next | PushMpls | PopMpls | Encap | Decap
 
 
 class Rule(msgspec.Struct, frozen=True, array_like=True):
-    """``owner`` names what the rule is for, as ``kind/name``; it is not sent to the switch."""
+    """``owner`` names what the rule is for, as ``kind/name``; ``counter`` what its packets are counted as, if
+    anything (``model.counters``). Neither is sent to the switch."""
 
     stage: str
     priority: int
     match: Match
     actions: tuple[AnyAction, ...]
     owner: str
+    counter: str = ""
 
     @property
     def identity(self) -> tuple[str, int, Match]:
         return (self.stage, self.priority, self.match)
 
 
-_encode = msgspec.msgpack.Encoder().encode
+_encode = msgspec.json.Encoder().encode
 
 
 def cookie(rule: Rule) -> int:

@@ -17,6 +17,7 @@ from segue.compile.rules.tunnels import to_node
 from segue.compile.rules.wiring import Comeback, Wiring, emit_rule
 from segue.encap import Encapsulation, find
 from segue.engine import Context
+from segue.model.counters import entered, left, visited
 from segue.model.path import EMPTY, FIRST_INDEX, Hop, Path, Step, index_of
 from segue.model.program import AnyAction, Match, Multipath, Next, Output, SetField, Value, match
 from segue.model.stages import INDEX, LINK, NETWORK, PATH, ROUND, ROUTED, SOURCE_PORT
@@ -49,8 +50,8 @@ class _OnNode:
         self.owner = f"chain/{path.spec.chain}"
         self.encapsulation: Encapsulation = find(path.spec.encapsulation)
 
-    def rule(self, stage: str, priority: int, matched: Match, *actions: AnyAction) -> None:
-        emit_rule(self.ctx, self.wiring, stage, priority, matched, actions, self.owner)
+    def rule(self, stage: str, priority: int, matched: Match, *actions: AnyAction, counter: str = "") -> None:
+        emit_rule(self.ctx, self.wiring, stage, priority, matched, actions, self.owner, counter)
 
     def at(self, step: int, **more: int) -> Match:
         return match({PATH: self.path.id, INDEX: index_of(step)}, **more)
@@ -76,29 +77,33 @@ class _OnNode:
         links = len(step.slots)
         handing = [self._hand(number, hop) for hop in step.hops]
 
-        def pick(actions: tuple[AnyAction, ...] | None, priority: int = 100, **matched: int) -> None:
+        def pick(hop: int, priority: int = 100, **matched: int) -> None:
+            actions, to = handing[hop], step.hops[hop]
+            counter = visited(self.spec.chain, self.spec.direction, step.group, to.instance)
             if actions is not None:
-                self.rule("pick", priority, self.at(number, **matched), *actions)
+                here = counter if to.node == self.me else ""
+                self.rule("pick", priority, self.at(number, **matched), *actions, counter=here)
 
         if links == 1:
             self.rule("steer", 100, self.at(number), Next("pick"))
-            pick(handing[step.slots[0]])
+            pick(step.slots[0])
             return
         holes = [slot for slot, hop in enumerate(step.slots) if hop == EMPTY]
         for slot, hop in enumerate(step.slots):
             if hop != EMPTY:
-                pick(handing[hop], **{LINK: slot})
+                pick(hop, **{LINK: slot})
         if not holes:
             self.rule("steer", 100, self.at(number), *_choose(step.basis, links))
             return
         for turn in range(ROUNDS):
             self.rule("steer", 100, self.at(number, **{ROUND: turn}), *_choose(step.basis + turn, links))
             for slot in holes:
-                pick((SetField(ROUND, turn + 1), Next("steer")), **{LINK: slot, ROUND: turn})
+                again = (SetField(ROUND, turn + 1), Next("steer"))
+                self.rule("pick", 100, self.at(number, **{LINK: slot, ROUND: turn}), *again)
         # The last choice is among the filled slots alone, numbered without the holes.
         self.rule("steer", 100, self.at(number, **{ROUND: ROUNDS}), *_choose(step.basis + ROUNDS, len(filled)))
         for slot, hop in enumerate(filled):
-            pick(handing[hop], 110, **{LINK: slot, ROUND: ROUNDS})
+            pick(hop, 110, **{LINK: slot, ROUND: ROUNDS})
 
     def _hand(self, number: int, hop: Hop) -> tuple[AnyAction, ...] | None:
         """To the instance, or to its node; None while one of them is not there."""
@@ -159,6 +164,7 @@ class _OnNode:
             SetField(ROUTED, int(routed)),
             SetField("in_port", 0),
             Next("restore" if lost else "route"),
+            counter=left(self.spec.chain, self.spec.direction),
         )
 
 
@@ -213,10 +219,12 @@ def classify(ctx: Context, wiring: Wiring, key: int) -> None:
     actions = (SetField(PATH, record.path), SetField(INDEX, FIRST_INDEX), Next("steer"))
     # Where a chain's two directions both match a packet, it is going forward.
     forward = int(record.direction == "forward")
+    counter = entered(record.chain, record.direction)
     for entry in record.entries:
         if entry.source_port and entry.source_node != me.name:
             continue
         origin = {SOURCE_PORT: entry.source_port} if entry.source_port else {NETWORK: entry.network}
         priority = 1000 + 2 * entry.precedence + forward
         for fields in matches(entry.headers):
-            emit_rule(ctx, wiring, "classify", priority, match(origin | fields), actions, f"chain/{record.chain}")
+            matched = match(origin | fields)
+            emit_rule(ctx, wiring, "classify", priority, matched, actions, f"chain/{record.chain}", counter)

@@ -65,6 +65,7 @@ def emit_rule(
     match: Match,
     actions: tuple[AnyAction, ...],
     owner: str,
+    counter: str = "",
 ) -> None:
-    rule = Rule(stage, priority, match, actions, owner)
+    rule = Rule(stage, priority, match, actions, owner, counter)
     ctx.emit(wiring.rule, cookie(rule), rule)

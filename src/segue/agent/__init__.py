@@ -1,0 +1,1 @@
+"""The process on each node: watches what the node is told, compiles it, and keeps the switch like that."""

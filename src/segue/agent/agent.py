@@ -1,0 +1,60 @@
+"""The agent's parts, wired.
+
+server --Sync--> keeper <--bindings, tunnels-- OVSDB
+   ^               |
+   +---Applied-----+--bundles--> OpenFlow
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+from segue.agent.keeper import Keeper
+from segue.agent.peers import Peers
+from segue.agent.queries import Queries
+from segue.agent.server_link import ServerLink
+from segue.agent.switch_link import SwitchLink
+from segue.model.protocol import Applied, FromAgent, Seen, Sync
+from segue.model.view import PeerRecord
+
+log = logging.getLogger(__name__)
+
+
+class Agent:
+    """``url`` of the server; the node's ``name``; ``bridge`` in the Open vSwitch whose sockets are in ``rundir``."""
+
+    def __init__(self, url: str, name: str, rundir: Path, bridge: str) -> None:
+        self._keeper = Keeper(self._report)
+        self._switch = SwitchLink(rundir, bridge, self._keeper)
+        self._peers = Peers()
+        queries = Queries(self._keeper, rundir, bridge, self._switch)
+        self._server = ServerLink(url, name, self._sync, queries.ask, self._welcome)
+
+    async def run(self) -> None:
+        """Until cancelled, or refused by the server (ServerRefused)."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keeper.run())
+            tasks.create_task(self._switch.run())
+            tasks.create_task(self._peers.run())
+            tasks.create_task(self._seen())
+            tasks.create_task(self._server.run())
+
+    def _sync(self, message: Sync) -> None:
+        for key, record in message.records.items():
+            if key.startswith("peer/"):
+                self._peers.set(key.removeprefix("peer/"), record.address if isinstance(record, PeerRecord) else None)
+        self._keeper.sync(message)
+
+    def _report(self, message: Applied) -> None:
+        self._server.say(message)
+
+    def _welcome(self) -> list[FromAgent]:
+        return [Seen(sorted(self._switch.ports))]
+
+    async def _seen(self) -> None:
+        while True:
+            await self._switch.changed.wait()
+            self._switch.changed.clear()
+            self._server.say(Seen(sorted(self._switch.ports)))

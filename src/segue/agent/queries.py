@@ -1,0 +1,98 @@
+"""What the server may ask of an agent.
+
+counters               -> {"live": {name: [packets, bytes]}, "retired": {...}}
+flows                  -> [Flow]: Segue's flows on the switch, with stage, owner and counts
+trace {"flow", "packet", "actions"} -> {"text"}: the switch's own ofproto/trace, which changes nothing
+ports                  -> {"ports": {logical port: OpenFlow port}, "tunnels": {binding: OpenFlow port}}
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+
+from segue.agent.keeper import Keeper
+from segue.agent.switch_link import SwitchLink
+from segue.model.protocol import Query
+from segue.model.stages import STAGES
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Flow(msgspec.Struct, frozen=True):
+    """``flow`` is as ovs-ofctl writes it, for people who know that tool."""
+
+    stage: str
+    priority: int
+    owner: str
+    packets: int
+    bytes: int
+    match: str
+    actions: str
+
+
+class Queries:
+    def __init__(self, keeper: Keeper, rundir: Path, bridge: str, link: SwitchLink) -> None:
+        self._keeper = keeper
+        self._rundir = rundir
+        self._bridge = bridge
+        self._link = link
+
+    async def ask(self, query: Query) -> bytes:
+        """The encoded result. Raises with a message for people."""
+        match query.what:
+            case "counters":
+                live, retired = await self._keeper.counters()
+                return _encode({"live": live, "retired": retired})
+            case "flows":
+                return _encode(await self._flows())
+            case "trace":
+                return _encode({"text": await self._trace(query.args)})
+            case "ports":
+                return _encode({"ports": self._link.ports, "tunnels": self._link.tunnels})
+        raise ValueError(f"this agent cannot answer {query.what!r}; is it older than the server?")
+
+    async def _flows(self) -> list[Flow]:
+        counted = await self._keeper.counts_by_cookie([stage.name for stage in STAGES])
+        flows = []
+        for key, (packets, octets) in counted.items():
+            rule = self._keeper.rules.get(key)
+            if rule is not None:
+                matched = ",".join(f"{name}={_value(value)}" for name, value in rule.match)
+                actions = ",".join(_action(action) for action in rule.actions) or "drop"
+                flows.append(Flow(rule.stage, rule.priority, rule.owner, packets, octets, matched, actions))
+        order = {stage.name: number for number, stage in enumerate(STAGES)}
+        flows.sort(key=lambda flow: (order[flow.stage], -flow.priority, flow.match))
+        return flows
+
+    async def _trace(self, args: dict[str, str]) -> str:
+        what = "ofproto/trace-packet-out" if args.get("actions") else "ofproto/trace"
+        command = ["ovs-appctl", "-t", str(self._target()), what, self._bridge, args["flow"]]
+        command += [args[name] for name in ("packet", "actions") if args.get(name)]
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        output, _ = await asyncio.wait_for(process.communicate(), 10)
+        text = output.decode(errors="replace")
+        if process.returncode:
+            raise RuntimeError(f"ovs-appctl: {text.strip()}")
+        return text
+
+    def _target(self) -> Path:
+        found = sorted(self._rundir.glob("ovs-vswitchd.*.ctl"))
+        if not found:
+            raise RuntimeError(f"ovs-vswitchd has no control socket in {self._rundir}")
+        pid = (self._rundir / "ovs-vswitchd.pid").read_text().strip()
+        return self._rundir / f"ovs-vswitchd.{pid}.ctl"
+
+
+def _value(value: int | tuple[int, int]) -> str:
+    return f"{value:#x}" if isinstance(value, int) else f"{value[0]:#x}/{value[1]:#x}"
+
+
+def _action(action: msgspec.Struct) -> str:
+    name = type(action).__name__
+    fields = (getattr(action, field) for field in action.__struct_fields__)
+    return f"{name}({', '.join(str(value) for value in fields if value is not None)})"

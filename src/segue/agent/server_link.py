@@ -1,0 +1,112 @@
+"""Stays connected to the server, and carries what both sides say."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect, unix_connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from segue import __version__
+from segue.model.protocol import PROTOCOL, Answer, FromAgent, FromServer, Query, Refuse, Register, Sync
+
+log = logging.getLogger(__name__)
+
+SHORTEST, LONGEST = 0.1, 5.0
+MOST = 1 << 30
+"""Bytes in one message: a node's whole view comes in one."""
+
+_encode = msgspec.json.Encoder().encode
+_decode: msgspec.json.Decoder[FromServer] = msgspec.json.Decoder(FromServer)
+
+
+class ServerRefused(Exception):
+    """The server will not have this agent; its reason."""
+
+
+class ServerLink:
+    """``url``: http://HOST:PORT or unix:/PATH. ``welcome`` gives what to say first on each connection."""
+
+    def __init__(
+        self,
+        url: str,
+        node: str,
+        sync: Callable[[Sync], None],
+        ask: Callable[[Query], Awaitable[bytes]],
+        welcome: Callable[[], list[FromAgent]],
+    ) -> None:
+        self._url = url
+        self._node = node
+        self._sync = sync
+        self._ask = ask
+        self._welcome = welcome
+        self._outgoing: asyncio.Queue[FromAgent] | None = None
+
+    def say(self, message: FromAgent) -> None:
+        """Send now if connected. What is lost with a connection is said anew on the next one, by ``welcome``."""
+        if self._outgoing is not None:
+            self._outgoing.put_nowait(message)
+
+    async def run(self) -> None:
+        """Connect, and connect again. Raises ServerRefused."""
+        pause = SHORTEST
+        while True:
+            try:
+                async with self._connect() as connection:
+                    log.info("connected to the server at %s", self._url)
+                    pause = SHORTEST
+                    await self._session(connection)
+            except (OSError, ConnectionClosed, InvalidHandshake, TimeoutError) as error:
+                log.warning("server %s: %s", self._url, error or type(error).__name__)
+            finally:
+                self._outgoing = None
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST)
+
+    def _connect(self) -> connect:
+        options: dict[str, Any] = {"max_size": MOST, "ping_interval": 10, "ping_timeout": 30, "compression": None}
+        if self._url.startswith("unix:"):
+            return unix_connect(self._url.removeprefix("unix:"), "ws://segue/v1/agent", **options)
+        parts = urlsplit(self._url)
+        scheme = "wss" if parts.scheme == "https" else "ws"
+        return connect(f"{scheme}://{parts.netloc}/v1/agent", **options)
+
+    async def _session(self, connection: ClientConnection) -> None:
+        outgoing: asyncio.Queue[FromAgent] = asyncio.Queue()
+        outgoing.put_nowait(Register(self._node, PROTOCOL, __version__))
+        for message in self._welcome():
+            outgoing.put_nowait(message)
+        self._outgoing = outgoing
+        sender = asyncio.create_task(self._send(connection, outgoing))
+        queries: set[asyncio.Task[None]] = set()
+        try:
+            async for data in connection:
+                told = _decode.decode(data if isinstance(data, bytes) else data.encode())
+                match told:
+                    case Sync():
+                        self._sync(told)
+                    case Query():
+                        task = asyncio.create_task(self._answer(told, outgoing))
+                        queries.add(task)
+                        task.add_done_callback(queries.discard)
+                    case Refuse(reason=reason):
+                        raise ServerRefused(reason)
+        finally:
+            sender.cancel()
+            for task in queries:
+                task.cancel()
+
+    async def _send(self, connection: ClientConnection, outgoing: asyncio.Queue[FromAgent]) -> None:
+        while True:
+            await connection.send(_encode(await outgoing.get()))
+
+    async def _answer(self, query: Query, outgoing: asyncio.Queue[FromAgent]) -> None:
+        try:
+            outgoing.put_nowait(Answer(query.id, msgspec.Raw(await self._ask(query))))
+        except Exception as error:  # whatever went wrong here, the asker hears of it
+            outgoing.put_nowait(Answer(query.id, error=str(error) or type(error).__name__))

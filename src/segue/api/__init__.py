@@ -1,0 +1,1 @@
+"""HTTP: the native resources under ``/v1``, and the agents' WebSocket."""

@@ -1,0 +1,67 @@
+"""What went wrong, as an answer: one status, one body, whatever the cause."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+
+from segue.api.bodies import ErrorBody, ProblemBody
+from segue.compile.views import Problem as Conflict
+from segue.intent import Document, IntentError
+from segue.intent.problems import label
+from segue.rollout.network import NoPathIds
+from segue.server.agents import NoAnswer
+from segue.server.conductor import Refused
+from segue.store.base import StoreError
+from segue.verify.flow_text import FlowError
+
+log = logging.getLogger(__name__)
+
+
+class NotFound(Exception):
+    """What was asked for is not there; says what to ask for instead."""
+
+
+class Unsound(Exception):
+    """A declaration that is well written and cannot be, with the document that it stands in, if it was one."""
+
+    def __init__(self, refused: Refused, document: Document | None) -> None:
+        super().__init__(str(refused))
+        self.problems = [_placed(problem, document) for problem in refused.problems]
+
+
+def _placed(problem: Conflict, document: Document | None) -> ProblemBody:
+    where = label(problem.kind, problem.name)
+    field = f"{problem.field}: " if problem.field else ""
+    if document is None:
+        return ProblemBody(f"{where}: {field}{problem.message}", "", None, where)
+    if (problem.kind, problem.name) not in document.objects:
+        text = f"{document.source}: {where}, which is already applied: {field}{problem.message}"
+        return ProblemBody(text, document.source, None, where)
+    key = (problem.kind, problem.name, problem.field) if problem.field else (problem.kind, problem.name)
+    line = document.lines[key]
+    return ProblemBody(f"{document.source}:{line}: {where}: {field}{problem.message}", document.source, line, where)
+
+
+def answer(_: Request[Any, Any, Any], error: Exception) -> Response[ErrorBody]:
+    """Litestar's handler for every exception."""
+    match error:
+        case IntentError():
+            problems = [ProblemBody(str(p), p.source, p.line, p.where) for p in error.problems]
+            return Response(ErrorBody(str(error), problems), status_code=400)
+        case Unsound():
+            text = "\n".join(problem.text for problem in error.problems)
+            return Response(ErrorBody(text, error.problems), status_code=409)
+        case FlowError():
+            return Response(ErrorBody(str(error)), status_code=400)
+        case NotFound():
+            return Response(ErrorBody(str(error)), status_code=404)
+        case NoAnswer() | StoreError() | NoPathIds():
+            return Response(ErrorBody(str(error)), status_code=503)
+        case HTTPException():
+            return Response(ErrorBody(error.detail), status_code=error.status_code)
+    log.error("an answer failed", exc_info=error)
+    return Response(ErrorBody(f"the server failed: {type(error).__name__}: {error}"), status_code=500)

@@ -1,0 +1,6 @@
+"""Objects, identities and paths -> what every chain asks for, and the records that concern each node."""
+
+from segue.compile.views.graph import ViewChanges, ViewCompiler
+from segue.compile.views.wiring import Problem
+
+__all__ = ["Problem", "ViewChanges", "ViewCompiler"]

@@ -1,0 +1,225 @@
+"""What a chain asks for: its paths, without identities yet, and the packets that enter each.
+
+A path starts in one network, so that behind the last step its id alone says where the packet goes on. So a chain
+has a path for each direction and each network that its packets start in, and for each EtherType where the
+encapsulation does not carry it.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import msgspec
+
+from segue.compile.views.entries import FAMILY, Direction
+from segue.compile.views.wiring import PortInfo, Use, Wiring, complain
+from segue.encap import Encapsulation, available
+from segue.engine import Context
+from segue.model.intent import Chain, Instance
+from segue.model.path import Entry, Hop, PathSpec, Step, Target
+
+
+def chain(ctx: Context, w: Wiring, name: str) -> None:
+    declared = ctx.get(w.chain, name)
+    assert declared is not None
+    encapsulation = available().get(declared.encapsulation)
+    if encapsulation is None:
+        known = ", ".join(available())
+        message = f"there is no encapsulation {declared.encapsulation!r}; installed are: {known}"
+        complain(ctx, w, ("chain", name), "encapsulation", message)
+        return
+    _Rendering(ctx, w, declared, encapsulation).emit()
+
+
+def classifier(ctx: Context, w: Wiring, name: str) -> None:
+    """A classifier is checked also while no chain uses it."""
+    declared = ctx.get(w.classifier, name)
+    assert declared is not None
+    for field, port in (("source_port", declared.source_port), ("destination_port", declared.destination_port)):
+        if port is not None and ctx.get(w.port_info, port) is None:
+            complain(ctx, w, ("classifier", name), field, f"there is no port {port!r}")
+    if declared.network is not None and ctx.get(w.network, declared.network) is None:
+        complain(ctx, w, ("classifier", name), "network", f"there is no network {declared.network!r}")
+
+
+class _Rendering:
+    def __init__(self, ctx: Context, w: Wiring, chain: Chain, encapsulation: Encapsulation) -> None:
+        self.ctx, self.w, self.chain, self.encapsulation = ctx, w, chain, encapsulation
+        self.sound = True
+
+    def complain(self, field: str, message: str) -> None:
+        self.sound = False
+        complain(self.ctx, self.w, ("chain", self.chain.name), field, message)
+
+    def emit(self) -> None:
+        steps = tuple(self._step(group) for group in self.chain.groups)
+        paths = self._direction("forward", steps)
+        if self.chain.symmetric:
+            paths += self._direction("reverse", tuple(_turn(step) for step in reversed(steps)))
+        if not self.sound:
+            return
+        for spec in paths:
+            self._uses(spec)
+        self.ctx.emit(self.w.target, self.chain.name, Target(self.chain.name, tuple(paths)))
+
+    def _step(self, name: str) -> Step:
+        group = self.ctx.get(self.w.group, name)
+        members: tuple[str, ...] = group.instances if group else (name,)
+        if group is None and self.ctx.get(self.w.instance, name) is None:
+            self.complain("groups", f"there is no group or instance {name!r}")
+            members = ()
+        hops = [hop for hop in (self._hop(member) for member in members) if hop]
+        if not any(hop.weight for hop in hops) and self.sound:
+            self.complain("groups", f"group {name!r} has no instance with a weight; packets would have nowhere to go")
+        if self.chain.symmetric and len(hops) > 1 and any(hop.rewrites and not hop.aware for hop in hops):
+            self.complain(
+                "groups",
+                f"group {name!r} rewrites headers, so answers could not find the instance that they came by; "
+                f"use a group of one instance, or symmetric: false",
+            )
+        return Step(name, zlib.crc32(name.encode()) & 0x7FFF, tuple(hop for hop in hops if hop.weight))
+
+    def _hop(self, name: str) -> Hop | None:
+        instance = self.ctx.get(self.w.instance, name)
+        if instance is None:
+            return None
+        ingress = self.ctx.get(self.w.port_info, instance.ingress)
+        egress = self.ctx.get(self.w.port_info, instance.egress)
+        if ingress is None or egress is None:
+            self.sound = False  # the instance itself complains
+            return None
+        if instance.aware not in (None, self.chain.encapsulation):
+            self.complain(
+                "encapsulation",
+                f"instance {name!r} is aware of {instance.aware}, but the chain uses {self.chain.encapsulation}; "
+                f"write encapsulation: {instance.aware}, or take another instance",
+            )
+            return None
+        if not ingress.node:
+            self.complain("groups", f"nobody knows on which node port {ingress.name!r} is; add node: to it")
+            return None
+        self._capable(ingress.node)
+        return _hop(instance, ingress, egress)
+
+    def _capable(self, name: str) -> None:
+        node = self.ctx.get(self.w.node, name)
+        if node is not None and self.chain.encapsulation not in node.encapsulations:
+            can = ", ".join(node.encapsulations) or "none"
+            self.complain("encapsulation", f"node {name!r} has no {self.chain.encapsulation} (it has: {can})")
+
+    def _direction(self, direction: str, steps: tuple[Step, ...]) -> list[PathSpec]:
+        grouped: dict[tuple[str, int], dict[Entry, None]] = {}
+        for name in self.chain.classifiers:
+            classifier = self.ctx.get(self.w.classifier, name)
+            if classifier is None:
+                self.complain("classifiers", f"there is no classifier {name!r}")
+                continue
+            way = Direction(self.ctx, self.w, self.chain, classifier, direction == "forward")
+            found = False
+            for network, entry in way.entries():
+                found = True
+                ethertype = entry.headers.ethertype if self.encapsulation.per_ethertype else 0
+                grouped.setdefault((network, ethertype), {})[entry] = None
+            if not found:
+                self.sound = self.sound and not way.unknown
+        return [
+            self._path(direction, network, ethertype, tuple(sorted(entries, key=_order)), steps)
+            for (network, ethertype), entries in sorted(grouped.items())
+        ]
+
+    def _path(
+        self, direction: str, network: str, ethertype: int, entries: tuple[Entry, ...], steps: tuple[Step, ...]
+    ) -> PathSpec:
+        reason = self.encapsulation.refuse(ethertype) if self.encapsulation.per_ethertype else None
+        if reason:
+            self.complain("encapsulation", reason)
+        sources = {entry.source_port for entry in entries}
+        source_mac = self._source_mac(sources)
+        self._other_ethertypes(entries, steps, source_mac)
+        for node in {entry.source_node for entry in entries if entry.source_node}:
+            self._capable(node)
+        return PathSpec(
+            self.chain.name,
+            direction,
+            self.encapsulation.name,
+            entries[0].network,
+            network,
+            ethertype,
+            source_mac,
+            steps,
+            entries,
+        )
+
+    def _source_mac(self, sources: set[int]) -> int:
+        """The one MAC that all packets come from, where the classifiers and port security make that certain."""
+        if len(sources) != 1 or 0 in sources:
+            return 0
+        for name in self.chain.classifiers:
+            classifier = self.ctx.get(self.w.classifier, name)
+            for port in (classifier.source_port, classifier.destination_port) if classifier else ():
+                info = self.ctx.get(self.w.port_info, port) if port else None
+                if info is not None and info.key in sources and info.single:
+                    return info.mac
+        return 0
+
+    def _other_ethertypes(self, entries: tuple[Entry, ...], steps: tuple[Step, ...], source_mac: int) -> None:
+        """A frame that is not IP has its MAC addresses alone, and must get them back."""
+        others = [entry for entry in entries if entry.headers.ethertype not in FAMILY]
+        unaware = [hop for step in steps for hop in step.hops if not hop.aware]
+        if not others or not unaware:
+            return
+        what = f"frames of EtherType {others[0].headers.ethertype:#06x}"
+        if any(hop.mode == "route" for hop in unaware):
+            self.complain("groups", f"{what} cannot pass a function that routes")
+        elif not source_mac:
+            self.complain(
+                "classifiers",
+                f"{what} would lose their source address in a function that is not aware of the encapsulation; "
+                f"name one source port with port security in the classifiers, or make the functions aware",
+            )
+
+    def _uses(self, spec: PathSpec) -> None:
+        headers = tuple(sorted({entry.headers for entry in spec.entries}, key=repr))
+        for number, step in enumerate(spec.steps):
+            for hop in step.hops:
+                if hop.mode == "route" and not hop.aware:
+                    use = Use(spec.chain, spec.direction, spec.network, spec.ethertype, number, hop.egress, headers)
+                    self.ctx.emit(self.w.use, hop.instance, use)
+
+
+def _order(entry: Entry) -> tuple[object, ...]:
+    return (entry.classifier, entry.source_port, repr(entry.headers))
+
+
+def _hop(instance: Instance, ingress: PortInfo, egress: PortInfo) -> Hop:
+    return Hop(
+        instance.name,
+        ingress.node,
+        ingress.key,
+        ingress.name,
+        egress.key,
+        egress.name,
+        ingress.mac,
+        egress.mac,
+        instance.aware is not None,
+        instance.mode,
+        instance.rewrites,
+        instance.weight,
+    )
+
+
+def _turn(step: Step) -> Step:
+    """The step as answers meet it: in by the egress port, out by the ingress port."""
+    return msgspec.structs.replace(step, hops=tuple(_turned(hop) for hop in step.hops))
+
+
+def _turned(hop: Hop) -> Hop:
+    return msgspec.structs.replace(
+        hop,
+        ingress=hop.egress,
+        ingress_name=hop.egress_name,
+        egress=hop.ingress,
+        egress_name=hop.ingress_name,
+        mac=hop.egress_mac,
+        egress_mac=hop.mac,
+    )

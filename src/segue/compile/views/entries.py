@@ -1,0 +1,151 @@
+"""A classifier in integers: the packets it means, forwards and backwards, in each network where they start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from segue.compile.views.wiring import PortInfo, Wiring, complain
+from segue.engine import Context
+from segue.model.intent import Chain, Classifier
+from segue.model.path import Entry, Headers
+from segue.packet.addresses import (
+    ETH_IPV4,
+    ETH_IPV6,
+    PROTO_ICMP,
+    PROTO_SCTP,
+    PROTO_TCP,
+    PROTO_UDP,
+    Prefix,
+    host_prefix,
+    parse_prefix,
+)
+
+PROTOCOLS = {"tcp": PROTO_TCP, "udp": PROTO_UDP, "sctp": PROTO_SCTP, "icmp": PROTO_ICMP}
+ETHERTYPES = {"ipv4": ETH_IPV4, "ipv6": ETH_IPV6}
+FAMILY = {ETH_IPV4: 4, ETH_IPV6: 6}
+
+
+class Direction:
+    """One classifier read one way round; ``forward`` as declared, else with source and destination swapped."""
+
+    def __init__(self, ctx: Context, w: Wiring, chain: Chain, classifier: Classifier, forward: bool) -> None:
+        c = self.classifier = classifier
+        self.ctx, self.w, self.chain, self.forward = ctx, w, chain, forward
+        ends = [
+            (c.source_port, c.source_prefix, c.source_ports),
+            (c.destination_port, c.destination_prefix, c.destination_ports),
+        ]
+        (port, self.from_prefix, self.from_ports), (to_port, self.to_prefix, self.to_ports) = (
+            ends if forward else reversed(ends)
+        )
+        self.port = self._port(port, "source_port" if forward else "destination_port")
+        self.to_port = self._port(to_port, "destination_port" if forward else "source_port")
+        self.unknown = (port and not self.port) or (to_port and not self.to_port)
+
+    def _port(self, name: str | None, field: str) -> PortInfo | None:
+        if name is None:
+            return None
+        info = self.ctx.get(self.w.port_info, name)
+        if info is None:
+            complain(self.ctx, self.w, ("classifier", self.classifier.name), field, f"there is no port {name!r}")
+        return info
+
+    def entries(self) -> Iterator[tuple[str, Entry]]:
+        """(network name, entry) for each way in."""
+        if self.unknown:
+            return
+        network = self._network()
+        if network is None:
+            return
+        name, key = network
+        port = self.port
+        for headers in self._headers():
+            yield (
+                name,
+                Entry(
+                    self.classifier.name,
+                    key,
+                    port.key if port else 0,
+                    port.node if port else "",
+                    self.chain.precedence,
+                    headers,
+                ),
+            )
+
+    def _network(self) -> tuple[str, int] | None:
+        """Where the packets start: the source's network; else what the classifier says; else the destination's."""
+        c, ref = self.classifier, ("classifier", self.classifier.name)
+        if self.port is not None:
+            if not self.port.network:
+                message = f"port {self.port.name!r} is in no network, so packets cannot start there"
+                complain(self.ctx, self.w, ref, "source_port" if self.forward else "destination_port", message)
+                return None
+            return self.port.network_name, self.port.network
+        name = c.network if self.forward else None
+        if name is None and self.from_prefix:
+            name = self._network_with(parse_prefix(self.from_prefix))
+        if name is None:
+            name = c.network
+        if name is None and self.to_port is not None:
+            name = self.to_port.network_name
+        if name is None:
+            every = sorted(self.ctx.values(self.w.every_network, "all"))
+            if len(every) != 1:
+                message = "nothing says in which network its packets start; add network: NAME, or a source port"
+                complain(self.ctx, self.w, ref, "network", message)
+                return None
+            name = every[0]
+        key = self.ctx.get(self.w.id, ("network", name))
+        if self.ctx.get(self.w.network, name) is None or key is None:
+            complain(self.ctx, self.w, ref, "network", f"there is no network {name!r}")
+            return None
+        return name, key
+
+    def _network_with(self, prefix: Prefix) -> str | None:
+        """The one network among those reachable that has ``prefix`` in a subnet."""
+        start = self.classifier.network or (self.to_port.network_name if self.to_port else None)
+        if start is None:
+            return None
+        nearby = {start}
+        for router in self.ctx.values(self.w.router_of, start):
+            declared = self.ctx.get(self.w.router, router)
+            for subnet in declared.subnets if declared else ():
+                found = self.ctx.get(self.w.subnet, subnet)
+                if found:
+                    nearby.add(found.network)
+        owners = {
+            network
+            for network in nearby
+            for subnet in self.ctx.values(self.w.subnet_of, network)
+            for own in self.ctx.values(self.w.prefix, subnet)
+            if own.contains(prefix)
+        }
+        return owners.pop() if len(owners) == 1 else None
+
+    def _headers(self) -> Iterator[Headers]:
+        c = self.classifier
+        protocol = -1
+        if c.protocol is not None:
+            protocol = PROTOCOLS[c.protocol] if c.protocol in PROTOCOLS else int(c.protocol)
+        source = parse_prefix(self.from_prefix) if self.from_prefix else None
+        wanted = parse_prefix(self.to_prefix) if self.to_prefix else None
+        for ethertype in self._ethertypes(source, wanted):
+            family = FAMILY.get(ethertype)
+            if family is None:
+                yield Headers(ethertype, destination_mac=self.to_port.mac if self.to_port else None)
+                continue
+            for destination in self._destinations(family, wanted):
+                yield Headers(ethertype, protocol, source, destination, self.from_ports, self.to_ports)
+
+    def _ethertypes(self, *prefixes: Prefix | None) -> tuple[int, ...]:
+        if self.classifier.ethertype is not None:
+            text = self.classifier.ethertype
+            return (ETHERTYPES[text] if text in ETHERTYPES else int(text, 16),)
+        families = {p.family for p in prefixes if p is not None} or {4, 6}
+        return tuple(ethertype for ethertype, family in FAMILY.items() if family in families)
+
+    def _destinations(self, family: int, wanted: Prefix | None) -> list[Prefix | None]:
+        if self.to_port is None:
+            return [wanted]
+        own = [host_prefix(f, value) for f, value in self.to_port.addresses if f == family]
+        return [p for p in own if wanted is None or wanted.contains(p)]

@@ -1,0 +1,126 @@
+"""The relations of the server's graph, by name."""
+
+from __future__ import annotations
+
+import msgspec
+
+from segue.engine import Context, Graph, Relation
+from segue.model.intent import (
+    Chain,
+    Classifier,
+    Group,
+    Instance,
+    Network,
+    Node,
+    Port,
+    Ref,
+    Router,
+    Subnet,
+)
+from segue.model.path import Entry, Headers, Path, Target
+from segue.model.view import Record
+from segue.packet.addresses import Prefix
+
+
+class Problem(msgspec.Struct, frozen=True, order=True):
+    """Why an intent cannot be. ``field`` is the object's field at fault, as the intent spells it, or empty."""
+
+    kind: str
+    name: str
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f" ({self.field})" if self.field else ""
+        return f"{self.kind} {self.name}{where}: {self.message}"
+
+
+class PortInfo(msgspec.Struct, frozen=True):
+    """A port in integers. ``node`` is empty while nobody knows where it is; ``network`` is 0 without one.
+
+    ``single``: all it may send carries its one MAC.
+    """
+
+    name: str
+    key: int
+    network: int
+    network_name: str
+    node: str
+    mac: int
+    addresses: tuple[tuple[int, int], ...]
+    single: bool
+
+
+class Use(msgspec.Struct, frozen=True, order=True):
+    """A step of a path that visits an instance which routes: what comes back must be told apart by its headers."""
+
+    chain: str
+    direction: str
+    network: int
+    ethertype: int
+    step: int
+    egress: int
+    headers: tuple[Headers, ...]
+
+
+class Wiring:
+    """Inputs first; then what families derive, in the order in which they run."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.node: Relation[str, Node] = graph.input("node")
+        self.network: Relation[str, Network] = graph.input("network")
+        self.subnet: Relation[str, Subnet] = graph.input("subnet")
+        self.router: Relation[str, Router] = graph.input("router")
+        self.port: Relation[str, Port] = graph.input("port")
+        self.instance: Relation[str, Instance] = graph.input("instance")
+        self.group: Relation[str, Group] = graph.input("group")
+        self.classifier: Relation[str, Classifier] = graph.input("classifier")
+        self.chain: Relation[str, Chain] = graph.input("chain")
+        self.id: Relation[Ref, int] = graph.input("id")
+        """The numeric identity of nodes, networks, routers and ports."""
+        self.location: Relation[str, str] = graph.input("location")
+        """By port name: the node whose switch has its interface, as its agent reports."""
+        self.path: Relation[int, Path] = graph.input("path")
+        """Paths with identities: those being prepared, active, and draining."""
+        self.live: Relation[int, tuple[Entry, ...]] = graph.input("live")
+        """By path id: the packets that enter it now."""
+
+        self.problem: Relation[Problem, bool] = graph.relation("problem", watched=True)
+        self.every_network: Relation[str, str] = graph.relation("every network")
+        """Under "all": every network's name."""
+        self.every_node: Relation[str, str] = graph.relation("every node")
+        self.subnet_of: Relation[str, str] = graph.relation("subnet of")
+        """By network name: its subnets' names."""
+        self.prefix: Relation[str, Prefix] = graph.relation("prefix")
+        """By subnet name."""
+        self.router_of: Relation[str, str] = graph.relation("router of")
+        """By network name: the routers attached to it."""
+        self.presence: Relation[str, str] = graph.relation("presence")
+        """By network name: nodes where it has ports."""
+        self.address: Relation[tuple[str, int, int], Ref] = graph.relation("address")
+        """By (network name, family, address): who has it."""
+        self.mac: Relation[tuple[str, int], str] = graph.relation("mac")
+        """By (network name, MAC): the ports that have it."""
+        self.port_info: Relation[str, PortInfo] = graph.relation("port info")
+        self.use: Relation[str, Use] = graph.relation("use")
+        """By instance name."""
+        self.target: Relation[str, Target] = graph.relation("target", watched=True)
+        """By chain name: what it asks for."""
+        self.ends: Relation[str, str] = graph.relation("ends")
+        """By network name: nodes where paths of that network end."""
+        self.relevant: Relation[str, str] = graph.relation("relevant")
+        """By network name: nodes that must know its ports."""
+        self.view: Relation[tuple[str, str], Record] = graph.relation("view", watched=True)
+        """By (node name, record key): what the node is told."""
+
+
+def complain(ctx: Context, wiring: Wiring, ref: Ref, field: str, message: str) -> None:
+    ctx.emit(wiring.problem, Problem(ref[0], ref[1], field, message), True)
+
+
+def suggestion(name: str, known: list[str]) -> str:
+    """ "; did you mean x?" where one of ``known`` is like ``name``."""
+    import difflib
+
+    near = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {near[0]!r}?" if near else ""

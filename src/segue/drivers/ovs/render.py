@@ -1,0 +1,93 @@
+"""Rules and plans as OpenFlow 1.5 messages. Pure."""
+
+from __future__ import annotations
+
+from segue.model.plan import Plan
+from segue.model.program import (
+    COOKIE_MARK,
+    COOKIE_MARK_MASK,
+    AnyAction,
+    Decap,
+    DecTtl,
+    Encap,
+    Move,
+    Multipath,
+    Next,
+    Output,
+    PopMpls,
+    PushMpls,
+    Rule,
+    SetField,
+    cookie,
+)
+from segue.model.stages import TABLE
+from segue.openflow import actions as of
+from segue.openflow.flow import Command, FlowMod
+
+OWN = (COOKIE_MARK, COOKIE_MARK_MASK)
+"""Cookie and mask of every flow that is Segue's."""
+
+
+def action(a: AnyAction) -> of.Action:
+    match a:
+        case SetField(field=field, value=value, mask=mask):
+            return of.SetField(field, value, mask)
+        case Next(stage=stage):
+            return of.Resubmit(TABLE[stage])
+        case Output(port=port):
+            return of.Output(port)
+        case Move(source=source, target=target, bits=bits, source_offset=low, target_offset=to):
+            return of.Move(source, target, bits, low, to)
+        case Multipath(basis=basis, links=links, register=register):
+            return of.Multipath("symmetric_l3l4+udp", basis, "hrw", links, 0, register)
+        case Encap(header="nsh"):
+            return of.Encap("nsh", 1)
+        case Encap(header="ethernet"):
+            return of.Encap("ethernet")
+        case Decap():
+            return of.Decap()
+        case PushMpls():
+            return of.PushMpls()
+        case PopMpls(ethertype=ethertype):
+            return of.PopMpls(ethertype)
+        case DecTtl():
+            return of.DecNwTtl()
+    raise ValueError(f"Open vSwitch has no action for {a!r}")
+
+
+def addition(rule: Rule) -> FlowMod:
+    """Adds the rule, or puts it in the place of one with the same table, priority and match."""
+    return FlowMod(
+        command=Command.ADD,
+        table_id=TABLE[rule.stage],
+        priority=rule.priority,
+        match=dict(rule.match),
+        actions=[action(a) for a in rule.actions],
+        cookie=cookie(rule),
+    )
+
+
+def removal(rule: Rule) -> FlowMod:
+    """Removes the rule, unless somebody has put another in its place."""
+    return FlowMod(
+        command=Command.DELETE_STRICT,
+        table_id=TABLE[rule.stage],
+        priority=rule.priority,
+        match=dict(rule.match),
+        cookie=cookie(rule),
+        cookie_mask=(1 << 64) - 1,
+    )
+
+
+def stray(table: int, key: int) -> FlowMod:
+    """Removes a flow of which only table and cookie are known."""
+    return FlowMod(command=Command.DELETE, table_id=table, cookie=key, cookie_mask=(1 << 64) - 1)
+
+
+def flow_mods(plan: Plan) -> list[FlowMod]:
+    """The messages of one bundle: removals first, so that an addition with the same match is not removed again."""
+    return [
+        *(removal(rule) for rule in plan.remove),
+        *(stray(table, key) for table, key in plan.stray),
+        *(addition(rule) for rule in plan.add),
+    ]

@@ -1,0 +1,85 @@
+"""One bridge of Open vSwitch as the agent sees it: which of Segue's flows it holds, and how they are changed.
+
+Only flows with Segue's cookie mark are read, compared or removed. A flow monitor tells at once when somebody else
+removes or changes one, so that repair does not wait for a periodic look.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable
+
+from segue.drivers.ovs.render import OWN, flow_mods
+from segue.model.plan import Plan
+from segue.model.program import COOKIE_MARK, COOKIE_MARK_MASK, Rule, cookie
+from segue.model.stages import TABLE
+from segue.openflow.client import ClientEvent, Disconnected, OpenFlowClient
+from segue.openflow.connection import Received
+from segue.openflow.monitor import ADD, MODIFY, REMOVED, FlowMonitorReply, FlowMonitorRequest, FlowUpdate
+from segue.openflow.multipart import FlowStatsRequest
+
+Place = tuple[int, int]
+"""(table, cookie): where a flow is and what it is."""
+
+
+class Switch:
+    """Connect, ``observe``, then ``apply`` plans. ``disturbed`` is called when others change Segue's flows;
+    ``gone`` when the connection ends."""
+
+    def __init__(self, target: str, disturbed: Callable[[set[Place]], None], gone: Callable[[str], None]) -> None:
+        self._client = OpenFlowClient(target, on_event=self._event)
+        self._disturbed = disturbed
+        self._gone = gone
+
+    async def connect(self) -> None:
+        """Raises OSError, ConnectionLost, TimeoutError, ProtocolError or OpenFlowError."""
+        await self._client.connect(asynchronous=True)
+        # The first answer ends the request; later updates arrive as events.
+        await self._client.request(FlowMonitorRequest(monitor_id=1, flags=ADD | REMOVED | MODIFY))
+
+    async def close(self) -> None:
+        with contextlib.suppress(ConnectionError):
+            await self._client.close()
+
+    async def observe(self) -> set[Place]:
+        """Every flow of Segue's on the bridge."""
+        found: set[Place] = set()
+        request = FlowStatsRequest(cookie=OWN[0], cookie_mask=OWN[1])
+        async for flows in self._client.flow_stats(request):
+            found.update((flow.table_id, flow.cookie) for flow in flows)
+        return found
+
+    async def apply(self, plan: Plan) -> None:
+        """The whole plan in one bundle: every packet meets the flows of before or those of after.
+
+        Raises OpenFlowError, which says what was refused and why, when nothing was changed.
+        """
+        await self._client.bundle(flow_mods(plan))
+
+    async def counters(self, stages: Iterable[str]) -> dict[int, tuple[int, int]]:
+        """(packets, bytes) by cookie, of Segue's flows in ``stages``."""
+        found: dict[int, tuple[int, int]] = {}
+        for stage in stages:
+            request = FlowStatsRequest(table_id=TABLE[stage], cookie=OWN[0], cookie_mask=OWN[1])
+            async for flows in self._client.flow_stats(request):
+                for flow in flows:
+                    counted = flow.counters
+                    found[flow.cookie] = (counted.packet_count or 0, counted.byte_count or 0)
+        return found
+
+    def _event(self, event: ClientEvent) -> None:
+        if isinstance(event, Disconnected):
+            self._gone(event.reason)
+        elif isinstance(event, Received) and isinstance(event.message, FlowMonitorReply):
+            # What this connection does itself is reported in short form; what is left, others did.
+            places = {
+                (update.table_id, update.cookie)
+                for update in event.message.updates
+                if isinstance(update, FlowUpdate) and update.cookie & COOKIE_MARK_MASK == COOKIE_MARK
+            }
+            if places:
+                self._disturbed(places)
+
+
+def place(rule: Rule) -> Place:
+    return (TABLE[rule.stage], cookie(rule))

@@ -1,0 +1,280 @@
+"""A change over all nodes, in two phases.
+
+A changed chain gets new paths, with ids of their own. While they are in phase ``prepare`` every node on them learns
+them; no packet enters. When all of them have said that they hold them, the classifiers flip: new paths become
+``active``, old ones ``drain``. A packet's path id is written once, where it enters, so it goes all the way along one
+path (Reitblatt et al., "Abstractions for Network Update", SIGCOMM 2012). Old paths are removed a drain time after the
+nodes where packets entered have said that none enter any more.
+
+Chains that change together flip together, because a packet that leaves one chain may belong to the other; a
+rollout is the set of such chains. One that waits for a node does not hold up others.
+
+Nothing here does I/O or reads a clock. Callers give acknowledgements and the time, and carry out what ``take``
+returns: first to the store, then to the nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from segue.model.path import FIRST_PATH_ID, LAST_PATH_ID, Entry, Path, PathSpec, Step, Target
+from segue.rollout.slots import assign
+
+Wanted = tuple[tuple[int, tuple[Entry, ...]], ...]
+"""(path id, packets that are to enter it), in the order of the target's paths."""
+
+
+class Progress(msgspec.Struct):
+    """Changes to carry out. None: remove."""
+
+    paths: dict[int, Path | None]
+    live: dict[int, tuple[Entry, ...] | None]
+    pending: dict[str, int | None]
+    """By chain: the number of its rollout, or None when it is done."""
+
+    def __bool__(self) -> bool:
+        return bool(self.paths or self.live or self.pending)
+
+
+class NoPathIds(Exception):
+    """All path ids are in use."""
+
+
+class Rollouts:
+    """``drain``: seconds between the last entry into a path and its removal."""
+
+    def __init__(self, drain: float) -> None:
+        self.drain = drain
+        self.paths: dict[int, Path] = {}
+        self.live: dict[int, tuple[Entry, ...]] = {}
+        self._of_chain: dict[str, set[int]] = {}
+        self._cursor = FIRST_PATH_ID
+        self._pending: dict[str, int] = {}
+        self._chains: dict[int, set[str]] = {}
+        self._wanted: dict[str, Wanted] = {}
+        self._number = 0
+        self._published: dict[int, int] = {}
+        """By path: the revision by which its nodes were told of it."""
+        self._withdrawn: dict[int, int] = {}
+        """By draining path: the revision by which its entries were withdrawn."""
+        self._deadline: dict[int, float] = {}
+        self._acked: dict[str, int] = {}
+        self._missing: dict[str, Mapping[int, list[str]]] = {}
+        self._changes = Progress({}, {}, {})
+
+    # -- what is known from before ------------------------------------------------------------------------------
+
+    def load(
+        self,
+        paths: Iterable[Path],
+        live: Mapping[int, tuple[Entry, ...]],
+        pending: Mapping[str, int],
+        targets: Mapping[str, Target],
+    ) -> None:
+        """After a restart: what the store holds. Nobody has acknowledged anything yet."""
+        for path in paths:
+            self.paths[path.id] = path
+            self._of_chain.setdefault(path.spec.chain, set()).add(path.id)
+            self._cursor = max(self._cursor, path.id + 1)
+        self.live.update(live)
+        for chain, number in pending.items():
+            self._number = max(self._number, number)
+            self._pending[chain] = number
+            self._chains.setdefault(number, set()).add(chain)
+            target = targets.get(chain)
+            self._wanted[chain] = tuple(
+                (path.id, spec.entries)
+                for spec in (target.paths if target else ())
+                for path in self._open(chain)
+                if _alike(path.spec, spec)
+            )
+
+    # -- what is asked for ---------------------------------------------------------------------------------------
+
+    def want(self, targets: Mapping[str, Target | None]) -> None:
+        """These chains, together, are to become this; None: they are to go."""
+        together: set[str] = set()
+        for chain, target in targets.items():
+            wanted = self._match(chain, target)
+            kept = {key for key, _ in wanted}
+            for path in self._open(chain):
+                if path.phase == "prepare" and path.id not in kept:
+                    self._set(path.id, None)  # superseded before any packet entered it
+            self._wanted[chain] = wanted
+            if dict(wanted) != self._entering(chain) or chain in self._pending:
+                together.add(chain)
+        if not together:
+            return
+        for number in {self._pending[chain] for chain in together if chain in self._pending}:
+            together |= self._chains.pop(number)
+        self._number += 1
+        self._chains[self._number] = together
+        for chain in together:
+            self._pending[chain] = self._changes.pending[chain] = self._number
+
+    def _match(self, chain: str, target: Target | None) -> Wanted:
+        """The target's paths among those that exist; new ones where there are none like them."""
+        wanted = []
+        for spec in target.paths if target else ():
+            path = next((p for p in self._open(chain) if _alike(p.spec, spec)), None)
+            if path is None:
+                path = Path(self._allocate(), self._with_slots(spec), "prepare")
+                self._set(path.id, path)
+            elif path.phase == "prepare" and path.spec.entries != spec.entries:
+                self._set(path.id, _replace(path, entries=spec.entries))
+            wanted.append((path.id, spec.entries))
+        return tuple(wanted)
+
+    def _with_slots(self, spec: PathSpec) -> PathSpec:
+        """Slots follow those of the chain's newest path with the same group, in either direction: both directions of
+        a flow must choose alike."""
+        newest: dict[str, Step] = {}
+        for path in sorted(self._open(spec.chain), key=lambda path: path.id):
+            for step in path.spec.steps:
+                newest[step.group] = step
+        steps = tuple(
+            msgspec.structs.replace(step, slots=assign(step.hops, newest.get(step.group))) for step in spec.steps
+        )
+        return msgspec.structs.replace(spec, steps=steps)
+
+    def _allocate(self) -> int:
+        """Ids come round again only after all others, long after the last packet with the old meaning."""
+        for _ in range(LAST_PATH_ID):
+            candidate = self._cursor
+            self._cursor = FIRST_PATH_ID if candidate == LAST_PATH_ID else candidate + 1
+            if candidate not in self.paths:
+                return candidate
+        raise NoPathIds(f"all {LAST_PATH_ID - FIRST_PATH_ID + 1} path ids are in use")
+
+    # -- what nodes say ------------------------------------------------------------------------------------------
+
+    def published(self, revision: int, paths: Iterable[int], withdrawn: Iterable[int]) -> None:
+        """The changes taken before have gone out as ``revision``."""
+        for key in paths:
+            self._published.setdefault(key, revision)
+        for key in withdrawn:
+            self._withdrawn.setdefault(key, revision)
+
+    def acknowledged(self, node: str, revision: int, missing: Mapping[int, list[str]]) -> None:
+        """``node``'s switch holds all up to ``revision``; ``missing``: what its paths lack there."""
+        self._acked[node] = revision
+        self._missing[node] = missing
+
+    def lost(self, node: str) -> None:
+        """The node's agent has gone; what it said before no longer counts."""
+        self._acked.pop(node, None)
+
+    # -- what follows --------------------------------------------------------------------------------------------
+
+    def advance(self, now: float, nodes_of: Callable[[int], set[str]]) -> None:
+        """Flip what is ready, remove what has drained."""
+        for number in sorted(self._chains):
+            if not any(self.waiting(chain, nodes_of) for chain in self._chains[number]):
+                self._flip(number)
+        for key, revision in list(self._withdrawn.items()):
+            if key not in self._deadline:
+                if all(self._acked.get(node, -1) >= revision for node in nodes_of(key)):
+                    self._deadline[key] = now + self.drain
+            elif now >= self._deadline[key]:
+                self._set(key, None)
+
+    def next_deadline(self) -> float | None:
+        return min(self._deadline.values(), default=None)
+
+    def _flip(self, number: int) -> None:
+        for chain in self._chains.pop(number):
+            wanted = dict(self._wanted[chain])
+            for path in self._open(chain):
+                if path.id in wanted:
+                    self._set(path.id, _replace(path, "active", wanted[path.id]))
+                    self._enter(path.id, wanted[path.id])
+                else:
+                    self._set(path.id, _replace(path, "drain"))
+                    self._enter(path.id, None)
+            del self._pending[chain]
+            self._changes.pending[chain] = None
+
+    def waiting(self, chain: str, nodes_of: Callable[[int], set[str]]) -> list[str]:
+        """Why the chain's new paths cannot carry packets yet, in words; empty when they can."""
+        reasons = []
+        for key, _ in self._wanted.get(chain, ()):
+            if self.paths[key].phase != "prepare":
+                continue
+            revision = self._published.get(key)
+            for node in sorted(nodes_of(key)):
+                if node not in self._acked:
+                    reasons.append(f"node {node} has no agent connected")
+                elif revision is None or self._acked[node] < revision:
+                    reasons.append(f"node {node} has not installed path {key} yet")
+                else:
+                    reasons.extend(self._missing[node].get(key, ()))
+        return list(dict.fromkeys(reasons))
+
+    def is_pending(self, chain: str) -> bool:
+        return chain in self._pending
+
+    def lacking(self, chain: str) -> list[str]:
+        """What the chain's active paths lack on their nodes."""
+        return [
+            reason
+            for key in sorted(self._of_chain.get(chain, ()))
+            if self.paths[key].phase == "active"
+            for missing in self._missing.values()
+            for reason in missing.get(key, ())
+        ]
+
+    def paths_of(self, chain: str) -> list[Path]:
+        return [self.paths[key] for key in sorted(self._of_chain.get(chain, ()))]
+
+    def take(self) -> Progress:
+        """The changes since the last ``take``."""
+        changes, self._changes = self._changes, Progress({}, {}, {})
+        return changes
+
+    # -- bookkeeping ---------------------------------------------------------------------------------------------
+
+    def _open(self, chain: str) -> list[Path]:
+        found = (self.paths[key] for key in sorted(self._of_chain.get(chain, ())))
+        return [path for path in found if path.phase != "drain"]
+
+    def _entering(self, chain: str) -> dict[int, tuple[Entry, ...]]:
+        return {key: self.live[key] for key in self._of_chain.get(chain, ()) if key in self.live}
+
+    def _set(self, key: int, path: Path | None) -> None:
+        if path is not None:
+            self.paths[key] = path
+            self._of_chain.setdefault(path.spec.chain, set()).add(key)
+        else:
+            chain = self.paths.pop(key).spec.chain
+            self._of_chain[chain].discard(key)
+            if not self._of_chain[chain]:
+                del self._of_chain[chain]
+            for known in (self._published, self._withdrawn, self._deadline):
+                known.pop(key, None)
+        self._changes.paths[key] = path
+
+    def _enter(self, key: int, entries: tuple[Entry, ...] | None) -> None:
+        if entries == self.live.get(key):
+            return
+        if entries is None:
+            del self.live[key]
+        else:
+            self.live[key] = entries
+        self._changes.live[key] = entries
+
+
+def _replace(path: Path, phase: str | None = None, entries: tuple[Entry, ...] | None = None) -> Path:
+    spec = path.spec if entries is None else msgspec.structs.replace(path.spec, entries=entries)
+    return Path(path.id, spec, phase or path.phase)
+
+
+def _alike(one: PathSpec, other: PathSpec) -> bool:
+    """Whether packets could not tell them apart behind the classifiers."""
+    return _essence(one) == _essence(other)
+
+
+def _essence(spec: PathSpec) -> tuple[object, ...]:
+    steps = tuple((step.group, step.basis, step.hops) for step in spec.steps)
+    return (spec.direction, spec.encapsulation, spec.network, spec.ethertype, spec.source_mac, steps)

@@ -1,0 +1,143 @@
+"""The agents that are connected: what each is still to be told, and what it was asked.
+
+What is to be told is held by record key, the newest value of each, so an agent that reads slowly costs no more than one
+view of its node, and is told everything once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from segue.model.protocol import PROTOCOL, Answer, Applied, Counters, FromAgent, FromServer, Query, Register, Seen, Sync
+from segue.model.view import AnyRecord
+from segue.server.conductor import Conductor
+from segue.server.counted import Counted
+
+
+class NoAnswer(Exception):
+    """An agent could not answer; says which and why."""
+
+
+class Session:
+    """One agent's connection. ``outgoing`` is awaited by whoever writes to the socket."""
+
+    def __init__(self, conductor: Conductor, counted: Counted, node: str) -> None:
+        self.node = node
+        self._conductor = conductor
+        self._counted = counted
+        self._wake = asyncio.Event()
+        self._pending: dict[str, AnyRecord | None] = dict(conductor.listen(node, self._told))
+        self._whole = True
+        self._queries: list[Query] = []
+        self._asked: dict[int, asyncio.Future[Any]] = {}
+        self._numbers = itertools.count(1)
+        self._wake.set()
+
+    def _told(self, revision: int, records: Mapping[str, AnyRecord | None]) -> None:  # noqa: ARG002
+        self._pending.update(records)
+        self._wake.set()
+
+    async def outgoing(self) -> list[FromServer]:
+        """What to send next, as soon as there is something."""
+        await self._wake.wait()
+        self._wake.clear()
+        messages: list[FromServer] = []
+        if self._pending or self._whole:
+            records, self._pending = self._pending, {}
+            messages.append(Sync(self._conductor.epoch, self._conductor.revision, self._whole, records))
+            self._whole = False
+        queries, self._queries = self._queries, []
+        return [*messages, *queries]
+
+    def incoming(self, message: FromAgent) -> None:
+        match message:
+            case Applied(epoch=epoch, revision=revision, missing=missing, error=error):
+                if epoch == self._conductor.epoch:
+                    self._conductor.applied(self.node, revision, missing, error)
+            case Seen(ports=ports):
+                self._conductor.seen(self.node, ports)
+            case Counters(live=live, retired=retired):
+                self._counted.report(self.node, live, retired)
+            case Answer(id=number, result=result, error=error):
+                asked = self._asked.pop(number, None)
+                if asked is not None and not asked.done():
+                    if error:
+                        asked.set_exception(NoAnswer(f"node {self.node}: {error}"))
+                    else:
+                        asked.set_result(bytes(result))
+
+    async def ask(self, what: str, args: dict[str, str], within: float) -> Any:
+        number = next(self._numbers)
+        future = self._asked[number] = asyncio.get_running_loop().create_future()
+        self._queries.append(Query(number, what, args))
+        self._wake.set()
+        try:
+            async with asyncio.timeout(within):
+                return msgspec.json.decode(await future)
+        except TimeoutError:
+            raise NoAnswer(f"node {self.node} did not answer within {within:g} s") from None
+        finally:
+            self._asked.pop(number, None)
+
+    def close(self) -> None:
+        self._conductor.unlisten(self.node, self._told)
+        for future in self._asked.values():
+            if not future.done():
+                future.set_exception(NoAnswer(f"node {self.node}: its agent has gone"))
+
+
+class Agents:
+    """By node. A new connection for a node takes the place of the old one, which may be a dead machine's."""
+
+    def __init__(self, conductor: Conductor, counted: Counted) -> None:
+        self._conductor = conductor
+        self._counted = counted
+        self._sessions: dict[str, Session] = {}
+
+    def register(self, message: Register) -> Session | str:
+        """A session, or why there is none."""
+        if message.protocol != PROTOCOL:
+            return f"this server speaks protocol {PROTOCOL}, the agent {message.protocol}; run the same version of both"
+        session = Session(self._conductor, self._counted, message.node)
+        self._sessions[message.node] = session
+        return session
+
+    def replaced(self, session: Session) -> bool:
+        return self._sessions.get(session.node) is not session
+
+    def gone(self, session: Session) -> None:
+        session.close()
+        if not self.replaced(session):
+            del self._sessions[session.node]
+
+    @property
+    def nodes(self) -> list[str]:
+        return sorted(self._sessions)
+
+    async def ask(self, node: str, what: str, args: dict[str, str] | None = None, within: float = 10.0) -> Any:
+        """Raises NoAnswer."""
+        session = self._sessions.get(node)
+        if session is None:
+            raise NoAnswer(f"node {node} has no agent connected")
+        return await session.ask(what, args or {}, within)
+
+    async def count(self) -> list[str]:
+        """Read all counters anew; returns what could not be read."""
+
+        async def one(node: str) -> str | None:
+            try:
+                answer = await self.ask(node, "counters")
+            except NoAnswer as error:
+                return str(error)
+            live = {name: (count[0], count[1]) for name, count in answer["live"].items()}
+            retired = {name: (count[0], count[1]) for name, count in answer["retired"].items()}
+            self._counted.report(node, live, retired)
+            return None
+
+        found = await asyncio.gather(*(one(node) for node in self.nodes))
+        return [problem for problem in found if problem]

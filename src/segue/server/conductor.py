@@ -1,0 +1,326 @@
+"""The conductor: takes declarations, keeps them, and leads the network to them step by step.
+
+A change is first tried: objects go into the graph, and if that shows a problem they come out again and the change
+is refused whole. Then it is written, with the identities and paths that it needs, in one transaction; only when that
+is durable is it acknowledged, and told to agents. So what an agent hears of is in the store, and a crash at any
+point leaves either nothing of a change or all of it, to be continued.
+
+One thread, no locks: every method runs to its end in the event loop, and the store's commit is waited for in line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain as chained
+
+import msgspec
+
+from segue.compile.overlap import OverlapIndex
+from segue.compile.views import Problem, ViewCompiler
+from segue.model.intent import Object, Objects, Ref
+from segue.model.path import Entry, Target
+from segue.model.view import AnyRecord
+from segue.rollout import Rollouts
+from segue.server.declared import After, Declared
+from segue.server.records import Writes, load
+from segue.store.base import Store, StoreError, Transaction
+
+View = dict[str, AnyRecord]
+Listener = Callable[[int, Mapping[str, AnyRecord | None]], None]
+"""Told of each revision's changes for one node."""
+Targets = dict[str, Target | None]
+
+
+class Refused(Exception):
+    """A change that cannot be; nothing of it was done."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What changed, from what; the chains that roll out; the revision by which nodes are told."""
+
+    before: Objects
+    after: After
+    chains: tuple[str, ...]
+    revision: int
+
+
+class Conductor:
+    """``drain``: seconds that an old path stays after the last packet entered it."""
+
+    def __init__(self, store: Store, drain: float) -> None:
+        self._store = store
+        self._drain = drain
+        self.epoch = secrets.token_hex(4)
+        self.revision = 0
+        self._listeners: dict[str, Listener] = {}
+        self._moved = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._load()
+
+    def _load(self) -> None:
+        """Everything from the store, anew."""
+        state = load(self._store.snapshot(""))
+        self.declared = Declared(state.objects, state.ids, state.next_id)
+        self.locations = state.locations
+        self.sent: dict[str, int] = {}
+        """By node: the last revision that had something for it."""
+        self.acked: dict[str, int] = {}
+        self.errors: dict[str, str] = {}
+        """By node: what its agent says is wrong with the switch."""
+        self.views: dict[str, View] = {}
+        self.compiler = ViewCompiler()
+        self.rollouts = Rollouts(self._drain)
+        self._overlaps = OverlapIndex()
+        self._targets: dict[str, Target] = {}
+        for ref, number in state.ids.items():
+            self.compiler.identity(ref, number)
+        for ref, value in state.objects.items():
+            self.compiler.object(ref, value)
+        for port, node in state.locations.items():
+            self.compiler.location(port, node)
+        for key, path in state.paths.items():
+            self.compiler.path(key, path)
+        for key, entries in state.live.items():
+            self.compiler.live(key, entries)
+        changes = self.compiler.settle()
+        for name, target in changes.targets.items():
+            self._put_target(name, target)
+        self.rollouts.load(state.paths.values(), state.live, state.pending, self._targets)
+        self._publish(changes.views)
+        drained = [key for key, path in state.paths.items() if path.phase == "drain"]
+        self.rollouts.published(self.revision, state.paths, drained)
+
+    # -- declarations --------------------------------------------------------------------------------------------
+
+    def apply(self, wanted: Mapping[Ref, Object | None], *, dry_run: bool = False) -> Outcome:
+        """Make these objects so; None deletes. Whole or not at all: raises Refused or StoreError."""
+        after = self.declared.effect(wanted)
+        before = {ref: self.declared.objects[ref] for ref in after if ref in self.declared.objects}
+        if not after:
+            return Outcome(before, after, (), self.revision)
+        identities = self.declared.identities(after)
+        for ref, number in identities.items():
+            self.compiler.identity(ref, number)
+        for ref, value in after.items():
+            self.compiler.object(ref, value)
+        changes = self.compiler.settle()
+        targets = self._targets_of(changes.targets, after)
+        problems = changes.problems + self._overlapping(targets)
+        if problems or dry_run:
+            for ref in identities:
+                self.compiler.identity(ref, self.declared.ids.get(ref))
+            for ref in after:
+                self.compiler.object(ref, before.get(ref))
+            self.compiler.settle()
+            if problems:
+                raise Refused(problems)
+            return Outcome(before, after, tuple(sorted(targets)), self.revision)
+        writes = Writes()
+        self.declared.commit(after, identities, writes)
+        for name, target in targets.items():
+            self._put_target(name, target)
+        self.rollouts.want(targets)
+        self._carry_out(writes, changes.views)
+        return Outcome(before, after, tuple(sorted(targets)), self.revision)
+
+    def _targets_of(self, changed: Targets, after: After) -> Targets:
+        """What chains ask for now. A chain that exists but asks for nothing has a problem, and keeps what it has."""
+        targets = {
+            name: target
+            for name, target in changed.items()
+            if target is not None or after.get(("chain", name), self.declared.objects.get(("chain", name))) is None
+        }
+        return {name: target for name, target in targets.items() if target != self._targets.get(name)}
+
+    def _overlapping(self, targets: Targets) -> list[Problem]:
+        """Classifiers of different chains at one precedence may not match one packet."""
+        old = {name: self._targets.get(name) for name in targets}
+        problems: dict[Problem, None] = {}
+        for name in targets:
+            self._index(name, old[name], False)
+        for name, target in targets.items():
+            for entry in _entries(target):
+                for other, theirs in self._overlaps.conflicts(name, entry):
+                    message = (
+                        f"classifier {entry.classifier!r} and {theirs.classifier!r} of chain {other!r} match the same "
+                        f"packets, both at precedence {entry.precedence}; give one chain a higher precedence"
+                    )
+                    problems[Problem("chain", name, "classifiers", message)] = None
+            self._index(name, target, True)
+        for name, target in targets.items():
+            self._index(name, target, False)
+            self._index(name, old[name], True)
+        return list(problems)
+
+    def _index(self, name: str, target: Target | None, present: bool) -> None:
+        change = self._overlaps.add if present else self._overlaps.remove
+        for entry in _entries(target):
+            change(name, entry)
+
+    def _put_target(self, name: str, target: Target | None) -> None:
+        self._index(name, self._targets.pop(name, None), False)
+        if target is not None:
+            self._targets[name] = target
+            self._index(name, target, True)
+
+    # -- nodes ---------------------------------------------------------------------------------------------------
+
+    def listen(self, node: str, listener: Listener) -> View:
+        """From now on ``listener`` is told what changes for ``node``; returns what it is to hold now."""
+        self._listeners[node] = listener
+        self.acked.pop(node, None)
+        self.rollouts.lost(node)
+        self.sent.setdefault(node, self.revision)
+        self._moved.set()
+        return self.views.setdefault(node, {})
+
+    def unlisten(self, node: str, listener: Listener) -> None:
+        if self._listeners.get(node) is listener:
+            del self._listeners[node]
+            self.acked.pop(node, None)
+            self.errors.pop(node, None)
+            self.rollouts.lost(node)
+            self._moved.set()
+
+    @property
+    def connected(self) -> frozenset[str]:
+        return frozenset(self._listeners)
+
+    def applied(self, node: str, revision: int, missing: Mapping[int, list[str]], error: str) -> None:
+        """``node``'s switch holds everything up to ``revision``, or says why it does not."""
+        if error:
+            self.errors[node] = error
+        else:
+            self.errors.pop(node, None)
+            self.acked[node] = revision
+            self.rollouts.acknowledged(node, revision, missing)
+        self._moved.set()
+        self.advance()
+
+    def seen(self, node: str, ports: list[str]) -> None:
+        """Interfaces of these ports are on ``node``'s switch. Places ports that do not say where they are."""
+        writes = Writes()
+        for name in ports:
+            port = self.declared.objects.get(("port", name))
+            if port is None or getattr(port, "node", None) is not None or self.locations.get(name) == node:
+                continue
+            self.locations[name] = node
+            self.compiler.location(name, node)
+            writes.location(name, node)
+        if not writes:
+            return
+        changes = self.compiler.settle()
+        targets = self._targets_of(changes.targets, {})
+        for name, target in targets.items():
+            self._put_target(name, target)
+        self.rollouts.want(targets)
+        self._carry_out(writes, changes.views)
+
+    # -- steps ---------------------------------------------------------------------------------------------------
+
+    def advance(self) -> None:
+        """Take the steps of rollouts that can be taken now."""
+        loop = asyncio.get_running_loop()
+        self.rollouts.advance(loop.time(), self.nodes_of)
+        self._carry_out(Writes(), {})
+        deadline = self.rollouts.next_deadline()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if deadline is not None:
+            self._timer = loop.call_at(deadline, self.advance)
+
+    def nodes_of(self, path: int) -> set[str]:
+        key = f"path/{path}"
+        return {node for node, view in self.views.items() if key in view and ("node", node) in self.declared.objects}
+
+    def _carry_out(self, writes: Writes, views: Mapping[tuple[str, str], AnyRecord | None]) -> None:
+        """Write what rollouts changed, with ``writes``; then derive, and tell the nodes.
+
+        When the store fails, memory goes back to what it holds.
+        """
+        told = dict(views)
+        progress = self.rollouts.take()
+        for path_id, path in progress.paths.items():
+            writes.path(path_id, path)
+            self.compiler.path(path_id, path)
+        for path_id, entries in progress.live.items():
+            writes.live(path_id, entries)
+            self.compiler.live(path_id, entries)
+        for name, number in progress.pending.items():
+            writes.pending(name, number)
+        if writes:
+            try:
+                self._store.commit(Transaction(puts=writes.puts, deletes=tuple(writes.deletes)))
+            except StoreError:
+                self._load()
+                for node, listener in self._listeners.items():
+                    listener(self.revision, self.views.get(node, {}))
+                raise
+        if progress:
+            told.update(self.compiler.settle().views)
+        self._publish(told)
+        withdrawn = [key for key, entries in progress.live.items() if entries is None]
+        paths = [key for key, path in progress.paths.items() if path is not None]
+        self.rollouts.published(self.revision, paths, withdrawn)
+        if progress:
+            # A step may have made the next one possible: paths without nodes to wait for flip at once.
+            asyncio.get_running_loop().call_soon(self.advance)
+        self._moved.set()
+
+    def _publish(self, changes: Mapping[tuple[str, str], AnyRecord | None]) -> None:
+        if not changes:
+            return
+        self.revision += 1
+        by_node: dict[str, dict[str, AnyRecord | None]] = {}
+        for (node, key), record in changes.items():
+            view = self.views.setdefault(node, {})
+            if record is None:
+                view.pop(key, None)
+            else:
+                view[key] = record
+            by_node.setdefault(node, {})[key] = record
+        for node, records in by_node.items():
+            self.sent[node] = self.revision
+            if node in self._listeners:
+                self._listeners[node](self.revision, records)
+
+    # -- waiting -------------------------------------------------------------------------------------------------
+
+    def waiting(self, outcome: Outcome) -> list[str]:
+        """Why ``outcome`` is not in force everywhere yet; empty when it is."""
+        reasons = []
+        for name in outcome.chains:
+            if self.rollouts.is_pending(name):
+                reasons += [f"chain {name}: {r}" for r in self.rollouts.waiting(name, self.nodes_of)] or [
+                    f"chain {name}: waits for chains that change with it"
+                ]
+        for node in sorted(self.sent):
+            if ("node", node) not in self.declared.objects:
+                continue
+            if self.acked.get(node, -1) < min(self.sent[node], outcome.revision):
+                why = self.errors.get(node) or ("is at work" if node in self._listeners else "has no agent connected")
+                reasons.append(f"node {node} {why}")
+        return list(dict.fromkeys(reasons))
+
+    async def settled(self, outcome: Outcome, within: float) -> list[str]:
+        """Wait until ``outcome`` is in force everywhere; returns why it is not when ``within`` seconds are over."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + within
+        while (reasons := self.waiting(outcome)) and (left := end - loop.time()) > 0:
+            self._moved.clear()
+            try:
+                await asyncio.wait_for(self._moved.wait(), min(left, 1.0))
+            except TimeoutError:
+                continue
+        return reasons
+
+
+def _entries(target: Target | None) -> Iterable[Entry]:
+    return chained.from_iterable(spec.entries for spec in target.paths) if target else ()

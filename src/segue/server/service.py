@@ -1,0 +1,47 @@
+"""The server's parts, wired."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from segue.server.agents import Agents
+from segue.server.conductor import Conductor
+from segue.server.counted import Counted
+from segue.server.records import load
+from segue.server.tracing import Tracer
+from segue.store.base import Store, StoreError, Transaction
+
+log = logging.getLogger(__name__)
+
+COUNT_EVERY = 10.0
+"""Seconds between readings of counters that nobody asked for, so that a switch that begins anew loses little."""
+
+
+class Service:
+    def __init__(self, store: Store, drain: float) -> None:
+        self._store = store
+        self.conductor = Conductor(store, drain)
+        self.counted = Counted(load(store.snapshot("counted/")).counted)
+        self.agents = Agents(self.conductor, self.counted)
+        self.tracer = Tracer(self.conductor, self.agents)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        self.conductor.advance()
+        while True:
+            await asyncio.sleep(COUNT_EVERY)
+            await self.agents.count()
+            self.keep_counts()
+
+    def keep_counts(self) -> None:
+        """Counts of what is gone outlive the server; a full disk costs no more than those."""
+        writes = self.counted.changed()
+        if not writes:
+            return
+        try:
+            self._store.commit(Transaction(puts=writes.puts))
+        except StoreError as error:
+            log.warning("counters were not kept: %s", error)
+        else:
+            self.counted.written()

@@ -1,0 +1,52 @@
+"""How things are, read from the conductor."""
+
+from __future__ import annotations
+
+from segue.model.counters import Count
+from segue.model.path import Hop, Path
+from segue.server.conductor import Conductor
+
+
+def chain_state(conductor: Conductor, name: str) -> tuple[str, list[str]]:
+    """(state, reasons): ``ready``, ``preparing`` or ``impaired``."""
+    rollouts = conductor.rollouts
+    if rollouts.is_pending(name):
+        return "preparing", rollouts.waiting(name, conductor.nodes_of)
+    lacking = rollouts.lacking(name)
+    nodes = {node for path in rollouts.paths_of(name) for node in conductor.nodes_of(path.id)}
+    lacking += [f"node {node}: {conductor.errors[node]}" for node in sorted(nodes) if node in conductor.errors]
+    if lacking:
+        return "impaired", list(dict.fromkeys(lacking))
+    return "ready", []
+
+
+def node_state(conductor: Conductor, name: str) -> tuple[str, str]:
+    """(state, reason): ``ready``, ``behind``, ``failed`` or ``absent``."""
+    if name not in conductor.connected:
+        return "absent", "no agent connected; its switch goes on forwarding as it is"
+    if name in conductor.errors:
+        return "failed", conductor.errors[name]
+    if conductor.acked.get(name, -1) < conductor.sent.get(name, 0):
+        return "behind", "at work"
+    return "ready", ""
+
+
+def proxy(hop: Hop, path: Path) -> str:
+    """How the path survives a visit to the function."""
+    if hop.aware:
+        return f"none: aware of {path.spec.encapsulation}"
+    if hop.mode == "bridge":
+        return "by MAC: the source address carries path and index inside"
+    return "by port: packets that leave it belong to this path"
+
+
+def chain_counters(totals: dict[str, Count], chain: str) -> list[tuple[str, str, str, Count]]:
+    """(direction, step, instance, count): where the chain begins, each instance, where it ends."""
+    order = {"entered": 0, "visited": 1, "left": 2}
+    found = []
+    for name, count in totals.items():
+        what, of, direction, *rest = name.split("/")
+        if of == chain:
+            step, instance = rest if rest else (what, "")
+            found.append((direction, order[what], step, instance, count))
+    return [(direction, step, instance, count) for direction, _, step, instance, count in sorted(found)]

@@ -1,0 +1,180 @@
+"""``segue trace``: the reference interpreter over the programs that nodes hold, and the switches' own word for it.
+
+Programs are compiled here from the same records that agents get, with the port numbers that agents report. Functions
+are taken to pass packets on unchanged, as they came: what a real one does is its own affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from segue.compile.rules import NodeCompiler
+from segue.model.intent import Instance, Node
+from segue.model.view import TUNNEL_GPE, TUNNEL_PLAIN, AnyRecord, NetworkRecord, PortRecord, RouterRecord
+from segue.packet.addresses import derived_mac, parse_mac
+from segue.server.agents import Agents, NoAnswer
+from segue.server.conductor import Conductor
+from segue.verify.explain import explain
+from segue.verify.flow_text import Endpoint, flow_packet, parse_flow
+from segue.verify.functions import aware_step
+from segue.verify.interpreter import Program
+#from segue.verify.live import compare, question
+from segue.verify.network import Function, FunctionHop, Hop, Journey, Network, TunnelEnd
+from segue.verify.packet import Packet
+
+
+class Traced(msgspec.Struct):
+    """``live``: one line for each node's switch; ``agree``: whether all of them do as computed, None if not asked."""
+
+    delivered: list[str]
+    functions: list[str]
+    lines: list[str]
+    live: list[str]
+    agree: bool | None
+
+
+class _Node:
+    """One node's program, kept up to date with its view."""
+
+    def __init__(self) -> None:
+        self.compiler = NodeCompiler()
+        self.program = Program()
+        self._records: dict[str, AnyRecord] = {}
+        self._ports: dict[str, int] = {}
+
+    def update(self, view: dict[str, AnyRecord], ports: dict[str, int]) -> None:
+        for key in self._records.keys() - view.keys():
+            self.compiler.record(key, None)
+        for key, record in view.items():
+            if self._records.get(key) is not record:
+                self.compiler.record(key, record)
+        for name in self._ports.keys() - ports.keys():
+            self.compiler.bind(name, None)
+        for name, number in ports.items():
+            self.compiler.bind(name, number)
+        self._records, self._ports = dict(view), dict(ports)
+        changes = self.compiler.settle()
+        for rule in changes.removed.values():
+            self.program.remove(rule)
+        for rule in changes.added.values():
+            self.program.add(rule)
+
+
+class Tracer:
+    def __init__(self, conductor: Conductor, agents: Agents) -> None:
+        self._conductor = conductor
+        self._agents = agents
+        self._nodes: dict[str, _Node] = {}
+
+    async def trace(self, text: str, live: bool) -> Traced:
+        """Raises FlowError for words that say no flow, NoAnswer while a node's ports are not known."""
+        flow = parse_flow(text)
+        bindings, tunnels = await self._ports()
+        network = Network(
+            {name: node.program for name, node in self._nodes.items()}, bindings, tunnels, self._functions()
+        )
+        port, packet = flow_packet(flow, self._endpoints())
+        if not any(port in names.values() for names in bindings.values()):
+            raise NoAnswer(f"port {port} has no interface on any node whose agent is connected")
+        journey = network.send(port, packet)
+        said, agree = await self._ask_switches(journey) if live else ([], None)
+        return Traced(
+            [delivery.port for delivery in journey.deliveries],
+            self._visited(journey),
+            explain(journey),
+            said,
+            agree,
+        )
+
+    async def _ports(self) -> tuple[dict[str, dict[int, str]], dict[str, TunnelEnd]]:
+        """Ask every node for its port numbers, and bring its program up to date."""
+        names = [name for name in self._agents.nodes if ("node", name) in self._conductor.declared.objects]
+        answers = await asyncio.gather(*(self._agents.ask(name, "ports") for name in names))
+        for gone in self._nodes.keys() - set(names):
+            del self._nodes[gone]
+        bindings: dict[str, dict[int, str]] = {}
+        tunnels: dict[str, TunnelEnd] = {}
+        for name, answer in zip(names, answers, strict=True):
+            ports: dict[str, int] = answer["ports"]
+            ends: dict[str, int] = answer["tunnels"]
+            node = self._nodes.setdefault(name, _Node())
+            node.update(self._conductor.views.get(name, {}), ports | ends)
+            bindings[name] = {number: port for port, number in ports.items()}
+            declared = self._conductor.declared.objects["node", name]
+            assert isinstance(declared, Node)
+            tunnels[name] = TunnelEnd(ends.get(TUNNEL_PLAIN, 0), ends.get(TUNNEL_GPE, 0), declared.address)
+        return bindings, tunnels
+
+    def _endpoints(self) -> list[Endpoint]:
+        """Every port in a network, as any node that knows it was told."""
+        ports: dict[int, PortRecord] = {}
+        networks: dict[int, NetworkRecord] = {}
+        gateways: dict[int, tuple[tuple[int, int], ...]] = {}
+        for view in self._conductor.views.values():
+            for record in view.values():
+                match record:
+                    case PortRecord(key=key):
+                        ports[key] = record
+                    case NetworkRecord(key=key):
+                        networks[key] = record
+                    case RouterRecord(interfaces=legs):
+                        gateways.update({leg.network: leg.addresses for leg in legs})
+        found = []
+        for port in ports.values():
+            network = networks.get(port.network)
+            if network is not None:
+                # A link-local address is the port's own affair; people name the others.
+                addresses = tuple(a for a in port.addresses if not (a[0] == 6 and a[1] >> 118 == 0x3FA))
+                found.append(
+                    Endpoint(
+                        port.name,
+                        network.name,
+                        port.mac,
+                        addresses,
+                        network.prefixes,
+                        network.gateway_mac,
+                        gateways.get(port.network, ()),
+                    )
+                )
+        return found
+
+    def _instances(self) -> list[Instance]:
+        return [value for value in self._conductor.declared.objects.values() if isinstance(value, Instance)]
+
+    def _functions(self) -> dict[str, Function]:
+        functions: dict[str, Function] = {}
+        for instance in self._instances():
+            functions[instance.ingress] = self._function(instance, instance.egress)
+            functions[instance.egress] = self._function(instance, instance.ingress)
+        return functions
+
+    def _function(self, instance: Instance, out: str) -> Function:
+        port = self._conductor.declared.objects.get(("port", out))
+        declared = getattr(port, "mac", None)
+        mac = parse_mac(declared) if declared else derived_mac("port", out)
+
+        def passed_on(packet: Packet) -> list[tuple[str, Packet]]:
+            if instance.aware:
+                return [(out, aware_step(packet))]
+            if instance.mode == "route":
+                return [(out, packet.set("eth_src", mac))]
+            return [(out, packet)]
+
+        return passed_on
+
+    def _visited(self, journey: Journey) -> list[str]:
+        by_port = {port: i.name for i in self._instances() for port in (i.ingress, i.egress)}
+        return [by_port[hop.port] for hop in journey.hops if isinstance(hop, FunctionHop)]
+
+    async def _ask_switches(self, journey: Journey) -> tuple[list[str], bool]:
+        said, agree = [], True
+        for hop in journey.hops:
+            if isinstance(hop, Hop):
+                for part in question(hop):
+                    answer = await self._agents.ask(hop.node, "trace", part.args)
+                    same, text = compare(part, answer["text"])
+                    agree = agree and same
+                    said.append(f"{hop.node}: {text}")
+        return said, agree

@@ -1,0 +1,1 @@
+"""What a program means, and proofs about it. Pure: no files, sockets, clock or chance."""
