@@ -101,7 +101,9 @@ IP_KINDS: tuple[Kind, ...] = (
     Kind({"eth_type": 0x86DD, "ip_proto": 6}, (*IP6, "tcp_src", "tcp_dst")),
     Kind({"eth_type": 0x86DD, "ip_proto": 58}, (*IP6, "icmpv6_type")),
 )
-ND = ("ipv6_nd_target", "ipv6_nd_sll", "nd_options_type", "nd_reserved", "icmpv6_type")
+ND = ("ipv6_nd_target", "ipv6_nd_sll", "nd_options_type", "nd_reserved")
+READS_THE_REST = ("arp_op", "icmpv6_type", "nd_options_type")
+TO_ADVERT = (SetField("icmpv6_type", 136), SetField("nd_options_type", 2), SetField("nd_reserved", 0xE0000000))
 NEIGHBOUR_KINDS: tuple[Kind, ...] = (
     Kind({"eth_type": 0x86DD, "ip_proto": 58, "icmpv6_type": 135, "icmpv6_code": 0}, (*ETHER, *IP6, *ND)),
     Kind(
@@ -163,9 +165,14 @@ def set_fields(draw: st.DrawFn, names: tuple[str, ...]) -> SetField:
 
 @st.composite
 def moves(draw: st.DrawFn, names: tuple[str, ...]) -> Move:
-    """Never of the input port, which has 16 bits in Open vSwitch's text and 32 in OpenFlow."""
+    """Never of the input port, which has 16 bits in Open vSwitch's text and 32 in OpenFlow.
+
+    Nor into what says how the rest is read: the switch rewrites headers only when it sends the packet, and what the
+    packet then no longer shows stays as it came.
+    """
     usable = tuple(name for name in names if name != "in_port")
-    source, target = draw(st.sampled_from(usable)), draw(st.sampled_from(usable))
+    source = draw(st.sampled_from(usable))
+    target = draw(st.sampled_from(tuple(name for name in usable if name not in READS_THE_REST)))
     bits = min(draw(st.sampled_from((1, 4, 8, 16, 20, 24, 32))), FIELDS[source].width, FIELDS[target].width)
     low = draw(st.integers(0, min(3, FIELDS[source].width - bits)))
     to = draw(st.integers(0, min(3, FIELDS[target].width - bits)))
@@ -202,6 +209,8 @@ def chunks(wild: bool, stage: str, kind: Kind) -> st.SearchStrategy[tuple[AnyAct
     groups = st.sampled_from((LABEL, INTO_NSH, IN_FRAME, (*INTO_NSH, *IN_FRAME), FROM_NSH))
     if kind in MPLS_KINDS:
         single += [groups, st.builds(PopMpls, st.sampled_from((0x8847, 0x0800, 0x0800))).map(one)]
+    if kind in NEIGHBOUR_KINDS:
+        single.append(st.just((*TO_ADVERT, *(Next(name) for name in later[:1]))))
     if kind in NSH_KINDS:
         single += [groups, st.just((Decap(),))]
     return st.one_of(*single, groups)

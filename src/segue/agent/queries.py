@@ -81,11 +81,12 @@ class Queries:
         return text
 
     def _target(self) -> Path:
-        found = sorted(self._rundir.glob("ovs-vswitchd.*.ctl"))
-        if not found:
-            raise RuntimeError(f"ovs-vswitchd has no control socket in {self._rundir}")
+        """Of the running ovs-vswitchd: named after its pid, unless it was told another name."""
         pid = (self._rundir / "ovs-vswitchd.pid").read_text().strip()
-        return self._rundir / f"ovs-vswitchd.{pid}.ctl"
+        for name in (f"ovs-vswitchd.{pid}.ctl", "ovs-vswitchd.ctl"):
+            if (self._rundir / name).exists():
+                return self._rundir / name
+        raise RuntimeError(f"ovs-vswitchd has no control socket in {self._rundir}")
 
 
 def _value(value: int | tuple[int, int]) -> str:

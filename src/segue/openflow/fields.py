@@ -125,6 +125,8 @@ _TABLE: Final = (
     _of("eth_type", 5, 16, 2, nxm=(NXM_0, 3)),
     _of("vlan_vid", 6, 13, 2, True),  # the thirteenth bit says that there is a tag (OFPVID_PRESENT)
     _of("vlan_pcp", 7, 3, 1, needs=_VLAN),
+    # The 16-bit input port of OpenFlow 1.0: the one form of it that actions may write.
+    Field("in_port_nxm", NXM_0, 0, 16, 2, False, None, (NXM_0, 0)),
     Field("vlan_tci", NXM_0, 4, 16, 2, True, None, (NXM_0, 4)),
     _of("mpls_label", 34, 20, 4, needs=_MPLS),
     _of("mpls_tc", 35, 3, 1, needs=_MPLS),

@@ -182,6 +182,8 @@ def network_view(eth_type: int, stored: Mapping[str, int]) -> dict[str, int]:
                 view.update({name: read(name, 0) for name in ND_FIELDS})
                 own = "ipv6_nd_sll" if kind == ND_SOLICIT else "ipv6_nd_tll"
                 view[own] = read(own, 0)
+    elif names is ARP_FIELDS and view["arp_op"] > 0xFF:
+        view["arp_op"] = 0  # Open vSwitch keeps one byte of the operation
     return view
 
 

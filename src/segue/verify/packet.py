@@ -38,6 +38,8 @@ NEXT_PROTOCOL = {bare(0x0800): 1, bare(ETH_IPV6): 2, ETHERNET: 3, bare(ETH_NSH):
 FIRST_NSH_TTL = 63
 FIRST_NSH_INDEX = 255
 
+NOTHING_INSIDE = "the NSH header carries nothing that is known"
+
 
 class Impossible(Exception):
     """The packet is such that the switch gives up on it, with all that the running translation has sent."""
@@ -208,14 +210,16 @@ class Packet:
     def pop_label(self, ethertype: int) -> Packet:
         """Without the top label; what follows is taken for ``ethertype``. Unchanged where there is no label.
 
-        Raises Impossible where the stack is deeper than the switch can see.
+        Any ethertype but MPLS takes the whole stack off, not the top alone: so does Open vSwitch (commit_mpls_action
+        in lib/odp-util.c). Raises Impossible where the stack is deeper than the switch can see.
         """
         frame = self.frame
         if not frame.labels or not is_mpls(frame.eth_type):
             return self
         if len(frame.labels) > MAX_LABELS:
             raise Impossible(f"cannot pop a stack of more than {MAX_LABELS} MPLS labels")
-        return Packet(replace(frame, eth_type=ethertype, labels=frame.labels[1:]), self.pipeline)
+        rest = frame.labels[1:] if is_mpls(ethertype) else ()
+        return Packet(replace(frame, eth_type=ethertype, labels=rest), self.pipeline)
 
     def encap_nsh(self) -> Packet:
         """Inside an NSH header of MD type 1. Raises Impossible for packets that NSH cannot carry here."""
@@ -242,7 +246,7 @@ class Packet:
             frame = replace(frame, packet_type=bare(frame.eth_type), eth_src=0, eth_dst=0)
         elif frame.packet_type == bare(ETH_NSH):
             if frame.inner is None:
-                raise Impossible("the NSH header carries nothing that could be taken out")
+                raise Impossible(NOTHING_INSIDE)
             frame = frame.inner
         else:
             kind = format_value("packet_type", frame.packet_type)

@@ -31,7 +31,8 @@ OWN = (COOKIE_MARK, COOKIE_MARK_MASK)
 def action(a: AnyAction) -> of.Action:
     match a:
         case SetField(field=field, value=value, mask=mask):
-            return of.SetField(field, value, mask)
+            # Open vSwitch lets actions write the input port in its old 16-bit form alone.
+            return of.SetField("in_port_nxm" if field == "in_port" else field, value, mask)
         case Next(stage=stage):
             return of.Resubmit(TABLE[stage])
         case Output(port=port):
