@@ -465,6 +465,25 @@ def test_a_consumer_may_leave(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_a_stream_ends_with_the_connection(tmp_path: Path) -> None:
+    async def hang_up(peer: Peer, message: Message, xid: int) -> None:
+        if isinstance(message, FlowStatsRequest):
+            peer.say(flows_of(3, 2)[0], xid)
+            assert peer.writer is not None
+            peer.writer.close()
+
+    async def main() -> None:
+        async with serving(Peer(hang_up), tmp_path) as target:
+            async with OpenFlowClient(target) as client, asyncio.timeout(10):
+                parts = []
+                with pytest.raises(ConnectionLost, match="closed the connection"):
+                    async for part in client.flow_stats():
+                        parts.append(part)  # noqa: PERF401
+                assert [len(part) for part in parts] == [3]
+
+    asyncio.run(main())
+
+
 def test_an_echo_from_the_switch_is_answered(tmp_path: Path) -> None:
     async def ask(peer: Peer, message: Message, xid: int) -> None:
         if isinstance(message, PortDescRequest):

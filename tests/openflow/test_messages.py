@@ -5,12 +5,16 @@ import random
 
 import pytest
 
+from segue.openflow.actions import Output
 from segue.openflow.errors import ERROR_CODES
 from segue.openflow.messages import (
     BundleAdd,
     EchoReply,
     Error,
     FlowMod,
+    FlowMonitorReply,
+    FlowStatsReply,
+    FlowUpdate,
     Hello,
     Message,
     PacketIn,
@@ -26,7 +30,9 @@ from segue.openflow.port import Port
 from segue.openflow.wire import EncodeError, ProtocolError
 
 from .oracle import available, printed
-from .samples import NSH_MATCH, PLAIN_MOD, PORT, SAMPLES
+from .samples import ENTRY, NSH_MATCH, PLAIN_MOD, PORT, SAMPLES
+
+UPDATE = FlowUpdate(1, 20, 100, NSH_MATCH, (Output(2),))
 
 MESSAGES = [message for message, _ in SAMPLES]
 # What these end with is as long as the header says: no cut of it can be told.
@@ -83,6 +89,30 @@ def test_hostile_numbers(message: Message) -> None:
 def test_hostile_headers(data: str) -> None:
     with pytest.raises(ProtocolError):
         decode(bytes.fromhex(data))
+
+
+@pytest.mark.parametrize(
+    ("message", "was", "becomes", "complaint"),
+    [
+        (FlowStatsReply((ENTRY,)), "00 34 80 02 00 08", "00 34 80 02 00 38", "counter .* passes the end"),
+        (FlowStatsReply((ENTRY,)), "00 34 80 02 00 08", "00 03 80 02 00 08", "claim 3 bytes"),
+        (FlowStatsReply((ENTRY,)), "00 c0 00 00 14", "00 50 00 00 14", "shorter than what it holds"),
+        (FlowStatsReply((ENTRY,)), "00 c0 00 00 14", "00 c1 00 00 14", "claims 193 bytes of 192"),
+        (FlowMonitorReply((UPDATE,)), "00 58 00 01 14", "00 30 00 01 14", "shorter than its match"),
+        (FlowMonitorReply((UPDATE,)), "00 58 00 01 14", "00 58 00 07 14", "event 7"),
+        (FlowMonitorReply((UPDATE,)), "00 58 00 01 14", "00 54 00 01 14", "claims 84 bytes"),
+        (PortDescReply((PORT,)), "00 00 00 20 00 00 00 00", "00 00 00 28 00 00 00 00", "property .* claims 40"),
+        (PortDescReply((PORT,)), "00 00 00 03 00 48", "00 00 00 03 00 50", "claims 80 bytes of 72"),
+        (PLAIN_MOD, "00 04 00 18", "00 04 00 20", "instruction .* claims 32 bytes of 24"),
+        (PLAIN_MOD, "00 00 00 10 00 00 00 02", "00 00 00 18 00 00 00 02", "action .* claims 24 bytes of 16"),
+        (BundleAdd(7, encode(PLAIN_MOD)), "06 0e 00 58", "06 0e 00 59", "claims 89 bytes of 88"),
+    ],
+)
+def test_lengths_that_lie(message: Message, was: str, becomes: str, complaint: str) -> None:
+    data = encode(message)
+    assert data.count(bytes.fromhex(was)) == 1
+    with pytest.raises(ProtocolError, match=complaint):
+        decode(data.replace(bytes.fromhex(was), bytes.fromhex(becomes)))
 
 
 def test_unknown_multipart_types_are_kept() -> None:

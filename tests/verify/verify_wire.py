@@ -88,7 +88,9 @@ def _transport(frame, pseudo) -> bytes:
         kind, code = get("icmpv6_type", 0), get("icmpv6_code", 0)
         body = struct.pack(">BBHI", kind, code, 0, get("nd_reserved", 0))
         if "ipv6_nd_target" in fields:
-            address = get("ipv6_nd_sll", 0) if get("nd_options_type") == 1 else get("ipv6_nd_tll", 0)
+            # The one option's address stays on the wire until another is written to the field of its type.
+            source, target = get("ipv6_nd_sll", 0), get("ipv6_nd_tll", 0)
+            address = source or target if get("nd_options_type") == 1 else target or source
             body += fields["ipv6_nd_target"].to_bytes(16, "big")
             body += struct.pack(">BB", get("nd_options_type", 0), 1) + address.to_bytes(6, "big")
         body += data
