@@ -149,7 +149,7 @@ MATCHES = [
 # Its decoder reads these in a match and does not print them; a set-field names them.
 SETS = [
     ("in_port_nxm", 5, "set_field:5->in_port"),
-    ("in_port_nxm", 0xFFFE, "set_field:65534->in_port"),
+    ("in_port_nxm", 0xFFFE, "set_field:LOCAL->in_port"),
     *((f"nsh_c{n}", 0x11223344, f"set_field:0x11223344->nsh_c{n}") for n in range(1, 5)),
     ("tun_erspan_idx", 0x12345, "set_field:0x12345->tun_erspan_idx"),
     ("tun_erspan_dir", 1, "set_field:1->tun_erspan_dir"),

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 
 from segue.compile.rules import NodeCompiler
 from segue.drivers.ovs.switch import Place, Switch, place
+from segue.encap import available
 from segue.model.counters import Count, add
 from segue.model.plan import Plan
 from segue.model.program import Rule
@@ -33,7 +34,7 @@ class Keeper:
     """``report`` is called with what the server is to be told."""
 
     def __init__(self, report: Callable[[Applied], None]) -> None:
-        self.compiler = NodeCompiler()
+        self.compiler = NodeCompiler(available())
         self._report = report
         self._keys: set[str] = set()
         self._revision = -1

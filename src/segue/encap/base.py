@@ -1,66 +1,14 @@
-"""The small interface that an encapsulation implements, and how one is found.
-
-The compiler decides *that* a packet is wrapped, and where it goes; the encapsulation says *how*. A path header is
-written when a packet leaves a node or enters an aware function, and is read and removed when it arrives: inside a
-node the path lives in registers, so that stages between do not depend on the encapsulation.
-"""
+"""How encapsulations are found: by entry point, so that another package can bring its own."""
 
 from __future__ import annotations
 
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Protocol
 
-from segue.model.path import Path
-from segue.model.program import AnyAction, Rule
-
-
-class Encapsulation(Protocol):
-    """All methods are pure. Indexes are service indexes (RFC 8300 section 2.3)."""
-
-    name: str
-    """As the intent names it."""
-    tunnel: str
-    """The binding name of the tunnel that carries it between nodes (``model.view``)."""
-    ethertype: int
-    """By which an aware function's frames are known."""
-    per_ethertype: bool
-    """Whether the header loses the payload's EtherType, so that each needs a path of its own."""
-    overhead: int
-    """Bytes added to a frame on the underlay, tunnel included, for an IPv4 underlay."""
-
-    def refuse(self, ethertype: int) -> str | None:
-        """Why frames of ``ethertype`` (0: any) cannot be carried, or None."""
-
-    def arrival(self, ofport: int) -> tuple[Rule, ...]:
-        """Rules of stage ``admission`` for packets from the tunnel at ``ofport``."""
-
-    def unwrap(self) -> tuple[Rule, ...]:
-        """Rules of stage ``unwrap`` that serve all paths."""
-
-    def unwrap_path(self, path: Path) -> tuple[Rule, ...]:
-        """Rules of stage ``unwrap_index`` for one path, where the header does not say enough."""
-
-    def wrap(self, path: int, index: int) -> tuple[AnyAction, ...]:
-        """Write the header for another node; tunnel destination and output follow."""
-
-    def hand_over(self, path: int, index: int, mac: int) -> tuple[AnyAction, ...]:
-        """Write the header for an aware function whose port has ``mac``; the output follows."""
-
-    def take_back(self) -> tuple[AnyAction, ...]:
-        """What makes an aware function's frame look as one from the tunnel, before stage ``unwrap``."""
+from segue.model.encapsulation import Encapsulations
 
 
 @cache
-def available() -> dict[str, Encapsulation]:
+def available() -> Encapsulations:
     """All installed encapsulations by name."""
     return {e.name: e.load()() for e in sorted(entry_points(group="segue.encapsulations"), key=lambda e: e.name)}
-
-
-def find(name: str) -> Encapsulation:
-    """The encapsulation called ``name``. Raises LookupError, with the names there are."""
-    try:
-        return available()[name]
-    except KeyError:
-        known = ", ".join(available())
-        raise LookupError(f"there is no encapsulation {name!r}; installed are: {known}") from None

@@ -19,6 +19,7 @@ import msgspec
 
 from segue.compile.overlap import OverlapIndex
 from segue.compile.views import Problem, ViewCompiler
+from segue.encap import available
 from segue.model.intent import Object, Objects, Ref
 from segue.model.path import Entry, Target
 from segue.model.view import AnyRecord
@@ -74,7 +75,7 @@ class Conductor:
         self.errors: dict[str, str] = {}
         """By node: what its agent says is wrong with the switch."""
         self.views: dict[str, View] = {}
-        self.compiler = ViewCompiler()
+        self.compiler = ViewCompiler(available())
         self.rollouts = Rollouts(self._drain)
         self._overlaps = OverlapIndex()
         self._targets: dict[str, Target] = {}

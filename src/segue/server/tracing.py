@@ -11,6 +11,7 @@ import asyncio
 import msgspec
 
 from segue.compile.rules import NodeCompiler
+from segue.encap import available
 from segue.model.intent import Instance, Node
 from segue.model.view import TUNNEL_GPE, TUNNEL_PLAIN, AnyRecord, NetworkRecord, PortRecord, RouterRecord
 from segue.packet.addresses import derived_mac, parse_mac
@@ -20,7 +21,8 @@ from segue.verify.explain import explain
 from segue.verify.flow_text import Endpoint, flow_packet, parse_flow
 from segue.verify.functions import aware_step
 from segue.verify.interpreter import Program
-#from segue.verify.live import compare, question
+
+# from segue.verify.live import compare, question
 from segue.verify.network import Function, FunctionHop, Hop, Journey, Network, TunnelEnd
 from segue.verify.packet import Packet
 
@@ -39,7 +41,7 @@ class _Node:
     """One node's program, kept up to date with its view."""
 
     def __init__(self) -> None:
-        self.compiler = NodeCompiler()
+        self.compiler = NodeCompiler(available())
         self.program = Program()
         self._records: dict[str, AnyRecord] = {}
         self._ports: dict[str, int] = {}

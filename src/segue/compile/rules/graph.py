@@ -28,6 +28,7 @@ from segue.compile.rules.static import static
 from segue.compile.rules.wiring import Wiring
 from segue.engine import Graph, Relation
 from segue.model import stages
+from segue.model.encapsulation import Encapsulations
 from segue.model.program import Rule
 from segue.model.view import AnyRecord, Binding
 
@@ -42,9 +43,9 @@ class Changes(msgspec.Struct, frozen=True):
 class NodeCompiler:
     """Feed it records and bindings; ``settle`` tells which rules came and went."""
 
-    def __init__(self) -> None:
+    def __init__(self, encapsulations: Encapsulations) -> None:
         graph = self._graph = Graph()
-        w = self._wiring = Wiring(graph)
+        w = self._wiring = Wiring(graph, encapsulations)
         graph.family("static", w.me, lambda ctx, key: static(ctx, w, key), [w.rule])
         graph.family(
             "path",

@@ -15,9 +15,9 @@ from segue.compile.headers import matches
 from segue.compile.marks import mark
 from segue.compile.rules.tunnels import to_node
 from segue.compile.rules.wiring import Comeback, Wiring, emit_rule
-from segue.encap import Encapsulation, find
 from segue.engine import Context
 from segue.model.counters import entered, left, visited
+from segue.model.encapsulation import Encapsulation
 from segue.model.path import EMPTY, FIRST_INDEX, Hop, Path, Step, index_of
 from segue.model.program import AnyAction, Match, Multipath, Next, Output, SetField, Value, match
 from segue.model.stages import INDEX, LINK, NETWORK, PATH, ROUND, ROUTED, SOURCE_PORT
@@ -48,7 +48,7 @@ class _OnNode:
         self.spec = path.spec
         self.me = me
         self.owner = f"chain/{path.spec.chain}"
-        self.encapsulation: Encapsulation = find(path.spec.encapsulation)
+        self.encapsulation: Encapsulation = wiring.encapsulations[path.spec.encapsulation]
 
     def rule(self, stage: str, priority: int, matched: Match, *actions: AnyAction, counter: str = "") -> None:
         emit_rule(self.ctx, self.wiring, stage, priority, matched, actions, self.owner, counter)

@@ -6,7 +6,6 @@ from segue.compile.headers import prefix_match
 from segue.compile.rules.static import SOLICITATION
 from segue.compile.rules.tunnels import to_node
 from segue.compile.rules.wiring import Wiring, emit_rule
-from segue.encap import find
 from segue.engine import Context
 from segue.model.program import IN_PORT, Match, Move, Next, Output, SetField, match
 from segue.model.stages import NETWORK, SOURCE_PORT, TARGET_PORT
@@ -128,7 +127,7 @@ def interface(ctx: Context, wiring: Wiring, key: int) -> None:
     stage = "path_return" if roles else "port_security"
     emit_rule(ctx, wiring, "admission", 50, match(in_port=binding.ofport), (*known, Next(stage)), owner)
     for name_of in sorted({name_of for role in roles for name_of in role}):
-        encapsulation = find(name_of)
+        encapsulation = wiring.encapsulations[name_of]
         take = (*known, *encapsulation.take_back(), Next("unwrap"))
         framed = match(in_port=binding.ofport, eth_type=encapsulation.ethertype)
         emit_rule(ctx, wiring, "admission", 60, framed, take, owner)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from segue.compile.rules.wiring import Wiring, emit_rule
-from segue.encap import available
 from segue.engine import Context
 from segue.model.program import AnyAction, Match, Move, Next, SetField, match
 from segue.model.stages import NETWORK, PATH, SOURCE_PORT
@@ -53,7 +52,7 @@ def static(ctx: Context, wiring: Wiring, _: str) -> None:
     """Runs over the node's own record."""
     for stage, priority, matched, actions in STATIC:
         emit_rule(ctx, wiring, stage, priority, matched, actions, "pipeline")
-    for encapsulation in available().values():
+    for encapsulation in wiring.encapsulations.values():
         binding = ctx.get(wiring.binding, encapsulation.tunnel)
         rules = encapsulation.unwrap() + (encapsulation.arrival(binding.ofport) if binding else ())
         for rule in rules:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from segue.engine import Context, Graph, Relation
+from segue.model.encapsulation import Encapsulations
 from segue.model.path import Path
 from segue.model.program import AnyAction, Match, Rule, cookie
 from segue.model.view import (
@@ -22,7 +23,8 @@ from segue.model.view import (
 class Wiring:
     """Inputs are keyed as their records are; see each relation's comment for what the derived ones hold."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, encapsulations: Encapsulations) -> None:
+        self.encapsulations = encapsulations
         self.me: Relation[str, SelfRecord] = graph.input("self")
         self.peer: Relation[str, PeerRecord] = graph.input("peer")
         self.network: Relation[int, NetworkRecord] = graph.input("network")

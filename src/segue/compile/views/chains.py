@@ -13,8 +13,8 @@ import msgspec
 
 from segue.compile.views.entries import FAMILY, Direction
 from segue.compile.views.wiring import PortInfo, Use, Wiring, complain
-from segue.encap import Encapsulation, available
 from segue.engine import Context
+from segue.model.encapsulation import Encapsulation
 from segue.model.intent import Chain, Instance
 from segue.model.path import Entry, Hop, PathSpec, Step, Target
 
@@ -22,9 +22,9 @@ from segue.model.path import Entry, Hop, PathSpec, Step, Target
 def chain(ctx: Context, w: Wiring, name: str) -> None:
     declared = ctx.get(w.chain, name)
     assert declared is not None
-    encapsulation = available().get(declared.encapsulation)
+    encapsulation = w.encapsulations.get(declared.encapsulation)
     if encapsulation is None:
-        known = ", ".join(available())
+        known = ", ".join(w.encapsulations)
         message = f"there is no encapsulation {declared.encapsulation!r}; installed are: {known}"
         complain(ctx, w, ("chain", name), "encapsulation", message)
         return

@@ -6,7 +6,6 @@ from itertools import combinations
 
 from segue.compile.overlap import headers_overlap
 from segue.compile.views.wiring import Use, Wiring, complain
-from segue.encap import available
 from segue.engine import Context
 
 
@@ -24,8 +23,8 @@ def instance(ctx: Context, w: Wiring, name: str) -> None:
     if len(ports) == 2 and ports[0].node != ports[1].node:
         where = f"{ports[0].node or 'nowhere yet'} and {ports[1].node or 'nowhere yet'}"
         complain(ctx, w, ref, "egress", f"both ports must be on one node; they are on {where}")
-    if declared.aware is not None and declared.aware not in available():
-        known = ", ".join(available())
+    if declared.aware is not None and declared.aware not in w.encapsulations:
+        known = ", ".join(w.encapsulations)
         complain(ctx, w, ref, "aware", f"there is no encapsulation {declared.aware!r}; installed are: {known}")
     if declared.mode == "route" and not declared.aware:
         for info in ports:

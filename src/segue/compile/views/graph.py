@@ -24,6 +24,7 @@ import msgspec
 from segue.compile.views import chains, elements, functions, records
 from segue.compile.views.wiring import Problem, Wiring
 from segue.engine import Context, Graph, Relation
+from segue.model.encapsulation import Encapsulations
 from segue.model.intent import KINDS, Object, Ref
 from segue.model.path import Entry, Path, Target
 from segue.model.view import AnyRecord
@@ -40,9 +41,9 @@ class ViewChanges(msgspec.Struct):
 class ViewCompiler:
     """Set objects, identities, paths; ``settle`` tells problems, and changes of targets and views."""
 
-    def __init__(self) -> None:
+    def __init__(self, encapsulations: Encapsulations) -> None:
         graph = self._graph = Graph()
-        w = self._wiring = Wiring(graph)
+        w = self._wiring = Wiring(graph, encapsulations)
 
         def family(
             name: str,

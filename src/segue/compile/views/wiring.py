@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from segue.engine import Context, Graph, Relation
+from segue.model.encapsulation import Encapsulations
 from segue.model.intent import (
     Chain,
     Classifier,
@@ -66,7 +67,8 @@ class Use(msgspec.Struct, frozen=True, order=True):
 class Wiring:
     """Inputs first; then what families derive, in the order in which they run."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, encapsulations: Encapsulations) -> None:
+        self.encapsulations = encapsulations
         self.node: Relation[str, Node] = graph.input("node")
         self.network: Relation[str, Network] = graph.input("network")
         self.subnet: Relation[str, Subnet] = graph.input("subnet")
