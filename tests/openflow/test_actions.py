@@ -182,7 +182,7 @@ def test_unknown_shapes_are_kept(data: str) -> None:
 
 
 def test_a_copy_field_does_not_read_on_in_the_next_action() -> None:
-    half = bytes.fromhex("001c0018000800000000 0000 ffff0804005ad650 ffff0804".replace(" ", ""))
+    half = bytes.fromhex("001c0018000800000000 0000 ffff0808005ad650 ffff0808".replace(" ", ""))
     rest = bytes.fromhex("005ad650") + bytes(0xD650 - 4)  # an action whose header is the other half of an OXM header
     assert decode_actions(half + rest) == (Raw(half), Raw(rest))
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given, reject, settings
 from hypothesis import strategies as st
 from verify_programs import PORTS, TABLES, THEMES, packets, programs
 from verify_switch import Switch, tag
 from verify_wire import encode, read_pcap
 
 from segue.verify.explain import explain_trace
-from segue.verify.interpreter import Program, Trace, run
+from segue.verify.interpreter import Program, Trace, Undefined, run
 from segue.verify.ovs_text import TableVisit, flow_text, parse_trace
 from segue.verify.packet import NOTHING_INSIDE, Packet
 
@@ -28,7 +28,10 @@ ENOUGH = 200
 
 
 def bounded(program: Program, packet: Packet, in_port: int) -> Trace:
-    trace = run(program, packet, in_port)
+    try:
+        trace = run(program, packet, in_port)
+    except Undefined:
+        reject()
     assume(len(trace.visits) < ENOUGH)
     return trace
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from litestar import Request, Response
@@ -26,21 +27,23 @@ class NotFound(Exception):
 
 
 class Unsound(Exception):
-    """A declaration that is well written and cannot be, with the document that it stands in, if it was one."""
+    """A declaration that is well written and cannot be, with the documents that it stands in, if there are any."""
 
-    def __init__(self, refused: Refused, document: Document | None) -> None:
+    def __init__(self, refused: Refused, documents: Sequence[Document]) -> None:
         super().__init__(str(refused))
-        self.problems = [_placed(problem, document) for problem in refused.problems]
+        self.problems = [_placed(problem, documents) for problem in refused.problems]
 
 
-def _placed(problem: Conflict, document: Document | None) -> ProblemBody:
+def _placed(problem: Conflict, documents: Sequence[Document]) -> ProblemBody:
     where = label(problem.kind, problem.name)
     field = f"{problem.field}: " if problem.field else ""
-    if document is None:
+    if not documents:
         return ProblemBody(f"{where}: {field}{problem.message}", "", None, where)
-    if (problem.kind, problem.name) not in document.objects:
-        text = f"{document.source}: {where}, which is already applied: {field}{problem.message}"
-        return ProblemBody(text, document.source, None, where)
+    document = next((d for d in documents if (problem.kind, problem.name) in d.objects), None)
+    if document is None:
+        source = ", ".join(d.source for d in documents)
+        text = f"{source}: {where}, which is already applied: {field}{problem.message}"
+        return ProblemBody(text, source, None, where)
     key = (problem.kind, problem.name, problem.field) if problem.field else (problem.kind, problem.name)
     line = document.lines[key]
     return ProblemBody(f"{document.source}:{line}: {where}: {field}{problem.message}", document.source, line, where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -23,6 +24,7 @@ from segue.api.bodies import (
     StepBody,
 )
 from segue.api.errors import NotFound, Unsound
+from segue.api.files import FILES, merged, read_files
 from segue.intent import Document, diff, dump, parse
 from segue.model.intent import KINDS, Object, Ref
 from segue.model.path import Path, index_of
@@ -50,9 +52,12 @@ class Intents(Controller):
         dry_run: bool = False,
         wait: Wait = 0.0,
     ) -> AppliedBody:
-        """The body is YAML or JSON text; ``source`` is its name in messages. ``wait``: seconds until in force."""
-        document = parse(await request.body(), source)
-        return await _change(_service(state).conductor, dict(document.objects), document, dry_run, wait)
+        """The body is YAML or JSON text, ``source`` its name in messages; or several texts, see ``read_files``.
+
+        ``wait``: seconds until in force.
+        """
+        documents = await _documents(request, source)
+        return await _change(_service(state).conductor, merged(documents), documents, dry_run, wait)
 
     @post("/delete", status_code=200)
     async def delete(self, data: DeleteBody, state: State, dry_run: bool = False, wait: Wait = 0.0) -> AppliedBody:
@@ -61,7 +66,7 @@ class Intents(Controller):
         for kind, name in data.refs:
             _find(conductor, kind, name)
         gone: dict[Ref, Object | None] = dict.fromkeys([(kind, name) for kind, name in data.refs])
-        return await _change(conductor, gone, None, dry_run, wait)
+        return await _change(conductor, gone, [], dry_run, wait)
 
     @post("/delete-file", status_code=200)
     async def delete_file(
@@ -73,10 +78,10 @@ class Intents(Controller):
         wait: Wait = 0.0,
     ) -> AppliedBody:
         """Deletes what the body declares and is there."""
-        document = parse(await request.body(), source)
+        documents = await _documents(request, source)
         conductor = _service(state).conductor
-        here = [ref for ref in document.objects if ref in conductor.declared.objects]
-        return await _change(conductor, dict.fromkeys(here), None, dry_run, wait)
+        here = [ref for ref in merged(documents) if ref in conductor.declared.objects]
+        return await _change(conductor, dict.fromkeys(here), [], dry_run, wait)
 
     @get("/objects")
     async def everything(self, state: State) -> dict[str, Any]:
@@ -146,13 +151,18 @@ class Intents(Controller):
         return msgspec.structs.asdict(traced)
 
 
+async def _documents(request: Request[Any, Any, State], source: str) -> list[Document]:
+    body = await request.body()
+    return read_files(body) if request.content_type[0] == FILES else [parse(body, source)]
+
+
 async def _change(
-    conductor: Conductor, wanted: dict[Ref, Any], document: Document | None, dry_run: bool, wait: float
+    conductor: Conductor, wanted: Mapping[Ref, Any], documents: Sequence[Document], dry_run: bool, wait: float
 ) -> AppliedBody:
     try:
         outcome = conductor.apply(wanted, dry_run=dry_run)
     except Refused as refused:
-        raise Unsound(refused, document) from None
+        raise Unsound(refused, documents) from None
     waiting: list[str] = []
     if not dry_run:
         waiting = await conductor.settled(outcome, wait) if wait else conductor.waiting(outcome)

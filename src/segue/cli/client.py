@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -73,10 +74,9 @@ class Client:
                 raise self._unreachable(error) from None
             connection.sock.settimeout(ANSWERING)
             headers = {"Content-Type": content_type} if content_type else {}
-            try:
+            # A server that stops reading may have said why already.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 connection.request(method, self._prefix + path + _query(query), body, headers)
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # it stopped reading, perhaps because it has already said why
             answer = connection.getresponse()
             data = answer.read()
         except TimeoutError:

@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import sys
+from pathlib import Path
 from typing import BinaryIO
 
 from segue.cli.errors import Mistake
@@ -23,15 +24,13 @@ def read(path: str) -> bytes:
     if path == STDIN:
         return _bounded(sys.stdin.buffer, "standard input")
     try:
-        # Not blocking, lest a FIFO that nobody writes to holds us up before we know what it is.
-        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+        with Path(path).open("rb") as file:
             found = os.fstat(file.fileno())
-            if stat.S_ISDIR(found.st_mode):
-                raise Mistake(f"{path} is a directory; name the files in it: {path.rstrip('/')}/*.yaml")
             if stat.S_ISREG(found.st_mode) and found.st_size > LARGEST:
                 raise _too_large(path, f"{found.st_size / 1e6:.3g} MB")
-            os.set_blocking(file.fileno(), True)
             return _bounded(file, path)
+    except IsADirectoryError:
+        raise Mistake(f"{path} is a directory; name the files in it: {path.rstrip('/')}/*.yaml") from None
     except FileNotFoundError:
         raise Mistake(f"there is no file {path}") from None
     except OSError as error:
@@ -48,7 +47,9 @@ def body(paths: list[str]) -> tuple[bytes, str, str | None]:
     files = [{"source": _source(path), "text": _decoded(read(path), path)} for path in paths]
     made = json.dumps({"files": files}, ensure_ascii=False).encode()
     if len(made) > LARGEST_BODY:
-        raise Mistake(f"the files together make {len(made) / 1e6:.3g} MB; the limit is 64 MiB; apply some of them first")
+        raise Mistake(
+            f"the files together make {len(made) / 1e6:.3g} MB; the limit is 64 MiB; apply some of them first"
+        )
     return made, FILES, None
 
 

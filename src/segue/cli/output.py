@@ -9,7 +9,9 @@ from typing import Any
 
 def option(parser: argparse.ArgumentParser, *forms: str) -> None:
     """``-o``; the first form is the default."""
-    parser.add_argument("-o", "--output", choices=forms, default=forms[0], help=f"form of the output (default {forms[0]})")
+    parser.add_argument(
+        "-o", "--output", choices=forms, default=forms[0], help=f"form of the output (default {forms[0]})"
+    )
 
 
 def show(value: Any, form: str) -> None:

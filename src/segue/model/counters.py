@@ -1,7 +1,7 @@
 """Names of what is counted: packets and bytes where a chain begins, at each instance, and where it ends.
 
-A name is ``entered/CHAIN/DIRECTION``, ``left/CHAIN/DIRECTION``, or ``visited/CHAIN/DIRECTION/GROUP/INSTANCE``. Names of objects have
-no slash, so names can be taken apart again.
+A name is ``entered/CHAIN/DIRECTION``, ``left/CHAIN/DIRECTION``, or ``visited/CHAIN/DIRECTION/GROUP/INSTANCE``. Names of
+objects have no slash, so names can be taken apart again.
 """
 
 from __future__ import annotations

@@ -22,7 +22,6 @@ from segue.verify.flow_text import Endpoint, flow_packet, parse_flow
 from segue.verify.functions import aware_step
 from segue.verify.interpreter import Program
 
-# from segue.verify.live import compare, question
 from segue.verify.network import Function, FunctionHop, Hop, Journey, Network, TunnelEnd
 from segue.verify.packet import Packet
 

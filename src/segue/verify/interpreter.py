@@ -9,7 +9,8 @@ letter where OpenFlow leaves room (ofproto/ofproto-dpif-xlate.c):
 - ``DecTtl`` at 1 ends the actions of its own rule; callers go on.
 - Taking an NSH header off, or looking beneath the last MPLS label, sends the packet through the datapath once more
   (*recirculation*): all that is still to do, callers included, becomes one list of actions, so that ``DecTtl``
-  from there on ends all of it. Six times at most (lib/dpif-netdev.c, MAX_RECIRC_DEPTH).
+  from there on ends all of it. Where nothing is left to do, the packet starts again at the first stage, with its
+  registers. Six times at most (lib/dpif-netdev.c, MAX_RECIRC_DEPTH).
 - What goes wrong (a fourth label, too deep a recursion) undoes what was sent since the last recirculation.
 - Recursion counts only where a stage calls itself or an earlier one.
 """
@@ -37,10 +38,10 @@ from segue.model.program import (
 from segue.model.stages import TABLE
 from segue.verify.fields import FIELDS, Layer, format_value, is_mpls
 from segue.verify.hash import multipath
-from segue.verify.packet import Impossible, Packet
+from segue.verify.packet import Impossible, Packet, Undefined
 from segue.verify.table import Ambiguous, Table
 
-__all__ = ["Ambiguous", "Program", "Sent", "Trace", "Visit", "run"]
+__all__ = ["Ambiguous", "Program", "Sent", "Trace", "Undefined", "Visit", "run"]
 
 MAX_DEPTH = 64
 MAX_CALLS = MAX_DEPTH * MAX_DEPTH
@@ -136,7 +137,8 @@ def run(program: Program, packet: Packet, in_port: int, recirculations: int = 0)
     """Send ``packet`` in by OpenFlow port ``in_port``.
 
     Pipeline fields that the packet brings (a tunnel's) are kept. ``recirculations``: how many it has behind it;
-    a tunnel's packet has one. Raises Ambiguous, ReadOnly, and ValueError for rules that no switch would take.
+    a tunnel's packet has one. Raises Ambiguous, Undefined, ReadOnly, and ValueError for rules that no switch
+    would take.
     """
     return _Run(program, packet.set("in_port", in_port), recirculations).finish()
 
@@ -235,6 +237,9 @@ class _Run:
         self.kept = len(self.outputs)
         self.depth = self.calls = 0
         self.unlabelled = False
+        if not rest:
+            self.leave()
+            self.enter(self.program.entry, deepens=0)
 
     def perform(self, action: AnyAction, visit: _Open) -> None:
         before = self.packet

@@ -45,6 +45,11 @@ class Impossible(Exception):
     """The packet is such that the switch gives up on it, with all that the running translation has sent."""
 
 
+class Undefined(Exception):
+    """A rule does to the packet what has no meaning here, and only by accident one in a switch: labels on a packet
+    without an Ethernet header."""
+
+
 class ReadOnly(ValueError):
     """The field cannot be written; a switch refuses a rule that tries."""
 
@@ -194,9 +199,9 @@ class Packet:
     def push_label(self) -> Packet:
         """With one more MPLS label: a copy of the top one, or else made from the IP header as Open vSwitch does.
 
-        Raises Impossible on a fourth label.
+        Raises Impossible on a fourth label, Undefined without an Ethernet header.
         """
-        frame = self.frame
+        frame = self._labelled_ethernet()
         if frame.labels and is_mpls(frame.eth_type):
             if len(frame.labels) >= MAX_LABELS:
                 raise Impossible(f"more than {MAX_LABELS} MPLS labels")
@@ -211,9 +216,10 @@ class Packet:
         """Without the top label; what follows is taken for ``ethertype``. Unchanged where there is no label.
 
         Any ethertype but MPLS takes the whole stack off, not the top alone: so does Open vSwitch (commit_mpls_action
-        in lib/odp-util.c). Raises Impossible where the stack is deeper than the switch can see.
+        in lib/odp-util.c). Raises Impossible where the stack is deeper than the switch can see, Undefined without an
+        Ethernet header.
         """
-        frame = self.frame
+        frame = self._labelled_ethernet()
         if not frame.labels or not is_mpls(frame.eth_type):
             return self
         if len(frame.labels) > MAX_LABELS:
@@ -238,7 +244,8 @@ class Packet:
         return Packet(replace(self.frame, packet_type=ETHERNET, eth_src=0, eth_dst=0), self.pipeline)
 
     def decap(self) -> Packet:
-        """Without the outermost Ethernet or NSH header. Raises Impossible for others, and under a VLAN tag."""
+        """Without the outermost Ethernet or NSH header. Raises Impossible for others, and under a VLAN tag; Undefined
+        for a label stack."""
         frame = self.frame
         if frame.packet_type == ETHERNET:
             if frame.tags:
@@ -248,7 +255,14 @@ class Packet:
             if frame.inner is None:
                 raise Impossible(NOTHING_INSIDE)
             frame = frame.inner
+        elif is_mpls(frame.packet_type & 0xFFFF):
+            raise Undefined("decap of a label stack; pop_mpls takes labels off")
         else:
             kind = format_value("packet_type", frame.packet_type)
             raise Impossible(f"decap does not know packets of type {kind}")
         return Packet(frame, self.pipeline)
+
+    def _labelled_ethernet(self) -> Frame:
+        if self.frame.packet_type != ETHERNET:
+            raise Undefined("a label on or off a packet without an Ethernet header")
+        return self.frame

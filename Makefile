@@ -1,0 +1,34 @@
+# The two commands of the README are `make run` and `make test`; `make help` lists the rest.
+
+.PHONY: help run clean test check bench docs
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+run: ## install what is missing, and run the main job: a chain over three switches
+	@scripts/install run
+	@.venv/bin/python examples/dragonflow.py
+
+clean: ## remove the network that `make run` left up
+	@if [ -x .venv/bin/segue ]; then .venv/bin/segue lab down dragonflow; else echo "nothing to remove"; fi
+
+test: ## install what the tests need, and run them
+	@scripts/install test
+	@.venv/bin/python -m pytest
+
+check: ## the fast checks: format, lint, types, import contracts, tests that need no root
+	@scripts/install test
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@.venv/bin/python -m pytest -q -m "not root and not slow"
+
+docs: ## write the generated pages of docs/ anew
+	@scripts/install test
+	@.venv/bin/python scripts/generate_docs.py
+
+bench: ## run the benchmarks, and print their tables
+	@scripts/install bench
+	@.venv/bin/python -m bench

@@ -1,0 +1,54 @@
+"""Writes the generated pages of docs/ anew: the pipeline (from ``model/stages.py``) and the intent's JSON Schema."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from segue import intent
+from segue.model.stages import BY_NAME, REGISTERS, STAGES, TABLE
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def pipeline_page() -> str:
+    lines = [
+        "# The pipeline",
+        "",
+        "Every packet that a node handles goes through these tables of its bridge. The page is made from",
+        "`src/segue/model/stages.py`; `make docs` writes it anew. A rule that does what its stage does not",
+        "allow is refused before it reaches a switch.",
+        "",
+        "| table | stage | purpose | goes on to |",
+        "| ---: | --- | --- | --- |",
+    ]
+    for stage in STAGES:
+        onward = ", ".join(stage.next) + (" or out" if stage.outputs and stage.next else "out" if stage.outputs else "")
+        lines.append(f"| {TABLE[stage.name]} | `{stage.name}` | {stage.purpose} | {onward or 'nowhere'} |")
+    lines += ["", "## Registers", "", "| register | holds |", "| --- | --- |"]
+    lines += [f"| `{register}` | {meaning} |" for register, meaning in REGISTERS.items()]
+    lines += ["", "## Contracts", "", "| stage | may match | may write |", "| --- | --- | --- |"]
+    for name, stage in BY_NAME.items():
+        lines.append(f"| `{name}` | {_fields(stage.matches)} | {_fields(stage.writes)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _fields(names: frozenset[str]) -> str:
+    return " ".join(f"`{name}`" for name in sorted(names)) or "nothing"
+
+
+def schema_page() -> str:
+    return json.dumps(intent.schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+PAGES = {"pipeline.md": pipeline_page, "schema.json": schema_page}
+
+
+def main() -> None:
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page())
+        print(f"docs/{name}")
+
+
+if __name__ == "__main__":
+    main()

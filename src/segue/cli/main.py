@@ -1,0 +1,87 @@
+"""``segue COMMAND``. This file parses arguments and hands over; what a command needs it loads when it runs.
+
+Each module's ``add_parsers`` adds its commands and sets ``run``: a callable that takes the parsed arguments and returns
+the exit status. ``args.server`` is the server's address, whether it was given before the command, after it, or not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from segue import __version__
+from segue.cli import about, apply, delete, flows, get, laboratory, processes, status, trace
+from segue.cli.client import DEFAULT_SERVER
+from segue.cli.errors import Failure, Mistake
+from segue.cli.terminal import complain
+
+ABOUT = """\
+Declares which traffic goes through which functions, and keeps it so."""
+EXAMPLES = """\
+to begin, on one machine, as root:
+  segue lab up examples/dragonflow.yaml      a network to try it in
+  segue apply examples/dragonflow.yaml       declare
+  segue status                               see
+  segue trace 'server > client udp 2345 > 2345'
+
+`segue COMMAND --help` says more of each. The server's address is --server, or SEGUE_SERVER.
+exit status: 0 done, 1 not so or not possible now, 2 something is wrong with what was asked."""
+
+_GROUPS = (apply, delete, get, status, trace, flows, about, laboratory, processes)
+_SIGINT, _SIGPIPE = 130, 141
+"""What a shell calls a process that ended by these signals."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Also the class of every command's parser: help as it was laid out, mistakes in one line."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        # argparse lists every choice; the one that was meant says more.
+        wrong = re.match(r"argument COMMAND: invalid choice: '(.*)' \(choose from (.*)\)", message, re.DOTALL)
+        if wrong is not None:
+            from difflib import get_close_matches
+
+            near = get_close_matches(wrong[1][:40], wrong[2].replace("'", "").split(", "), n=1, cutoff=0.6)
+            message = f"there is no command {wrong[1][:40]!r}" + (f"; did you mean {near[0]}?" if near else "")
+        self.exit(Mistake.status, f"segue: {message}; see `{self.prog} --help`\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    whole = _Parser(prog="segue", description=ABOUT, epilog=EXAMPLES)
+    whole.add_argument("--version", action="version", version=f"segue {__version__}")
+    default = os.environ.get("SEGUE_SERVER") or DEFAULT_SERVER
+    whole.add_argument("--server", metavar="URL", default=default, help=f"default $SEGUE_SERVER, else {DEFAULT_SERVER}")
+    commands = whole.add_subparsers(metavar="COMMAND", required=True, title="commands")
+    for module in _GROUPS:
+        module.add_parsers(commands)
+    for name, command in commands.choices.items():
+        if name not in ("server", "up", "lab", "schema", "version"):
+            # Without a default of its own it leaves alone what was given before the command.
+            text = "the server: http://HOST:PORT or unix:/PATH"
+            command.add_argument("--server", metavar="URL", default=argparse.SUPPRESS, help=text)
+    return whole
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    try:
+        args = parser().parse_args(argv)
+        status: int = args.run(args)
+        sys.stdout.flush()
+        return status
+    except Failure as failure:
+        complain(str(failure))
+        return failure.status
+    except KeyboardInterrupt:
+        return _SIGINT
+    except BrokenPipeError:
+        # Whoever read our output has gone. Python would complain once more while it closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _SIGPIPE
