@@ -26,9 +26,9 @@ class Agent:
     """``url`` of the server; the node's ``name``; ``bridge`` in the Open vSwitch whose sockets are in ``rundir``."""
 
     def __init__(self, url: str, name: str, rundir: Path, bridge: str) -> None:
-        self._keeper = Keeper(self._report)
-        self._switch = SwitchLink(rundir, bridge, self._keeper)
-        self._peers = Peers()
+        self._peers = Peers(rundir)
+        self._keeper = Keeper(self._report, self._peers.settled)
+        self._switch = SwitchLink(rundir, bridge, self._keeper, self._peers.switch_restarted)
         queries = Queries(self._keeper, rundir, bridge, self._switch)
         self._server = ServerLink(url, name, self._sync, queries.ask, self._welcome)
 

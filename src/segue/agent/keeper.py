@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from segue.compile.rules import NodeCompiler
 from segue.drivers.ovs.switch import Place, Switch, place
@@ -31,11 +31,12 @@ RETRY = 1.0
 
 
 class Keeper:
-    """``report`` is called with what the server is to be told."""
+    """``report`` is called with what the server is to be told, once ``settled`` has returned."""
 
-    def __init__(self, report: Callable[[Applied], None]) -> None:
+    def __init__(self, report: Callable[[Applied], None], settled: Callable[[], Awaitable[None]]) -> None:
         self.compiler = NodeCompiler(available())
         self._report = report
+        self._settled = settled
         self._keys: set[str] = set()
         self._revision = -1
         self._epoch = ""
@@ -104,6 +105,7 @@ class Keeper:
                 self.attach(None)
             else:
                 if done:
+                    await self._settled()
                     self._tell(Applied(epoch, revision, dict(self.compiler.missing())))
 
     async def _step(self) -> bool:

@@ -1,42 +1,90 @@
 """Keeps the tunnels' neighbors resolved.
 
-The userspace datapath learns a tunnel peer's MAC address from ARP replies that it forwards, and a packet that comes
-before is lost. So the node's own kernel speaks to every peer when it becomes known, and from time to time after: a
-datagram to the discard port (RFC 863), which makes the kernel resolve the address through the switch.
+The userspace datapath needs a tunnel peer's MAC address, and loses the packets that come before it knows it. It learns
+addresses from answers that it happens to see, which is not always in time. So the node's own kernel is made to resolve
+every peer when it becomes known, and from time to time after (a datagram to the discard port, RFC 863), and what the
+kernel knows is told to the datapath, which would forget a neighbor not used for 15 minutes.
+
+Where the kernel is the datapath, it resolves by itself, and there is nobody to tell: that is no error.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import logging
 import socket
+from pathlib import Path
 
+from segue.drivers.ovs.control import ControlError, appctl
 from segue.packet.addresses import parse_ip
+
+log = logging.getLogger(__name__)
 
 DISCARD = 9
 EVERY = 60.0
-"""Seconds; Open vSwitch forgets a neighbor that was not used for 15 minutes."""
+UNRESOLVED_EVERY = 2.0
+"""Seconds."""
+PATIENCE = 1.0
+"""Seconds in which a peer that is there should have answered."""
 
 
 class Peers:
-    def __init__(self) -> None:
+    """``rundir``: where the node's Open vSwitch has its sockets."""
+
+    def __init__(self, rundir: Path) -> None:
+        self._rundir = rundir
         self._addresses: dict[str, str] = {}
+        self._resolving: set[asyncio.Task[None]] = set()
+        self._unresolved: set[str] = set()
 
     def set(self, name: str, address: str | None) -> None:
         if address is None:
             self._addresses.pop(name, None)
         elif self._addresses.get(name) != address:
             self._addresses[name] = address
-            greet(address)
+            self._begin(address)
 
-    def greet_all(self) -> None:
+    def _begin(self, address: str) -> None:
+        task = asyncio.create_task(self._resolve(address))
+        self._resolving.add(task)
+        task.add_done_callback(self._resolving.discard)
+
+    async def settled(self) -> None:
+        """Returns when peers that became known are resolved, or have had their time."""
+        if self._resolving:
+            await asyncio.wait(self._resolving)
+
+    def switch_restarted(self) -> None:
+        """The datapath may have forgotten everything."""
         for address in self._addresses.values():
-            greet(address)
+            self._begin(address)
 
     async def run(self) -> None:
         while True:
-            await asyncio.sleep(EVERY)
-            self.greet_all()
+            for _ in range(round(EVERY / UNRESOLVED_EVERY)):
+                await asyncio.sleep(UNRESOLVED_EVERY)
+                for address in self._unresolved & set(self._addresses.values()):
+                    await self._resolve(address)
+            for address in list(self._addresses.values()):
+                await self._resolve(address)
+
+    async def _resolve(self, address: str) -> None:
+        greet(address)
+        end = asyncio.get_running_loop().time() + PATIENCE
+        while True:
+            found = await neighbor(address)
+            if found is not None:
+                device, mac = found
+                with contextlib.suppress(ControlError):
+                    await appctl(self._rundir, "tnl/neigh/set", device, address, mac)
+                self._unresolved.discard(address)
+                return
+            if asyncio.get_running_loop().time() > end:
+                self._unresolved.add(address)
+                return
+            await asyncio.sleep(0.005)
 
 
 def greet(address: str) -> None:
@@ -45,3 +93,24 @@ def greet(address: str) -> None:
     with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as s:
         s.setblocking(False)
         s.sendto(b"", (address, DISCARD))
+
+
+async def neighbor(address: str) -> tuple[str, str] | None:
+    """The kernel's neighbor entry on the device by which it reaches ``address``: (device, MAC)."""
+    route = await _ip("route", "get", address)
+    device = route[0].get("dev") if route else None
+    if not device:
+        return None
+    for entry in await _ip("neigh", "show", "to", address, "dev", device):
+        if "lladdr" in entry and "FAILED" not in entry.get("state", ()):
+            return device, entry["lladdr"]
+    return None
+
+
+async def _ip(*arguments: str) -> list[dict[str, str]]:
+    process = await asyncio.create_subprocess_exec(
+        "ip", "-j", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    output, _ = await process.communicate()
+    found: list[dict[str, str]] = json.loads(output or b"[]")
+    return found

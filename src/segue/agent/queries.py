@@ -8,13 +8,13 @@ ports                  -> {"ports": {logical port: OpenFlow port}, "tunnels": {b
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import msgspec
 
 from segue.agent.keeper import Keeper
 from segue.agent.switch_link import SwitchLink
+from segue.drivers.ovs.control import appctl
 from segue.model.protocol import Query
 from segue.model.stages import STAGES
 
@@ -69,24 +69,8 @@ class Queries:
 
     async def _trace(self, args: dict[str, str]) -> str:
         what = "ofproto/trace-packet-out" if args.get("actions") else "ofproto/trace"
-        command = ["ovs-appctl", "-t", str(self._target()), what, self._bridge, args["flow"]]
-        command += [args[name] for name in ("packet", "actions") if args.get(name)]
-        process = await asyncio.create_subprocess_exec(
-            *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-        )
-        output, _ = await asyncio.wait_for(process.communicate(), 10)
-        text = output.decode(errors="replace")
-        if process.returncode:
-            raise RuntimeError(f"ovs-appctl: {text.strip()}")
-        return text
-
-    def _target(self) -> Path:
-        """Of the running ovs-vswitchd: named after its pid, unless it was told another name."""
-        pid = (self._rundir / "ovs-vswitchd.pid").read_text().strip()
-        for name in (f"ovs-vswitchd.{pid}.ctl", "ovs-vswitchd.ctl"):
-            if (self._rundir / name).exists():
-                return self._rundir / name
-        raise RuntimeError(f"ovs-vswitchd has no control socket in {self._rundir}")
+        more = [args[name] for name in ("packet", "actions") if args.get(name)]
+        return await appctl(self._rundir, what, self._bridge, args["flow"], *more)
 
 
 def _value(value: int | tuple[int, int]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,14 @@ SHORTEST, LONGEST = 0.1, 5.0
 
 
 class SwitchLink:
-    """``bridge`` in the Open vSwitch whose sockets are in ``rundir``. ``seen`` holds the bound ports' names."""
+    """``bridge`` in the Open vSwitch whose sockets are in ``rundir``. ``connected`` is called each time
+    that it is connected to the switch."""
 
-    def __init__(self, rundir: Path, bridge: str, keeper: Keeper) -> None:
+    def __init__(self, rundir: Path, bridge: str, keeper: Keeper, connected: Callable[[], None]) -> None:
         self._rundir = rundir
         self._bridge = bridge
         self._keeper = keeper
+        self._connected = connected
         self.ports: dict[str, int] = {}
         """Logical ports with an interface on the bridge -> OpenFlow port."""
         self.tunnels: dict[str, int] = {}
@@ -83,6 +86,7 @@ class SwitchLink:
             await switch.connect()
             log.info("connected to bridge %s", self._bridge)
             self._was_connected = True
+            self._connected()
             watch = asyncio.create_task(self._bindings(ovsdb, switch))
             try:
                 both: set[asyncio.Future[Any]] = {watch, gone}

@@ -115,7 +115,8 @@ def still_waiting(status: dict[str, Any], answer: dict[str, Any]) -> list[str]:
         name = node["name"]
         concerned = node["state"] == "behind" or any(reason.startswith(f"node {name} ") for reason in first)
         if concerned and node["state"] != "ready":
-            reasons.append(f"node {name}: {node['reason']}")
+            why = "has no agent connected" if node["state"] == "absent" else node["reason"]
+            reasons.append(f"node {name} {why}")
     return reasons
 
 

@@ -101,7 +101,7 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def _up(args: argparse.Namespace) -> int:
-    from segue.lab.control import start
+    from segue.lab.control import start, stop
     from segue.lab.errors import LabError
     from segue.lab.from_intent import lab_spec
     from segue.lab.lab import Lab
@@ -114,6 +114,8 @@ def _up(args: argparse.Namespace) -> int:
         except LabError as error:
             raise Mistake(str(error)) from None
         try:
+            if not lab.is_whole():
+                stop(lab.spec.name)  # it would outlive the lab that it served
             lab.up()
             url = "" if args.no_control else start(lab, args.listen, say)
         except LabError as error:
@@ -168,8 +170,10 @@ def _name_of(word: str) -> str:
     from segue.lab.from_intent import lab_name
     from segue.lab.spec import LAB_NAME
 
-    if LAB_NAME.match(word) and not Path(word).is_file():
-        return word
+    if not Path(word).is_file():
+        if LAB_NAME.match(word):
+            return word
+        raise Mistake(f"{word!r} is neither a file nor the name of a lab; `segue lab list` lists those there are")
     return lab_name(_document(word))
 
 

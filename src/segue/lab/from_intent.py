@@ -84,7 +84,9 @@ class _Reading:
                     holder[port] = host.name
                     mine.append(port)
         function = {p: i for i in self._instances.values() for p in (i.egress, i.ingress)}
-        for port in sorted(self._ports.keys() - holder.keys(), key=list(self._ports).index):
+        for port in self._ports:
+            if port in holder:
+                continue
             instance = function.get(port)
             name = instance.name if instance else port
             if name in self._section.hosts:

@@ -62,7 +62,9 @@ def underlay_setup(spec: LabSpec) -> list[str]:
 
 
 def node_setup(interfaces: Iterable[str]) -> list[str]:
-    return ["link set dev lo up", *(f"link set dev {i} up" for i in interfaces)]
+    """``arp off``: the kernel of the node sees what the switch's interfaces see, and would answer ARP requests for
+    ``br-ul``'s address with the MAC of the interface that they came by, where no tunnel listens."""
+    return ["link set dev lo up", *(f"link set dev {i} arp off up" for i in interfaces)]
 
 
 def tunnel_bridge_setup(spec: LabSpec, node: LabNode) -> list[str]:

@@ -46,8 +46,8 @@ class Impossible(Exception):
 
 
 class Undefined(Exception):
-    """A rule does to the packet what has no meaning here, and only by accident one in a switch: labels on a packet
-    without an Ethernet header."""
+    """A rule does to the packet what has no meaning here, and in a switch one by accident of when it writes headers:
+    labels on a packet without an Ethernet header, or a label taken off again by which it was another packet."""
 
 
 class ReadOnly(ValueError):
@@ -68,6 +68,7 @@ class Frame:
 
     ``tags``: VLAN tag control words, outermost first. ``labels``: outermost first. ``network``: fields of the headers
     below, which are those of ethertype ``protocol``. ``inner``: what an NSH header carries. ``payload``: the rest.
+    ``pushed``: how many of the labels this switch has put on.
     """
 
     packet_type: int
@@ -80,6 +81,7 @@ class Frame:
     network: Mapping[str, int] = field(default_factory=dict)
     inner: Frame | None = None
     payload: bytes = b""
+    pushed: int = 0
 
     @cached_property
     def view(self) -> dict[str, int]:
@@ -163,7 +165,7 @@ class Packet:
     @property
     def on_wire(self) -> Packet:
         """The packet once it has left the switch."""
-        return Packet(self.frame) if self.pipeline else self
+        return Packet(replace(self.frame, pushed=0))
 
     def set(self, name: str, value: int, mask: int | None = None) -> Packet:
         """With ``value`` written under ``mask``; unchanged where the packet has no such field.
@@ -210,7 +212,8 @@ class Packet:
             view = frame.view
             explicit_null = 2 if frame.eth_type == ETH_IPV6 else 0
             label = Label(explicit_null, view.get("ip_dscp", 0) & 7, view.get("nw_ttl", 0) or 64)
-        return Packet(replace(frame, eth_type=ETH_MPLS, labels=(label, *frame.labels)), self.pipeline)
+        labels = (label, *frame.labels)
+        return Packet(replace(frame, eth_type=ETH_MPLS, labels=labels, pushed=frame.pushed + 1), self.pipeline)
 
     def pop_label(self, ethertype: int) -> Packet:
         """Without the top label; what follows is taken for ``ethertype``. Unchanged where there is no label.
@@ -225,7 +228,10 @@ class Packet:
         if len(frame.labels) > MAX_LABELS:
             raise Impossible(f"cannot pop a stack of more than {MAX_LABELS} MPLS labels")
         rest = frame.labels[1:] if is_mpls(ethertype) else ()
-        return Packet(replace(frame, eth_type=ethertype, labels=rest), self.pipeline)
+        if frame.pushed and ethertype != (ETH_MPLS if rest else frame.protocol):
+            raise Undefined(f"a label pushed and popped again to {ethertype:#06x}, which the packet was not")
+        frame = replace(frame, eth_type=ethertype, labels=rest, pushed=min(max(frame.pushed - 1, 0), len(rest)))
+        return Packet(frame, self.pipeline)
 
     def encap_nsh(self) -> Packet:
         """Inside an NSH header of MD type 1. Raises Impossible for packets that NSH cannot carry here."""
@@ -234,7 +240,7 @@ class Packet:
             kind = format_value("packet_type", self.frame.packet_type)
             raise Impossible(f"cannot put a packet of type {kind} into NSH")
         network = {"nsh_mdtype": 1, "nsh_np": carried, "nsh_ttl": FIRST_NSH_TTL, "nsh_si": FIRST_NSH_INDEX}
-        frame = Frame(bare(ETH_NSH), ETH_NSH, protocol=ETH_NSH, network=network, inner=self.frame)
+        frame = Frame(bare(ETH_NSH), ETH_NSH, protocol=ETH_NSH, network=network, inner=self.on_wire.frame)
         return Packet(frame, self.pipeline)
 
     def encap_ethernet(self) -> Packet:

@@ -1,0 +1,133 @@
+"""{unaware, aware} x {NSH, MPLS} x groups of (1), (3), (1,1,1), (2,1,3) instances x {one way, symmetric}, in IPv4 and
+IPv6, over three nodes. Every function adds 1 to every byte, and what arrives is compared exactly.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from .fabric import Fabric, host
+from .talk import Talk, added, adder
+
+pytestmark = pytest.mark.root
+
+SERVER = {4: "10.0.0.20", 6: "fd00::20"}
+KINDS = {"plain": "none", "nsh": "nsh", "mpls": "mpls"}
+PLACES = {"x1": "n1", "x2": "n2", "x3": "n3", "y1": "n1", "y2": "n2", "y3": "n3"}
+IDS = {f"{kind}-{name}": 10 * k + n for k, kind in enumerate(KINDS, 1) for n, name in enumerate(PLACES)}
+SHAPES = {
+    "1": [["x2"]],
+    "3": [["x1", "x2", "x3"]],
+    "1,1,1": [["x3"], ["x1"], ["x2"]],
+    "2,1,3": [["x1", "x2"], ["x3"], ["y1", "y2", "y3"]],
+}
+INTENT: dict[str, Any] = {
+    "nodes": ["n1", "n2", "n3"],
+    "networks": {"web": ["10.0.0.0/24", "fd00::/64"]},
+    "ports": {
+        "client": {"network": "web", "node": "n1", "addresses": ["10.0.0.10", "fd00::10"]},
+        "server": {"network": "web", "node": "n3", "addresses": ["10.0.0.20", "fd00::20"]},
+    },
+    "instances": {
+        f"{kind}-{name}": {"node": node} | ({} if kind == "plain" else {"aware": kind})
+        for kind in KINDS
+        for name, node in PLACES.items()
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def fabric() -> Iterator[Fabric]:
+    hosts = [
+        host("client", "n1", "10.0.0.10/24", "fd00::10/64"),
+        host("server", "n3", "10.0.0.20/24", "fd00::20/64"),
+        *(
+            adder(f"{kind}-{name}", node, IDS[f"{kind}-{name}"], encap)
+            for kind, encap in KINDS.items()
+            for name, node in PLACES.items()
+        ),
+    ]
+    with Fabric(hosts) as running:
+        running.apply(INTENT)
+        yield running
+
+
+@pytest.mark.parametrize("symmetric", [False, True], ids=["one-way", "symmetric"])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("encapsulation", ["nsh", "mpls"])
+@pytest.mark.parametrize("aware", [False, True], ids=["unaware", "aware"])
+def test_matrix(fabric: Fabric, aware: bool, encapsulation: str, shape: str, symmetric: bool) -> None:
+    kind = encapsulation if aware else "plain"
+    steps = [[f"{kind}-{name}" for name in step] for step in SHAPES[shape]]
+    chain = {
+        "match": {"from": "client", "to": "server", "protocol": "udp"},
+        "through": steps,
+        "symmetric": symmetric,
+        "encapsulation": encapsulation,
+    }
+    fabric.apply({"chains": {"c": chain}})
+    with Talk(fabric, SERVER) as talk:
+        stamps: Counter[tuple[str, str]] = Counter()
+        for family in (4, 6):
+            assert_payloads(talk, family, len(steps), len(steps) if symmetric else 0)
+            there, back = talk.trails(family)
+            assert_trails(there, steps)
+            for flow, met in there.items():
+                assert back[flow] == (met[::-1] if symmetric else ())
+            stamps.update(
+                (direction, str(identity))
+                for direction, trails in (("forward", there), ("reverse", back))
+                for met in trails.values()
+                for identity in met
+            )
+        assert_counters(fabric, len(talk.flows), steps, stamps, symmetric)
+    fabric.delete(("chain", "c"))
+    with Talk(fabric, SERVER, range(20000, 20004)) as talk:
+        assert_payloads(talk, 4, 0, 0)
+
+
+def assert_payloads(talk: Talk, family: int, forward: int, reverse: int) -> None:
+    """Every datagram arrives once, with every byte raised by the number of functions that it met."""
+    sent = {flow: bytes(range(flow % 251)) + b"\xff\xfe%d" % flow for flow in talk.flows}
+    assert talk.there(family, sent.__getitem__) == {flow: added(data, forward) for flow, data in sent.items()}
+    assert talk.back(family, sent.__getitem__) == {flow: added(data, reverse) for flow, data in sent.items()}
+
+
+def assert_trails(trails: dict[int, tuple[int, ...]], steps: list[list[str]]) -> None:
+    """One instance of each step, in order; over all flows, each of them."""
+    assert trails
+    for flow, met in trails.items():
+        assert len(met) == len(steps), f"flow {flow} met {met}"
+        for identity, step in zip(met, steps, strict=True):
+            assert identity in {IDS[name] for name in step}, f"flow {flow} met {met}"
+    for number, step in enumerate(steps):
+        assert {met[number] for met in trails.values()} == {IDS[name] for name in step}
+
+
+def assert_counters(
+    fabric: Fabric, flows: int, steps: list[list[str]], stamps: Counter[tuple[str, str]], symmetric: bool
+) -> None:
+    """Of each direction, family and kind of payload a datagram in each flow; each flow chose alike for both."""
+    expected: dict[tuple[str, str, str], int] = {}
+    for direction in ("forward", "reverse") if symmetric else ("forward",):
+        expected[direction, "entered", ""] = expected[direction, "left", ""] = 4 * flows
+        for number, step in enumerate(steps, 1):
+            group = f"c-step{number}" if len(step) > 1 else step[0]
+            for name in step:
+                expected[direction, group, name] = 2 * stamps[direction, str(IDS[name])]
+    with_counts: dict[tuple[str, str, str], int] = {}
+
+    def agree() -> bool:
+        with_counts.clear()
+        with_counts.update(fabric.counters("c"))
+        return with_counts == expected
+
+    try:
+        fabric.until(agree, "the counters to show what was sent", within=4)
+    except AssertionError:
+        assert with_counts == expected
+        raise
