@@ -26,7 +26,6 @@ s.settimeout(2)
 s.sendto(b"here is dragonflow", ("10.0.0.20", {PORT}))
 print(s.recv(2000).decode())
 """
-FIELDS = ("frame.time_epoch", "ip.src", "ip.dst", "vxlan.vni", "nsh.spi", "nsh.si", "udp.srcport", "udp.dstport")
 
 
 def main() -> int:
@@ -110,9 +109,10 @@ def watch(lab: Lab) -> tuple[str, list[str]]:
 
 def decode(path: Path, label: str, lab: Lab) -> list[tuple[float, str]]:
     """Each packet of the answer, by tshark: its time, and what it is, outermost header first."""
-    command = ["tshark", "-r", str(path), "-d", "udp.port==4790,vxlan-gpe", "-T", "json", "-x", "--no-duplicate-keys"]
+    # Port 2345 is also that of a protocol which tshark would see in it.
+    command = ["tshark", "-r", str(path), "--disable-protocol", "knet", "-T", "json", "--no-duplicate-keys"]
     packets = json.loads(subprocess.run(command, capture_output=True, text=True).stdout or "[]")
-    names = {node.address: node.name for node in lab.spec.nodes}
+    names = {node.address.split("/")[0]: node.name for node in lab.spec.nodes}
     found = []
     for packet in packets:
         layers = packet["_source"]["layers"]
@@ -123,13 +123,12 @@ def decode(path: Path, label: str, lab: Lab) -> list[tuple[float, str]]:
             continue  # seen where it was sent; once is enough
         text = ""
         if "vxlan" in layers:
-            text = f"{names[ips[0]['ip.src']]} > {names[ips[0]['ip.dst']]} vni {layers['vxlan']['vxlan.vni']} | "
+            text = f"to {names[ips[0]['ip.dst']]}, VNI {layers['vxlan']['vxlan.vni']} | "
         if "nsh" in layers:
             text += f"NSH path {layers['nsh']['nsh.spi']} index {layers['nsh']['nsh.si']} | "
-        payload = bytes.fromhex(every(layers, "data_raw")[-1][0]).decode(errors="replace")
+        payload = bytes.fromhex(udps[-1]["udp.payload"].replace(":", "")).decode(errors="replace")
         ends = f"{ips[-1]['ip.src']}:{udps[-1]['udp.srcport']} > {ips[-1]['ip.dst']}:{udps[-1]['udp.dstport']}"
-        time = float(layers["frame"]["frame.time_epoch"]) if "." in layers["frame"]["frame.time_epoch"] else 0.0
-        found.append((time, f"{label:<18} {text}{ends} '{payload}'"))
+        found.append((float(layers["frame"]["frame.time_epoch"]), f"{label:<17} {text}{ends} '{payload}'"))
     return found
 
 
