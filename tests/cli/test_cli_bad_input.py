@@ -35,7 +35,7 @@ BAD = {
     "a chain without instances": (NETWORK + CLIENT + "chains: {loud: {match: {from: client}, through: []}}\n", "empty"),
     "a chain through an empty group": (
         NETWORK + CLIENT + "groups: {g: []}\nchains: {loud: {match: {from: client}, through: [g]}}\n",
-        "group 'g' has no instances",
+        "group 'g' has no instance",
     ),
     "unsupported encapsulation": (
         NETWORK

@@ -69,7 +69,8 @@ def test_matrix(fabric: Fabric, aware: bool, encapsulation: str, shape: str, sym
         "symmetric": symmetric,
         "encapsulation": encapsulation,
     }
-    fabric.apply({"chains": {"c": chain}})
+    name = f"{kind}-{encapsulation}-{shape.replace(',', '')}-{'both' if symmetric else 'one'}"
+    fabric.apply({"chains": {name: chain}})
     with Talk(fabric, SERVER) as talk:
         stamps: Counter[tuple[str, str]] = Counter()
         for family in (4, 6):
@@ -84,8 +85,8 @@ def test_matrix(fabric: Fabric, aware: bool, encapsulation: str, shape: str, sym
                 for met in trails.values()
                 for identity in met
             )
-        assert_counters(fabric, len(talk.flows), steps, stamps, symmetric)
-    fabric.delete(("chain", "c"))
+        assert_counters(fabric, name, len(talk.flows), steps, stamps, symmetric)
+    fabric.delete(("chain", name))
     with Talk(fabric, SERVER, range(20000, 20004)) as talk:
         assert_payloads(talk, 4, 0, 0)
 
@@ -109,21 +110,20 @@ def assert_trails(trails: dict[int, tuple[int, ...]], steps: list[list[str]]) ->
 
 
 def assert_counters(
-    fabric: Fabric, flows: int, steps: list[list[str]], stamps: Counter[tuple[str, str]], symmetric: bool
+    fabric: Fabric, chain: str, flows: int, steps: list[list[str]], stamps: Counter[tuple[str, str]], symmetric: bool
 ) -> None:
     """Of each direction, family and kind of payload a datagram in each flow; each flow chose alike for both."""
     expected: dict[tuple[str, str, str], int] = {}
     for direction in ("forward", "reverse") if symmetric else ("forward",):
         expected[direction, "entered", ""] = expected[direction, "left", ""] = 4 * flows
         for number, step in enumerate(steps, 1):
-            group = f"c-step{number}" if len(step) > 1 else step[0]
             for name in step:
-                expected[direction, group, name] = 2 * stamps[direction, str(IDS[name])]
+                expected[direction, f"{chain}-step{number}", name] = 2 * stamps[direction, str(IDS[name])]
     with_counts: dict[tuple[str, str, str], int] = {}
 
     def agree() -> bool:
         with_counts.clear()
-        with_counts.update(fabric.counters("c"))
+        with_counts.update(fabric.counters(chain))
         return with_counts == expected
 
     try:

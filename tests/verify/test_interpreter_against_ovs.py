@@ -40,7 +40,7 @@ def said(packet: Packet, in_port: int, trace: Trace, counted: dict[int, int]) ->
     """What the interpreter thinks, with how often the switch went by each rule."""
     lines = [f"{packet.frame} by port {in_port}"]
     for line, visit in zip(explain_trace(trace), trace.visits, strict=False):
-        seen = "" if visit.rule is None else f"[{counted.get(tag(visit.rule), 0)}] {visit.rule.match}"
+        seen = "" if visit.rule is None else f"[{counted.get(tag(visit.rule), 0)}] {visit.rule.match} {visit.rule.actions}"
         lines.append(f"{visit.lap} {line} {seen}")
     return "\n".join([*lines, trace.error])
 
@@ -90,7 +90,8 @@ def test_ofproto_trace(switch: Switch, data: st.DataObject, theme: str) -> None:
         cases.append((packet, in_port, bounded(program, packet, in_port)))
     switch.install(rules, TABLES)
     for packet, in_port, trace in cases:
-        told = parse_trace(switch.trace(flow_text(packet, in_port)), in_port)
+        answer = switch.trace(flow_text(packet, in_port))
+        told = parse_trace(answer, in_port)
         visits = tuple(
             TableVisit(TABLES[visit.stage], None, None)
             if visit.rule is None
@@ -98,13 +99,13 @@ def test_ofproto_trace(switch: Switch, data: st.DataObject, theme: str) -> None:
             for visit in trace.visits
             if visit.lap == 0
         )
-        assert told.visits == visits
+        assert told.visits == visits, answer
         opened = trace.recirculations > 0 or trace.error == NOTHING_INSIDE
-        assert told.recirculated == opened
+        assert told.recirculated == opened, answer
         outputs = [
             out.port
             for out in trace.outputs
             if out.lap == 0 and out.port in PORTS and out.packet.frame.packet_type == 0
         ]
-        assert [port for port in told.outputs if port in PORTS] == outputs
+        assert [port for port in told.outputs if port in PORTS] == outputs, answer
         assert bool(told.error) == (bool(trace.error) and not opened)

@@ -17,12 +17,13 @@ from segue.agent.switch_link import SwitchLink
 from segue.drivers.ovs.control import appctl
 from segue.model.protocol import Query
 from segue.model.stages import STAGES
+from segue.verify.rule_text import action_words, match_words
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Flow(msgspec.Struct, frozen=True):
-    """``flow`` is as ovs-ofctl writes it, for people who know that tool."""
+    """One of Segue's flows, in words."""
 
     stage: str
     priority: int
@@ -60,9 +61,9 @@ class Queries:
         for key, (packets, octets) in counted.items():
             rule = self._keeper.rules.get(key)
             if rule is not None:
-                matched = ",".join(f"{name}={_value(value)}" for name, value in rule.match)
-                actions = ",".join(_action(action) for action in rule.actions) or "drop"
-                flows.append(Flow(rule.stage, rule.priority, rule.owner, packets, octets, matched, actions))
+                flows.append(
+                    Flow(rule.stage, rule.priority, rule.owner, packets, octets, match_words(rule), action_words(rule))
+                )
         order = {stage.name: number for number, stage in enumerate(STAGES)}
         flows.sort(key=lambda flow: (order[flow.stage], -flow.priority, flow.match))
         return flows
@@ -71,13 +72,3 @@ class Queries:
         what = "ofproto/trace-packet-out" if args.get("actions") else "ofproto/trace"
         more = [args[name] for name in ("packet", "actions") if args.get(name)]
         return await appctl(self._rundir, what, self._bridge, args["flow"], *more)
-
-
-def _value(value: int | tuple[int, int]) -> str:
-    return f"{value:#x}" if isinstance(value, int) else f"{value[0]:#x}/{value[1]:#x}"
-
-
-def _action(action: msgspec.Struct) -> str:
-    name = type(action).__name__
-    fields = (getattr(action, field) for field in action.__struct_fields__)
-    return f"{name}({', '.join(str(value) for value in fields if value is not None)})"

@@ -24,7 +24,8 @@ examples:
   segue get ports -o name
   segue get paths
 
-{LISTED}; besides: all, paths"""
+{LISTED};
+besides: all, paths"""
 
 Row = dict[str, Any]
 

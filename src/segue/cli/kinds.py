@@ -35,8 +35,9 @@ _WORDS = {
 }
 
 LISTED = f"""\
-kinds: {", ".join(PLURALS)}; or their plurals; or as networking-sfc
-calls them: {", ".join(f"{theirs} ({ours})" for theirs, ours in NETWORKING_SFC.items())}"""
+kinds: {", ".join(PLURALS)};
+or their plurals; or as networking-sfc calls them:
+{", ".join(f"{theirs} ({ours})" for theirs, ours in NETWORKING_SFC.items())}"""
 """For the end of a command's help."""
 
 

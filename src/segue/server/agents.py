@@ -47,7 +47,9 @@ class Session:
         await self._wake.wait()
         self._wake.clear()
         messages: list[FromServer] = []
-        if self._pending or self._whole:
+        # A node that nobody has declared is told nothing: an agent that was pointed at the wrong server, or a server at
+        # the wrong store, must not clear a switch that forwards.
+        if self._conductor.knows(self.node) if self._whole else self._pending:
             records, self._pending = self._pending, {}
             messages.append(Sync(self._conductor.epoch, self._conductor.revision, self._whole, records))
             self._whole = False

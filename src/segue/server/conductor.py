@@ -72,6 +72,8 @@ class Conductor:
         self.sent: dict[str, int] = {}
         """By node: the last revision that had something for it."""
         self.acked: dict[str, int] = {}
+        self._flipped: dict[str, int] = {}
+        """By chain: the revision by which nodes were told of its last flip."""
         self.errors: dict[str, str] = {}
         """By node: what its agent says is wrong with the switch."""
         self.views: dict[str, View] = {}
@@ -189,6 +191,10 @@ class Conductor:
             self.rollouts.lost(node)
             self._moved.set()
 
+    def knows(self, node: str) -> bool:
+        """Whether ``node`` is declared."""
+        return ("node", node) in self.declared.objects
+
     @property
     def connected(self) -> frozenset[str]:
         return frozenset(self._listeners)
@@ -270,6 +276,7 @@ class Conductor:
         withdrawn = [key for key, entries in progress.live.items() if entries is None]
         paths = [key for key, path in progress.paths.items() if path is not None]
         self.rollouts.published(self.revision, paths, withdrawn)
+        self._flipped.update({name: self.revision for name, number in progress.pending.items() if number is None})
         if progress:
             # A step may have made the next one possible: paths without nodes to wait for flip at once.
             asyncio.get_running_loop().call_soon(self.advance)
@@ -302,10 +309,12 @@ class Conductor:
                 reasons += [f"chain {name}: {r}" for r in self.rollouts.waiting(name, self.nodes_of)] or [
                     f"chain {name}: waits for chains that change with it"
                 ]
+        # A chain is in force when nodes hold not only its paths, but also what lets packets in.
+        revision = max([outcome.revision, *(self._flipped.get(name, 0) for name in outcome.chains)])
         for node in sorted(self.sent):
             if ("node", node) not in self.declared.objects:
                 continue
-            if self.acked.get(node, -1) < min(self.sent[node], outcome.revision):
+            if self.acked.get(node, -1) < min(self.sent[node], revision):
                 why = self.errors.get(node) or ("is at work" if node in self._listeners else "has no agent connected")
                 reasons.append(f"node {node} {why}")
         return list(dict.fromkeys(reasons))

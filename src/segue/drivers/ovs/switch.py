@@ -15,7 +15,15 @@ from segue.model.program import COOKIE_MARK, COOKIE_MARK_MASK, Rule, cookie
 from segue.model.stages import TABLE
 from segue.openflow.client import ClientEvent, Disconnected, OpenFlowClient
 from segue.openflow.connection import Received
-from segue.openflow.monitor import ADD, MODIFY, REMOVED, FlowMonitorReply, FlowMonitorRequest, FlowUpdate
+from segue.openflow.monitor import (
+    ADD,
+    MODIFY,
+    REMOVED,
+    FlowMonitorReply,
+    FlowMonitorRequest,
+    FlowMonitorResumed,
+    FlowUpdate,
+)
 from segue.openflow.multipart import FlowStatsRequest
 
 Place = tuple[int, int]
@@ -72,12 +80,14 @@ class Switch:
             self._gone(event.reason)
         elif isinstance(event, Received) and isinstance(event.message, FlowMonitorReply):
             # What this connection does itself is reported in short form; what is left, others did.
+            updates = event.message.updates
             places = {
                 (update.table_id, update.cookie)
-                for update in event.message.updates
+                for update in updates
                 if isinstance(update, FlowUpdate) and update.cookie & COOKIE_MARK_MASK == COOKIE_MARK
             }
-            if places:
+            # A switch that could not tell everything says so when it begins to tell again.
+            if places or any(isinstance(update, FlowMonitorResumed) for update in updates):
                 self._disturbed(places)
 
 

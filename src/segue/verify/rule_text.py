@@ -1,0 +1,62 @@
+"""Rules in words, for people who read what a switch holds."""
+
+from __future__ import annotations
+
+from segue.model.program import (
+    IN_PORT,
+    AnyAction,
+    Decap,
+    DecTtl,
+    Encap,
+    Move,
+    Multipath,
+    Next,
+    Output,
+    PopMpls,
+    PushMpls,
+    Rule,
+    SetField,
+)
+from segue.model.stages import REGISTERS
+from segue.verify.fields import format_value
+
+
+def match_words(rule: Rule) -> str:
+    """``path id=16, eth_type=0x0800``; empty for a rule that matches everything."""
+    return ", ".join(
+        f"{_name(name)}={format_value(name, *value) if isinstance(value, tuple) else format_value(name, value)}"
+        for name, value in rule.match
+    )
+
+
+def action_words(rule: Rule) -> str:
+    """The actions in order; ``drop`` where there are none."""
+    return ", ".join(_action(action) for action in rule.actions) or "drop"
+
+
+def _action(action: AnyAction) -> str:
+    match action:
+        case SetField(field=field, value=value, mask=mask):
+            return f"{_name(field)}={format_value(field, value, mask)}"
+        case Move(source=source, target=target):
+            return f"{_name(target)}={_name(source)}"
+        case Next(stage=stage):
+            return f"to {stage}"
+        case Output(port=port):
+            return "back where it came from" if port == IN_PORT else f"output {port}"
+        case Multipath(links=links, register=register, basis=basis):
+            return f"{_name(register)}=hash {basis} of {links}"
+        case Encap(header=header):
+            return f"encap {header}"
+        case Decap():
+            return "decap"
+        case PushMpls():
+            return "push label"
+        case PopMpls(ethertype=ethertype):
+            return f"pop label to {ethertype:#06x}"
+        case DecTtl():
+            return "ttl-1"
+
+
+def _name(field: str) -> str:
+    return REGISTERS.get(field, field)
