@@ -1,4 +1,7 @@
-"""docs/cli.md, from what the commands say of themselves. To write it anew: python tests/cli/cli_docs.py > docs/cli.md"""
+"""docs/cli.md, from what the commands say of themselves.
+
+To write it anew: python tests/cli/cli_docs.py > docs/cli.md
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import subprocess
 import sys
@@ -84,10 +85,12 @@ def test_the_client_loads_little() -> None:
     assert heavy.isdisjoint(loaded)
 
 
-def test_a_reader_that_goes_away_is_no_error(nowhere: Session) -> None:
-    command = f"{sys.executable} -m segue schema | head -c 10; exit ${{PIPESTATUS[0]}}"
-    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
-    assert (ran.returncode, ran.stdout[:1], ran.stderr) == (141, "{", "")
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    ran = subprocess.run([sys.executable, "-m", "segue", "schema"], stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (ran.returncode, ran.stderr) == (141, "")
 
 
 def test_interruption_is_quiet(nowhere: Session, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,8 +33,8 @@ HOSTS = {"c1": ("n1", 10), "c2": ("n2", 11), "c3": ("n3", 12), "s1": ("n1", 20),
 STREAMS = (
     Stream("always", "c1", "s3", "10.0.0.22", 7001, 500),
     Stream("echoed", "c2", "s1", "fd00::20", 7002, 300, echo=True),
-    Stream("sometimes", "c3", "s2", "10.0.0.21", 7003, 400),
-    Stream("beside", "c1", "s2", "10.0.0.21", 7004, 300),
+    Stream("sometimes", "c3", "s2", "10.0.0.21", 7003, 400, ports="21000-21003"),
+    Stream("beside", "c1", "s2", "10.0.0.21", 7004, 300, ports="21000-21003"),
     Stream("contested", "c3", "s1", "10.0.0.20", 7005, 500, ports="20000-20007"),
 )
 CLASSES = [
@@ -160,9 +160,6 @@ class Intent:
                 apply(changed)
             return kind
 
-    def _shape(self) -> list[str]:
-        return self.rng.sample([*self.groups, *PLACES], self.rng.randint(1, 4))
-
     def _put(self, name: str, **fields: Any) -> dict[str, Any]:
         self.chains[name] = self.chains[name] | fields
         return {"chains": {name: self.chains[name]}}
@@ -171,7 +168,7 @@ class Intent:
         return self.rng.choice(sorted(self.chains))
 
     def _reshape(self) -> dict[str, Any]:
-        return self._put(self._some(), through=self._shape())
+        return self._put(self._some(), through=self._usable())
 
     def _step(self) -> dict[str, Any] | None:
         name = self._some()
@@ -179,7 +176,8 @@ class Intent:
         if self.rng.random() < 0.5 and len(through) > 1:
             through.pop(self.rng.randrange(len(through)))
         elif len(through) < 5:
-            through.insert(self.rng.randint(0, len(through)), self.rng.choice([*self.groups, *PLACES]))
+            others = [step for step in self._all_usable() if step not in through]
+            through.insert(self.rng.randint(0, len(through)), self.rng.choice(others))
         return self._put(name, through=through)
 
     def _member(self) -> dict[str, Any] | None:
@@ -237,7 +235,10 @@ class Intent:
         return changed | (self._member() or {})
 
     def _usable(self) -> list[str]:
-        return [step for step in self._shape() if step in self.groups or self.weights[step]] or ["g1"]
+        return self.rng.sample(self._all_usable(), self.rng.randint(1, 4))
+
+    def _all_usable(self) -> list[str]:
+        return [*self.groups, *(name for name, weight in self.weights.items() if weight)]
 
 
 class Churn:

@@ -112,7 +112,7 @@ class Traffic:
             arguments += ["--replies", self._log(stream, "back"), "--linger", str(SETTLE)] if stream.echo else []
             self._senders.append(self._run(stream.sender, "send", *arguments))
         # Eight bytes of heading, then packets: under way.
-        self._fabric.until(lambda: all(self._written(stream, "tx") > 8 for stream in self._streams), "senders")
+        self._fabric.until(lambda: all(self._written(stream, "tx") > 8 for stream in self._streams), "senders", 5)
         return self
 
     def __exit__(self, *_: object) -> None:

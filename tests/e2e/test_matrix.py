@@ -6,53 +6,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from .fabric import Fabric, host
-from .talk import Talk, added, adder
+from . import scene
+from .fabric import Fabric
+from .scene import IDS, KINDS, SERVER
+from .talk import Talk, added
 
 pytestmark = pytest.mark.root
 
-SERVER = {4: "10.0.0.20", 6: "fd00::20"}
-KINDS = {"plain": "none", "nsh": "nsh", "mpls": "mpls"}
-PLACES = {"x1": "n1", "x2": "n2", "x3": "n3", "y1": "n1", "y2": "n2", "y3": "n3"}
-IDS = {f"{kind}-{name}": 10 * k + n for k, kind in enumerate(KINDS, 1) for n, name in enumerate(PLACES)}
 SHAPES = {
     "1": [["x2"]],
     "3": [["x1", "x2", "x3"]],
     "1,1,1": [["x3"], ["x1"], ["x2"]],
     "2,1,3": [["x1", "x2"], ["x3"], ["y1", "y2", "y3"]],
 }
-INTENT: dict[str, Any] = {
-    "nodes": ["n1", "n2", "n3"],
-    "networks": {"web": ["10.0.0.0/24", "fd00::/64"]},
-    "ports": {
-        "client": {"network": "web", "node": "n1", "addresses": ["10.0.0.10", "fd00::10"]},
-        "server": {"network": "web", "node": "n3", "addresses": ["10.0.0.20", "fd00::20"]},
-    },
-    "instances": {
-        f"{kind}-{name}": {"node": node} | ({} if kind == "plain" else {"aware": kind})
-        for kind in KINDS
-        for name, node in PLACES.items()
-    },
-}
 
 
 @pytest.fixture(scope="module")
 def fabric() -> Iterator[Fabric]:
-    hosts = [
-        host("client", "n1", "10.0.0.10/24", "fd00::10/64"),
-        host("server", "n3", "10.0.0.20/24", "fd00::20/64"),
-        *(
-            adder(f"{kind}-{name}", node, IDS[f"{kind}-{name}"], encap)
-            for kind, encap in KINDS.items()
-            for name, node in PLACES.items()
-        ),
-    ]
-    with Fabric(hosts) as running:
-        running.apply(INTENT)
+    with Fabric(scene.hosts(*KINDS)) as running:
+        running.apply(scene.intent(*KINDS))
         yield running
 
 

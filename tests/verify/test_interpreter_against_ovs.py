@@ -40,7 +40,9 @@ def said(packet: Packet, in_port: int, trace: Trace, counted: dict[int, int]) ->
     """What the interpreter thinks, with how often the switch went by each rule."""
     lines = [f"{packet.frame} by port {in_port}"]
     for line, visit in zip(explain_trace(trace), trace.visits, strict=False):
-        seen = "" if visit.rule is None else f"[{counted.get(tag(visit.rule), 0)}] {visit.rule.match} {visit.rule.actions}"
+        seen = (
+            "" if visit.rule is None else f"[{counted.get(tag(visit.rule), 0)}] {visit.rule.match} {visit.rule.actions}"
+        )
         lines.append(f"{visit.lap} {line} {seen}")
     return "\n".join([*lines, trace.error])
 

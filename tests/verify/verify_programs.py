@@ -102,7 +102,7 @@ IP_KINDS: tuple[Kind, ...] = (
     Kind({"eth_type": 0x86DD, "ip_proto": 58}, (*IP6, "icmpv6_type")),
 )
 ND = ("ipv6_nd_target", "ipv6_nd_sll", "nd_options_type", "nd_reserved")
-READS_THE_REST = ("arp_op", "icmpv6_type", "nd_options_type")
+READS_THE_REST = ("arp_op", "icmpv6_type", "nd_options_type", "ipv6_nd_sll")
 TO_ADVERT = (SetField("icmpv6_type", 136), SetField("nd_options_type", 2), SetField("nd_reserved", 0xE0000000))
 NEIGHBOUR_KINDS: tuple[Kind, ...] = (
     Kind({"eth_type": 0x86DD, "ip_proto": 58, "icmpv6_type": 135, "icmpv6_code": 0}, (*ETHER, *IP6, *ND)),
@@ -194,7 +194,8 @@ def one(action: AnyAction) -> tuple[AnyAction, ...]:
 def chunks(wild: bool, stage: str, kind: Kind) -> st.SearchStrategy[tuple[AnyAction, ...]]:
     """A few actions that belong together."""
     later = tuple(name for name in TABLES if TABLES[name] > TABLES[stage])
-    names = (*kind.further, *kind.further, *REGISTERS)
+    further = tuple(name for name in kind.further if name != "ipv6_nd_sll")
+    names = (*further, *further, *REGISTERS)
     outputs = st.builds(Output, st.sampled_from((*PORTS, *PORTS, IN_PORT, 9)))
     onward = st.builds(Next, st.sampled_from(later)) if later else outputs
     choice = [outputs, outputs, onward, onward, set_fields(names), set_fields(names), moves(names)]

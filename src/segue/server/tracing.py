@@ -21,7 +21,7 @@ from segue.verify.explain import explain
 from segue.verify.flow_text import Endpoint, flow_packet, parse_flow
 from segue.verify.functions import aware_step
 from segue.verify.interpreter import Program
-
+from segue.verify.live import compare, questions
 from segue.verify.network import Function, FunctionHop, Hop, Journey, Network, TunnelEnd
 from segue.verify.packet import Packet
 
@@ -173,7 +173,7 @@ class Tracer:
         said, agree = [], True
         for hop in journey.hops:
             if isinstance(hop, Hop):
-                for part in question(hop):
+                for part in questions(hop):
                     answer = await self._agents.ask(hop.node, "trace", part.args)
                     same, text = compare(part, answer["text"])
                     agree = agree and same

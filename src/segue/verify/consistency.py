@@ -37,8 +37,13 @@ class _Known:
     """What a match proves. Fields that it leaves open read zero, as in Open vSwitch's check."""
 
     packet_type: int
-    eth_type: int
+    frame_type: int
+    """The ethertype while the packet has an Ethernet header; without one the packet type says it."""
     values: dict[str, int]
+
+    @property
+    def eth_type(self) -> int:
+        return self.packet_type & 0xFFFF if self.packet_type >> 16 == 1 else self.frame_type
 
     @property
     def fields(self) -> set[str]:
@@ -62,9 +67,7 @@ def _complaints(rule: Rule) -> Iterator[str]:
         if mask != (1 << FIELDS[name].width) - 1 and not FIELDS[name].maskable:
             yield f"match on part of {name}"
         values[name] = value
-    packet_type = values.get("packet_type", ETHERNET)
-    eth_type = values.get("eth_type", 0) if packet_type == ETHERNET else packet_type & 0xFFFF
-    known = _Known(packet_type, eth_type, values)
+    known = _Known(values.get("packet_type", ETHERNET), values.get("eth_type", 0), values)
     for name in values:
         if name not in known.fields:
             yield f"match on {name} without what it presupposes"
@@ -97,14 +100,14 @@ def _action(action: AnyAction, known: _Known) -> Iterator[str]:
         case PushMpls():
             if known.packet_type != ETHERNET:
                 yield "label pushed onto what is not Ethernet"
-            known.eth_type = ETH_MPLS
+            known.frame_type = ETH_MPLS
             known.values.pop("ip_proto", None)
         case PopMpls(ethertype):
             if known.packet_type != ETHERNET or not is_mpls(known.eth_type):
                 yield "label popped that the match does not promise"
-            known.eth_type = ethertype
+            known.frame_type = ethertype
         case Encap("nsh"):
-            known.packet_type, known.eth_type = bare(ETH_NSH), ETH_NSH
+            known.packet_type, known.frame_type = bare(ETH_NSH), ETH_NSH
             known.values.pop("ip_proto", None)
         case Encap("ethernet"):
             known.packet_type = ETHERNET
@@ -114,7 +117,7 @@ def _action(action: AnyAction, known: _Known) -> Iterator[str]:
             if known.packet_type == ETHERNET:
                 known.packet_type = bare(known.eth_type)
             else:
-                known.packet_type, known.eth_type = -1, -1
+                known.packet_type, known.frame_type = -1, -1
 
 
 def _written(name: str, known: _Known) -> Iterator[str]:

@@ -36,7 +36,8 @@ from segue.model.program import (
     SetField,
 )
 from segue.model.stages import TABLE
-from segue.verify.fields import FIELDS, Layer, format_value, is_mpls
+from segue.packet.addresses import ETH_NSH
+from segue.verify.fields import FIELDS, Layer, bare, format_value, is_mpls
 from segue.verify.hash import multipath
 from segue.verify.packet import Impossible, Packet, Undefined
 from segue.verify.table import Ambiguous, Table
@@ -269,6 +270,8 @@ class _Run:
                 visit.events.append(f"encap {header}")
             case Decap():
                 inner = before.frame.inner
+                if before.frame.packet_type == bare(ETH_NSH):
+                    self.kept = len(self.outputs)
                 self.packet = before.decap()
                 visit.events.append("decap")
                 if inner is not None and self.packet.frame is inner:

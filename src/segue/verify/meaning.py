@@ -22,7 +22,7 @@ Which instance of a group is free, so long as it has a weight. Functions are tak
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from segue.model.intent import Chain, Classifier, Group, Instance, Network, Object, Objects, Port, Router, Subnet
@@ -63,6 +63,8 @@ TTL = 64
 ADVERTISED = 0x60000000
 """Solicited and Override (RFC 4861 section 4.4)."""
 
+LINK_LOCAL = "fe80::/10"
+
 Address = tuple[int, int]
 """(family, value)."""
 
@@ -87,7 +89,8 @@ class Delivered:
 
 @dataclass(frozen=True)
 class Outcome:
-    """``chain`` is empty when none takes the packet. ``delivered`` is empty when it goes nowhere.
+    """``chain`` is empty when none takes the packet. ``delivered`` is empty when it goes nowhere, and None when nobody
+    can say: the router answers to a source MAC that a function has cost the packet.
 
     ``many``: it goes to all ports of its network; behind a chain perhaps to the sender as well.
     """
@@ -96,7 +99,7 @@ class Outcome:
     chain: str = ""
     direction: str = ""
     steps: tuple[Step, ...] = ()
-    delivered: tuple[Delivered, ...] = ()
+    delivered: tuple[Delivered, ...] | None = ()
     many: bool = False
 
 
@@ -132,7 +135,7 @@ class Meaning:
         chain, direction = taken
         groups = chain.groups if direction == FORWARD else tuple(reversed(chain.groups))
         steps = tuple(Step(name, frozenset(self._candidates(name))) for name in groups)
-        return self._go_on(sender.network, packet, Outcome(False, chain.name, direction, steps), None)
+        return self._go_on(sender.network, packet, Outcome(chain=chain.name, direction=direction, steps=steps), None)
 
     # -- addresses -------------------------------------------------------------------------------------------------
 
@@ -244,12 +247,12 @@ class Meaning:
     # -- 3: which chain --------------------------------------------------------------------------------------------
 
     def _chain(self, port: Port, packet: Packet) -> tuple[Chain, str] | None:
-        found = []
-        for chain in self._chains.values():
-            for direction in (FORWARD, REVERSE) if chain.symmetric else (FORWARD,):
-                for name in chain.classifiers:
-                    if self._matches(self._classifiers[name], direction, port, packet):
-                        found.append((chain.precedence, direction == FORWARD, chain, direction))
+        found = [
+            (chain.precedence, direction == FORWARD, chain, direction)
+            for chain in self._chains.values()
+            for direction in ((FORWARD, REVERSE) if chain.symmetric else (FORWARD,))
+            if any(self._matches(self._classifiers[name], direction, port, packet) for name in chain.classifiers)
+        ]
         if not found:
             return None
         _, _, chain, direction = max(found, key=lambda one: one[:2])
@@ -339,16 +342,17 @@ class Meaning:
         if any(member.mode == "route" for member in unaware):
             packet = self._readdressed(network, packet, router)
         promised = not unaware or self._keeps_mac(network, packet)
-        fields = packet.fields
-        if router is not None and fields["eth_dst"] == self.router_mac(router, network) and _ends(packet):
-            routed = self._route(router, network, packet)
-            if routed is None:
-                return so_far
-            network, packet, own = routed
-            promised, came_by = promised or not own, None
-            if own and not promised:
-                return so_far
-            promised = True
+        if router is not None and packet.fields["eth_dst"] == self.router_mac(router, network) and _ends(packet):
+            if self._is_ping(router, packet):
+                if not promised:
+                    return replace(so_far, delivered=None)
+                packet = self._pong(router, network, packet)
+            else:
+                routed = self._route(router, packet)
+                if routed is None:
+                    return so_far
+                network, packet = routed
+            promised, came_by = True, None
         many = bool(packet.fields["eth_dst"] & MULTICAST_BIT)
         delivered = tuple(
             Delivered(port.name, packet, promised)
@@ -357,7 +361,7 @@ class Meaning:
             and port.name != came_by
             and (many or packet.fields["eth_dst"] == self.mac(port))
         )
-        return Outcome(False, so_far.chain, so_far.direction, so_far.steps, delivered, many)
+        return replace(so_far, delivered=delivered, many=many)
 
     def _keeps_mac(self, network: str, packet: Packet) -> bool:
         ends = _ends(packet)
@@ -370,43 +374,49 @@ class Meaning:
         """Behind a function that routes: the destination's MAC is found by its address, or it is the router's."""
         ends = _ends(packet)
         assert ends is not None
-        subnets = [subnet for subnet in self._subnets.values() if subnet.network == network]
-        if any(_inside(ends[1], subnet.cidr) for subnet in subnets):
+        subnets = [LINK_LOCAL, *(subnet.cidr for subnet in self._subnets.values() if subnet.network == network)]
+        if any(_inside(ends[1], cidr) for cidr in subnets):
             mac = self._mac_at(network, ends[1])
         else:
             mac = self.router_mac(router, network) if router else None
         return packet.set("eth_dst", mac or 0)
 
-    def _route(self, router: Router, network: str, packet: Packet) -> tuple[str, Packet, bool] | None:
-        """(network, packet, whether the router itself answers), or None when it goes nowhere."""
+    def _is_ping(self, router: Router, packet: Packet) -> bool:
+        ends = _ends(packet)
+        kind, request, _ = ECHO[ends[1][0]] if ends else ("", 0, 0)
+        return ends is not None and ends[1] in self._gateways(router) and packet.fields.get(kind) == request
+
+    def _pong(self, router: Router, network: str, packet: Packet) -> Packet:
+        fields = packet.fields
+        family = FAMILY[fields["eth_type"]]
+        kind, _, reply = ECHO[family]
+        answer = {
+            "eth_src": self.router_mac(router, network),
+            "eth_dst": fields["eth_src"],
+            f"ipv{family}_src": fields[f"ipv{family}_dst"],
+            f"ipv{family}_dst": fields[f"ipv{family}_src"],
+            kind: reply,
+            "nw_ttl": TTL,
+        }
+        return _with(packet, answer)
+
+    def _route(self, router: Router, packet: Packet) -> tuple[str, Packet] | None:
+        """(network, packet), or None when it goes nowhere."""
         fields = packet.fields
         ends = _ends(packet)
-        assert ends is not None
-        (family, source), (_, destination) = ends
-        kind, request, reply = ECHO[family]
-        if (family, destination) in self._gateways(router) and fields.get(kind) == request:
-            answer = {
-                "eth_src": self.router_mac(router, network),
-                "eth_dst": fields["eth_src"],
-                f"ipv{family}_src": destination,
-                f"ipv{family}_dst": source,
-                kind: reply,
-                "nw_ttl": TTL,
-            }
-            return network, _with(packet, answer), True
-        way = self._way(router, (family, destination))
+        way = self._way(router, ends[1]) if ends else None
         if way is None or fields["nw_ttl"] <= 1:
             return None
-        out, next_hop = way
-        owner = self._owner(out, next_hop)
+        network, next_hop = way
+        owner = self._owner(network, next_hop)
         if owner is None:
             return None
         changed = {
-            "eth_src": self.router_mac(router, out),
+            "eth_src": self.router_mac(router, network),
             "eth_dst": self.mac(owner),
             "nw_ttl": fields["nw_ttl"] - 1,
         }
-        return out, _with(packet, changed), False
+        return network, _with(packet, changed)
 
     def _way(self, router: Router, destination: Address) -> tuple[str, Address] | None:
         """The network to send into and the next hop there: by the longest prefix, connected ones first."""
