@@ -122,6 +122,7 @@ class NodeWorld:
         self.keys: set[str] = set()
         self.wanted: dict[int, Rule] = {}
         self.fresh = True
+        self.revision = -1
         for name, ofport in self.bound.items():
             self.compiler.bind(name, ofport)
 
@@ -304,8 +305,10 @@ class World:
         mail, at = self.mail[node], self.nodes[node]
         self.mail[node] = Mail({}, False)
         at.take(mail.records, mail.whole)
+        if mail.records or mail.whole:
+            at.revision = self.conductor.revision
         at.settle()
-        self.said[node].append((self.conductor.epoch, self.conductor.revision, dict(at.compiler.missing())))
+        self.said[node].append((self.conductor.epoch, at.revision, dict(at.compiler.missing())))
 
     def hear(self, node: str) -> None:
         """The server hears the next thing that the node has said."""
@@ -424,7 +427,9 @@ def visited(journey: Journey, world: World) -> list[tuple[str, str]]:
 
 def delivered(journey: Journey) -> list[Delivery]:
     """To ports, functions' own among them when they were given what is on no path."""
-    at_functions = [Delivery(hop.port, hop.packet) for hop in journey.hops if isinstance(hop, FunctionHop) and not hop.sent]
+    at_functions = [
+        Delivery(hop.port, hop.packet) for hop in journey.hops if isinstance(hop, FunctionHop) and not hop.sent
+    ]
     return [*journey.deliveries, *at_functions]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from segue.cli import output, terminal
+from segue.cli import files, output, terminal
 from segue.cli.client import DEFAULT_SERVER
 from segue.cli.errors import Failure, Mistake
 
@@ -110,7 +110,7 @@ def _up(args: argparse.Namespace) -> int:
     with terminal.Progress() as progress:
         say = progress.say if progress.watched else lambda text: print(text, file=sys.stderr, flush=True)
         try:
-            lab = Lab(lab_spec(document, args.name), progress=say)
+            lab = Lab(lab_spec(document, args.name, _directory(args.file)), progress=say)
         except LabError as error:
             raise Mistake(str(error)) from None
         try:
@@ -177,8 +177,12 @@ def _name_of(word: str) -> str:
     return lab_name(_document(word))
 
 
+def _directory(path: str) -> str:
+    """Commands of the file start beside it, so that what they name is found from anywhere."""
+    return str(Path.cwd() if path == files.STDIN else Path(path).resolve().parent)
+
+
 def _document(path: str) -> Document:
-    from segue.cli import files
     from segue.intent import IntentError, parse
 
     try:

@@ -35,13 +35,13 @@ def enter(lab: str, member: str, argv: Sequence[str]) -> list[str]:
 
 def environment_of(state: LabState, spec: LabSpec, member: str) -> dict[str, str]:
     """The caller's environment, this interpreter first in PATH, and what the member adds. A node's speaks
-    to its own switch."""
+    to its own switch; a host's names its own directory, which goes with the lab."""
     here = str(Path(sys.executable).parent)
     path = os.environ.get("PATH", os.defpath)
     env = {**os.environ, "PATH": path if path.startswith(here + ":") else f"{here}:{path}"}
     if any(n.name == member for n in spec.nodes):
         return {**env, **environment(state.node(member))}
-    return {**env, **host_named(spec, member).env}
+    return {**env, "LAB_DIR": str(state.own(member)), **host_named(spec, member).env}
 
 
 def host_named(spec: LabSpec, name: str) -> LabHost:
@@ -56,11 +56,13 @@ class Started:
         self.host, self.command, self.child, self.record = host, command, child, record
 
 
-def start_commands(state: LabState, lab: str, host: LabHost, env: Mapping[str, str]) -> list[Started]:
+def start_commands(state: LabState, spec: LabSpec, host: LabHost, env: Mapping[str, str]) -> list[Started]:
     started = []
+    state.own(host.name).mkdir(parents=True, exist_ok=True)
     for command in host.run:
         log = state.log(host.name)
-        child = start(enter(lab, host.name, _words(command, env)), env=env, log=log)
+        words = enter(spec.name, host.name, _words(command, env))
+        child = start(words, env=env, log=log, cwd=spec.directory or None)
         record = record_of(child.pid, host.name, "run", command)
         if record is not None:
             state.remember(record)

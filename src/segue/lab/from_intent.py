@@ -33,13 +33,15 @@ SHORTEST_PREFIX = 8
 _Kind = TypeVar("_Kind", bound=Object)
 
 
-def lab_spec(document: Document, name: str | None = None) -> LabSpec:
-    """``name`` goes before the document's own, and that before one made of the file's name.
+def lab_spec(document: Document, name: str | None = None, directory: str = "") -> LabSpec:
+    """``name`` goes before the document's own, and that before one made of the file's name. ``directory``: where the
+    hosts' commands start.
 
     Raises LabError that lists everything that keeps the intent from being a lab. Addresses and names are checked when
     the lab is made (``spec.check``).
     """
-    return _Reading(document.objects, document.lab or LabSection(), document.source).spec(name or lab_name(document))
+    reading = _Reading(document.objects, document.lab or LabSection(), document.source)
+    return reading.spec(name or lab_name(document), directory)
 
 
 def lab_name(document: Document) -> str:
@@ -62,11 +64,11 @@ class _Reading:
         self._function_ports = {p for i in self._instances.values() for p in (i.ingress, i.egress)}
         self._problems: list[str] = []
 
-    def spec(self, name: str) -> LabSpec:
+    def spec(self, name: str, directory: str) -> LabSpec:
         hosts = tuple(self._host(section, ports) for section, ports in self._holders())
         if self._problems:
             raise LabError(f"{self._source} cannot be tried in a lab: " + "; ".join(dict.fromkeys(self._problems)))
-        return LabSpec(name, _underlay(self._nodes.values()), hosts)
+        return LabSpec(name, _underlay(self._nodes.values()), hosts, directory=directory)
 
     # -- which host holds which ports
 

@@ -157,7 +157,7 @@ class Lab:
         for host in hosts:
             if host.run:
                 self._progress(f"starting {host.name}")
-                started += start_commands(self.state, self.spec.name, host, self.environment(host.name))
+                started += start_commands(self.state, self.spec, host, self.environment(host.name))
         settle(self.state, self.spec.name, started)
 
     # -- used

@@ -94,11 +94,13 @@ def run(
     return done.stdout
 
 
-def start(argv: Sequence[str], *, env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+def start(
+    argv: Sequence[str], *, env: Mapping[str, str], log: Path, cwd: str | None = None
+) -> subprocess.Popen[bytes]:
     """A background process in a session of its own; both its outputs are appended to ``log``."""
     with log.open("ab") as out:
         child = subprocess.Popen(
-            argv, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+            argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
         )
     _children[child.pid] = child
     return child

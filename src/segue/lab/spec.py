@@ -24,7 +24,7 @@ PORT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
 MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}\Z")
 ENCAPSULATION_ROOM = 100
 """Bytes: the longest encapsulation at a function, NSH over Ethernet with an Ethernet frame inside, takes 38."""
-RESERVED = frozenset({"ul", "log", "proc"})
+RESERVED = frozenset({"ul", "log", "proc", "run"})
 """The underlay's namespace, and the state directory's own entries."""
 
 
@@ -63,13 +63,15 @@ class LabHost(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LabSpec(Struct, frozen=True, forbid_unknown_fields=True):
-    """The MTUs are in bytes, without the Ethernet header."""
+    """The MTUs are in bytes, without the Ethernet header. ``directory``: where the hosts' commands start; empty: where
+    the caller is."""
 
     name: str
     nodes: tuple[LabNode, ...]
     hosts: tuple[LabHost, ...] = ()
     edge_mtu: int = 1500
     underlay_mtu: int = 9000
+    directory: str = ""
 
 
 def underlay_interface(node: LabNode) -> ipaddress.IPv4Interface:

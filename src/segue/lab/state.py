@@ -4,6 +4,7 @@
     ROOT/LAB/record.json      what the lab is to be, and how far it has come: ``making`` until it is whole
     ROOT/LAB/proc/*.json      one file per process
     ROOT/LAB/log/HOST.log     what a host's commands print
+    ROOT/LAB/run/HOST/        the host's own directory, for what its commands write
     ROOT/LAB/NODE/            the node's Open vSwitch
 
 The lock is a flock(2): a killed holder lets go of it, unless a child of its is still at work, and then the
@@ -47,6 +48,9 @@ class LabState:
 
     def log(self, host: str) -> Path:
         return self.path / "log" / f"{host}.log"
+
+    def own(self, host: str) -> Path:
+        return self.path / "run" / host
 
     def make_directories(self, spec: LabSpec) -> None:
         for path in (self.path / "log", self.path / "proc", *(self.node(n.name) for n in spec.nodes)):
