@@ -99,8 +99,8 @@ def node(name: str, state: str, reason: str = "") -> dict[str, Any]:
 
 def test_waiting_goes_on_until_all_is_ready(nowhere: Session) -> None:
     statuses = [
-        {"nodes": [node("n1", "behind", "at work"), node("n2", "absent", "gone")], "chains": []},
-        {"nodes": [node("n1", "ready"), node("n2", "absent", "gone")], "chains": []},
+        {"nodes": [node("n1", "ready"), node("n2", "absent", "gone"), node("n3", "behind")], "chains": []},
+        {"nodes": [node("n1", "ready"), node("n2", "absent", "gone"), node("n3", "ready")], "chains": []},
     ]
     asked: list[str] = []
 

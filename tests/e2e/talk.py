@@ -37,6 +37,25 @@ def added(payload: bytes, times: int) -> bytes:
     return bytes((byte + times) % 256 for byte in payload)
 
 
+def apply(fabric: Fabric, intent: Mapping[str, Any]) -> None:
+    """Applied, in force, and no packet any more treated by what a switch remembers of before."""
+    fabric.apply(intent)
+    settle(fabric)
+
+
+def delete(fabric: Fabric, *refs: tuple[str, str]) -> None:
+    fabric.delete(*refs)
+    settle(fabric)
+
+
+def settle(fabric: Fabric) -> None:
+    """A switch goes over its cache of decisions soon after a change of its flows; this waits until it has."""
+    for node in fabric.nodes:
+        control = str(fabric.lab.node_rundir(node) / "ovs-vswitchd.ctl")
+        done = fabric.exec(node, "ovs-appctl", "-t", control, "revalidator/wait")
+        assert done.returncode == 0, done.stderr
+
+
 def udp(fabric: Fabric, member: str, port: int = 0, family: int = 4) -> socket.socket:
     """A UDP socket in ``member``, bound to any address."""
 

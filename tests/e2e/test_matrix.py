@@ -12,7 +12,7 @@ import pytest
 from . import scene
 from .fabric import Fabric
 from .scene import IDS, KINDS, SERVER
-from .talk import Talk, added
+from .talk import Talk, added, apply, delete
 
 pytestmark = pytest.mark.root
 
@@ -45,25 +45,26 @@ def test_matrix(fabric: Fabric, aware: bool, encapsulation: str, shape: str, sym
         "encapsulation": encapsulation,
     }
     name = f"{kind}-{encapsulation}-{shape.replace(',', '')}-{'both' if symmetric else 'one'}"
-    fabric.apply({"chains": {name: chain}})
-    with Talk(fabric, SERVER) as talk:
-        stamps: Counter[tuple[str, str]] = Counter()
-        for family in (4, 6):
-            assert_payloads(talk, family, len(steps), len(steps) if symmetric else 0)
-            there, back = talk.trails(family)
-            assert_trails(there, steps)
-            for flow, met in there.items():
-                assert back[flow] == (met[::-1] if symmetric else ())
-            stamps.update(
-                (direction, str(identity))
-                for direction, trails in (("forward", there), ("reverse", back))
-                for met in trails.values()
-                for identity in met
-            )
-        assert_counters(fabric, name, len(talk.flows), steps, stamps, symmetric)
-    fabric.delete(("chain", name))
+    apply(fabric, {"chains": {name: chain}})
+    try:
+        with Talk(fabric, SERVER) as talk:
+            assert_chain(fabric, talk, name, steps, symmetric)
+    finally:
+        delete(fabric, ("chain", name))
     with Talk(fabric, SERVER, range(20000, 20004)) as talk:
         assert_payloads(talk, 4, 0, 0)
+
+
+def assert_chain(fabric: Fabric, talk: Talk, name: str, steps: list[list[str]], symmetric: bool) -> None:
+    stamps: Counter[tuple[str, str]] = Counter()
+    for family in (4, 6):
+        assert_payloads(talk, family, len(steps), len(steps) if symmetric else 0)
+        there, back = talk.trails(family)
+        assert_trails(there, steps)
+        assert back == {flow: met[::-1] if symmetric else () for flow, met in there.items()}
+        for direction, trails in (("forward", there), ("reverse", back)):
+            stamps.update((direction, str(identity)) for met in trails.values() for identity in met)
+    assert_counters(fabric, name, len(talk.flows), steps, stamps, symmetric)
 
 
 def assert_payloads(talk: Talk, family: int, forward: int, reverse: int) -> None:

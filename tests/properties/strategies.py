@@ -279,7 +279,7 @@ def addresses_of(port: Port, family: int) -> list[int]:
 
 @st.composite
 def packets(draw: st.DrawFn, objects: Objects) -> tuple[str, Packet]:
-    """(the port that sends it, the packet): of a classifier, or between two ports, with now and then something wrong."""
+    """(sender, packet): of a classifier's kind, or between two ports, with now and then something wrong."""
     draft = Draft(objects)
     hosts = _hosts_of(draft)
     chains = [c for c in draft.of("chain") if isinstance(c, Chain)]
@@ -291,7 +291,7 @@ def packets(draw: st.DrawFn, objects: Objects) -> tuple[str, Packet]:
         classifier = found if draw(st.booleans()) else _swapped(found)
     source = _end(draw, objects, hosts, classifier.source_port if classifier else None)
     target = _end(draw, objects, hosts, classifier.destination_port if classifier else None)
-    if classifier is not None and classifier.ethertype == f"{OTHER_ETHERTYPE:#06x}" or seldom(draw, 15):
+    if (classifier is not None and classifier.ethertype == f"{OTHER_ETHERTYPE:#06x}") or seldom(draw, 15):
         fields = {"eth_src": mac_of(source), "eth_dst": mac_of(target), "eth_type": OTHER_ETHERTYPE}
     elif seldom(draw, 15):
         fields = _neighbours(draw, source, target)

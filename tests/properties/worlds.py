@@ -1,8 +1,8 @@
 """A whole network in one process: the conductor as it is, and in place of agents and switches the node compiler and
 the interpreter.
 
-Nothing happens by itself. Records wait in a node's mailbox until ``deliver``, what a node has to say until ``hear``, and
-time stands still until ``pass_time``; so a test decides who is slow.
+Nothing happens by itself. Records wait in a node's mailbox until ``deliver``, what a node has to say until ``hear``,
+and time stands still until ``pass_time``; so a test decides who is slow.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from segue.compile.rules import NodeCompiler
+from segue.encap import available
 from segue.model.intent import Instance, Node, Object, Objects, Port, Ref
 from segue.model.program import Rule
 from segue.model.view import TUNNEL_GPE, TUNNEL_PLAIN, AnyRecord
@@ -118,7 +119,7 @@ class NodeWorld:
 
     def start(self) -> None:
         """The agent begins anew; the switch goes on with what it has."""
-        self.compiler = NodeCompiler()
+        self.compiler = NodeCompiler(available())
         self.keys: set[str] = set()
         self.wanted: dict[int, Rule] = {}
         self.fresh = True

@@ -133,7 +133,7 @@ def next_steps(spec: LabSpec, file: str, url: str) -> list[str]:
     if url:
         if url != (os.environ.get("SEGUE_SERVER") or DEFAULT_SERVER):
             steps.append(f"export SEGUE_SERVER={url}")
-        steps += [f"segue apply {file}", "segue status"]
+        steps += [f"segue apply {'FILE' if file == '-' else file}", "segue status"]
     ends = [
         (host.name, port.addresses[0].partition("/")[0])
         for host in spec.hosts

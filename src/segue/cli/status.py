@@ -56,7 +56,7 @@ def _run(args: argparse.Namespace) -> int:
         _overview(status)
     for problem in status["unread"]:
         terminal.complain(f"counters are not complete: {problem}")
-    return 0
+    return 0 if ready else 1
 
 
 def _overview(status: Row) -> None:

@@ -85,7 +85,10 @@ def _key(entry: Entry, shape: Shape) -> Key:
 
 
 class OverlapIndex:
-    """Entries of many chains; ``conflicts`` finds those of other chains at the same precedence that overlap one."""
+    """Entries of many chains; ``conflicts`` finds those of other chains at the same precedence that overlap one.
+
+    A set: a chain may name an entry twice, as one whose two directions mean the same packets does.
+    """
 
     def __init__(self) -> None:
         self._shapes: dict[Shape, dict[tuple[str, Entry], None]] = {}
@@ -101,7 +104,9 @@ class OverlapIndex:
 
     def remove(self, chain: str, entry: Entry) -> None:
         shape = _shape(entry)
-        self._shapes[shape].pop((chain, entry))
+        if (chain, entry) not in self._shapes.get(shape, {}):
+            return
+        del self._shapes[shape][chain, entry]
         for (of, by), table in self._tables.items():
             if of == shape:
                 table[_key(entry, by)].pop((chain, entry))
