@@ -1,6 +1,6 @@
 # The two commands of the README are `make run` and `make test`; `make help` lists the rest.
 
-.PHONY: help run clean test check bench docs
+.PHONY: help run web clean test check bench docs
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -10,8 +10,14 @@ run: ## install what is missing, and run the main job: a chain over three switch
 	@scripts/install run
 	@.venv/bin/python examples/dragonflow.py
 
-clean: ## remove the network that `make run` left up
-	@if [ -x .venv/bin/segue ]; then .venv/bin/segue lab down dragonflow; else echo "nothing to remove"; fi
+web: ## install what is missing, and run the second example: a firewall and a cache before a web server
+	@scripts/install test
+	@.venv/bin/python examples/web.py
+
+clean: ## remove the networks that `make run` and `make web` left up
+	@if [ -x .venv/bin/segue ]; then \
+		.venv/bin/segue lab down dragonflow && .venv/bin/segue lab down web; \
+	else echo "nothing to remove"; fi
 
 test: ## install what the tests need, and run them
 	@scripts/install test

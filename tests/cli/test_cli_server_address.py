@@ -114,7 +114,7 @@ def test_waiting_goes_on_until_all_is_ready(nowhere: Session) -> None:
     with answering(answer) as url:
         ran = nowhere("--server", url, "apply", "-", "--wait", "20")
     assert (ran.status, ran.out) == (0, "nothing changes\nready\n")
-    assert asked == ["/v1/apply?source=stdin&wait=1.0", "/v1/status", "/v1/status"]
+    assert asked == ["/v1/apply?source=stdin&wait=1.0", *["/v1/status?count=false"] * 2]
 
 
 @pytest.mark.parametrize(("agree", "expected"), [(True, 0), (False, 1), (None, 0)])

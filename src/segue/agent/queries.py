@@ -1,6 +1,6 @@
 """What the server may ask of an agent.
 
-counters               -> {"live": {name: [packets, bytes]}, "retired": {...}}
+counters {"fresh"}     -> {"live": {name: [packets, bytes]}, "retired": {...}}
 flows                  -> [Flow]: Segue's flows on the switch, with stage, owner and counts
 trace {"flow", "packet", "actions"} -> {"text"}: the switch's own ofproto/trace, which changes nothing
 ports                  -> {"ports": {logical port: OpenFlow port}, "tunnels": {binding: OpenFlow port}}
@@ -45,6 +45,9 @@ class Queries:
         """The encoded result. Raises with a message for people."""
         match query.what:
             case "counters":
+                if query.args.get("fresh"):
+                    # Open vSwitch adds up what its datapath has counted a few times a second.
+                    await appctl(self._rundir, "revalidator/wait")
                 live, retired = await self._keeper.counters()
                 return _encode({"live": live, "retired": retired})
             case "flows":

@@ -30,7 +30,7 @@ from segue.model.intent import KINDS, Object, Ref
 from segue.model.path import Path, index_of
 from segue.server.conductor import Conductor, Outcome, Refused
 from segue.server.service import Service
-from segue.server.status import chain_counters, chain_state, node_state, proxy
+from segue.server.status import chain_state, counters_by_chain, node_state, proxy
 
 Wait = Annotated[float, Parameter(ge=0, le=600)]
 
@@ -113,21 +113,22 @@ class Intents(Controller):
         return dump(chosen, form)
 
     @get("/status")
-    async def status(self, state: State, chain: str | None = None) -> StatusBody:
+    async def status(self, state: State, chain: str | None = None, count: bool = True) -> StatusBody:
+        """``count``: read the counters of all nodes first; without, none are given."""
         service = _service(state)
         conductor = service.conductor
         if chain is not None:
             _find(conductor, "chain", chain)
-        unread = await service.agents.count()
-        totals = service.counted.totals()
+        unread = await service.agents.count(fresh=True) if count else []
+        counted = counters_by_chain(service.counted.totals()) if count else {}
         objects = conductor.declared.objects
         names = sorted(name for kind, name in objects if kind == "chain" and chain in (None, name))
         chains = []
         for name in names:
             condition, reasons = chain_state(conductor, name)
             counters = [
-                CounterBody(direction, step, instance, *count)
-                for direction, step, instance, count in chain_counters(totals, name)
+                CounterBody(direction, step, instance, *number)
+                for direction, step, instance, number in counted.get(name, ())
             ]
             paths = [_path(path) for path in conductor.rollouts.paths_of(name)]
             chains.append(ChainStatus(name, condition, reasons, paths, counters))

@@ -19,7 +19,7 @@ from segue.cli.terminal import Progress, coloured, complain, paint
 WAIT = 30.0
 FIRST = 1.0
 PAUSE, LONGEST_PAUSE = 0.25, 2.0
-"""Seconds between two readings of the status; each reading asks every node for its counters."""
+"""Seconds between two readings of the status; counters are not asked for."""
 SHOWN = 10
 
 Send = Callable[..., Any]
@@ -96,7 +96,7 @@ def _follow(client: Client, answer: dict[str, Any], begun: float, wait: float) -
             progress.say(f"{time.monotonic() - begun:.0f} s: {waiting[0]}{more}")
             time.sleep(min(pause, left))
             pause = min(pause * 1.25, LONGEST_PAUSE)
-            waiting = still_waiting(client.get("/v1/status"), answer)
+            waiting = still_waiting(client.get("/v1/status?count=false"), answer)
     return waiting
 
 

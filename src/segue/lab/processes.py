@@ -94,9 +94,7 @@ def run(
     return done.stdout
 
 
-def start(
-    argv: Sequence[str], *, env: Mapping[str, str], log: Path, cwd: str | None = None
-) -> subprocess.Popen[bytes]:
+def start(argv: Sequence[str], *, env: Mapping[str, str], log: Path, cwd: str | None = None) -> subprocess.Popen[bytes]:
     """A background process in a session of its own; both its outputs are appended to ``log``."""
     with log.open("ab") as out:
         child = subprocess.Popen(

@@ -128,12 +128,13 @@ class Agents:
             raise NoAnswer(f"node {node} has no agent connected")
         return await session.ask(what, args or {}, within)
 
-    async def count(self) -> list[str]:
-        """Read all counters anew; returns what could not be read."""
+    async def count(self, fresh: bool = False) -> list[str]:
+        """Read all counters anew; returns what could not be read. ``fresh``: what switches have yet to add up, too."""
+        args = {"fresh": "yes"} if fresh else {}
 
         async def one(node: str) -> str | None:
             try:
-                answer = await self.ask(node, "counters")
+                answer = await self.ask(node, "counters", args)
             except NoAnswer as error:
                 return str(error)
             live = {name: (count[0], count[1]) for name, count in answer["live"].items()}

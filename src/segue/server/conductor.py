@@ -105,8 +105,10 @@ class Conductor:
         """Make these objects so; None deletes. Whole or not at all: raises Refused or StoreError."""
         after = self.declared.effect(wanted)
         before = {ref: self.declared.objects[ref] for ref in after if ref in self.declared.objects}
+        # Chains that were asked for before, and are still on their way.
+        under_way = {name for kind, name in wanted if kind == "chain" and self.rollouts.is_pending(name)}
         if not after:
-            return Outcome(before, after, (), self.revision)
+            return Outcome(before, after, tuple(sorted(under_way)), self.revision)
         identities = self.declared.identities(after)
         for ref, number in identities.items():
             self.compiler.identity(ref, number)
@@ -114,7 +116,7 @@ class Conductor:
             self.compiler.object(ref, value)
         changes = self.compiler.settle()
         targets = self._targets_of(changes.targets, after)
-        problems = changes.problems + self._overlapping(targets)
+        problems = changes.problems + self._unowned(after) + self._overlapping(targets)
         if problems or dry_run:
             for ref in identities:
                 self.compiler.identity(ref, self.declared.ids.get(ref))
@@ -130,7 +132,7 @@ class Conductor:
             self._put_target(name, target)
         self.rollouts.want(targets)
         self._carry_out(writes, changes.views)
-        return Outcome(before, after, tuple(sorted(targets)), self.revision)
+        return Outcome(before, after, tuple(sorted(under_way | targets.keys())), self.revision)
 
     def _targets_of(self, changed: Targets, after: After) -> Targets:
         """What chains ask for now. A chain that exists but asks for nothing has a problem, and keeps what it has."""
@@ -140,6 +142,18 @@ class Conductor:
             if target is not None or after.get(("chain", name), self.declared.objects.get(("chain", name))) is None
         }
         return {name: target for name, target in targets.items() if target != self._targets.get(name)}
+
+    def _unowned(self, after: After) -> list[Problem]:
+        """What says that it was declared inside another object goes with that one; so it must be there."""
+        problems = []
+        for (kind, name), value in after.items():
+            if value is None or not value.owner:
+                continue
+            owner, _, owner_name = value.owner.partition("/")
+            ref = (owner, owner_name)
+            if after.get(ref, self.declared.objects.get(ref)) is None:
+                problems.append(Problem(kind, name, "owner", f"there is no {owner} {owner_name!r}"))
+        return problems
 
     def _overlapping(self, targets: Targets) -> list[Problem]:
         """Classifiers of different chains at one precedence may not match one packet."""

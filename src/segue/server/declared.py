@@ -23,10 +23,12 @@ class Declared:
     def effect(self, wanted: Mapping[Ref, Object | None]) -> After:
         """What would really change. What an object declared inside itself before, and does not now, goes with it."""
         complete: After = {}
-        for kind, name in wanted:
+        owners = list(wanted)
+        for kind, name in owners:
             for ref in self._owned.get(f"{kind}/{name}", ()):
-                if ref not in wanted:
+                if ref not in wanted and ref not in complete:
                     complete[ref] = None
+                    owners.append(ref)
         complete.update(wanted)
         return {ref: value for ref, value in complete.items() if self.objects.get(ref) != value}
 

@@ -40,13 +40,15 @@ def proxy(hop: Hop, path: Path) -> str:
     return "by port: packets that leave it belong to this path"
 
 
-def chain_counters(totals: dict[str, Count], chain: str) -> list[tuple[str, str, str, Count]]:
-    """(direction, step, instance, count): where the chain begins, each instance, where it ends."""
+def counters_by_chain(totals: dict[str, Count]) -> dict[str, list[tuple[str, str, str, Count]]]:
+    """By chain: (direction, step, instance, count), in the order of a packet's way through it."""
     order = {"entered": 0, "visited": 1, "left": 2}
-    found = []
+    found: dict[str, list[tuple[str, int, str, str, Count]]] = {}
     for name, count in totals.items():
-        what, of, direction, *rest = name.split("/")
-        if of == chain:
-            step, instance = rest if rest else (what, "")
-            found.append((direction, order[what], step, instance, count))
-    return [(direction, step, instance, count) for direction, _, step, instance, count in sorted(found)]
+        what, chain, direction, *rest = name.split("/")
+        step, instance = rest if rest else (what, "")
+        found.setdefault(chain, []).append((direction, order[what], step, instance, count))
+    return {
+        chain: [(direction, step, instance, count) for direction, _, step, instance, count in sorted(counted)]
+        for chain, counted in found.items()
+    }

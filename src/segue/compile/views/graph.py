@@ -53,7 +53,8 @@ class ViewCompiler:
         ) -> None:
             graph.family(name, over, lambda ctx, key: function(ctx, w, key), emits)
 
-        family("node", w.node, elements.node, w.every_node)
+        family("node", w.node, elements.node, w.every_node, w.node_address)
+        family("node address", w.node_address, elements.node_address, w.problem)
         family("network", w.network, elements.network, w.every_network)
         family("subnet", w.subnet, elements.subnet, w.subnet_of, w.prefix, w.problem)
         family("subnets of network", w.subnet_of, elements.subnets_of_network, w.problem)
