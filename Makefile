@@ -11,7 +11,7 @@ run: ## install what is missing, and run the main job: a chain over three switch
 	@.venv/bin/python examples/dragonflow.py
 
 web: ## install what is missing, and run the second example: a firewall and a cache before a web server
-	@scripts/install test
+	@scripts/install web
 	@.venv/bin/python examples/web.py
 
 clean: ## remove the networks that `make run` and `make web` left up

@@ -61,7 +61,7 @@ The network is still up. Try:
   segue trace 'server > client udp {PORT} > 40000'      which stages, hops and functions a packet meets
   segue status                                       how everything is
   segue flows n2                                     what node n2's switch holds
-  segue lab exec client ping 10.0.0.20               a command in the client's place
+  segue lab exec --lab dragonflow client ping 10.0.0.20    a command in the client's place
   segue get chains -o yaml                           what is declared; change it, and segue apply it again
   make clean                                         remove all of it
 (`segue` is .venv/bin/segue)""")

@@ -50,10 +50,11 @@ def delete(fabric: Fabric, *refs: tuple[str, str]) -> None:
 
 def settle(fabric: Fabric) -> None:
     """A switch goes over its cache of decisions soon after a change of its flows; this waits until it has."""
+    waiting = []
     for node in fabric.nodes:
         control = str(fabric.lab.node_rundir(node) / "ovs-vswitchd.ctl")
-        done = fabric.exec(node, "ovs-appctl", "-t", control, "revalidator/wait")
-        assert done.returncode == 0, done.stderr
+        waiting.append(fabric.lab.popen(node, ["ovs-appctl", "-t", control, "revalidator/wait"]))
+    assert all(process.wait(20) == 0 for process in waiting)
 
 
 def udp(fabric: Fabric, member: str, port: int = 0, family: int = 4) -> socket.socket:

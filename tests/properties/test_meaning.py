@@ -68,8 +68,7 @@ def compare(world: World, meaning: Meaning, port: str, packet: Packet) -> tuple[
 def test_programs_do_what_the_intent_means(data: st.DataObject) -> None:
     world = build(data.draw(intents()))
     meaning = Meaning(world.objects, world.places)
-    for _ in range(8):
-        port, packet = data.draw(packets(world.objects))
+    for port, packet in data.draw(st.lists(packets(world.objects), min_size=1, max_size=8)):
         _, outcome = compare(world, meaning, port, packet)
         what = "refused" if outcome.refused else "chain" if outcome.chain else "plain"
         event(f"{what}, {'delivered' if outcome.delivered else 'not delivered'}")

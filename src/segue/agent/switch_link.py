@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from segue.agent.keeper import Keeper
+from segue.drivers.ovs.cache import Cache
 from segue.drivers.ovs.ovsdb import OvsdbError
 from segue.drivers.ovs.ovsdb_client import OvsdbClient
 from segue.drivers.ovs.ovsdb_replica import Bound
@@ -82,7 +83,9 @@ class SwitchLink:
                 )
                 self.tunnels[binding] = ofport
                 self._keeper.bind(binding, ofport)
-            switch = Switch(f"unix:{self._rundir / self._bridge}.mgmt", self._keeper.disturbed, lost)
+            bridge = ovsdb.replica.bridge(self._bridge)
+            cache = Cache(self._rundir, bridge.datapath_type if bridge else "")
+            switch = Switch(f"unix:{self._rundir / self._bridge}.mgmt", cache, self._keeper.disturbed, lost)
             await switch.connect()
             log.info("connected to bridge %s", self._bridge)
             self._was_connected = True

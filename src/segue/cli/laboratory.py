@@ -141,7 +141,7 @@ def next_steps(spec: LabSpec, file: str, url: str) -> list[str]:
         if port.addresses
     ]
     if len(ends) > 1:
-        steps.append(f"segue lab exec {ends[0][0]} ping -c 1 {ends[-1][1]}")
+        steps.append(f"segue lab exec --lab {spec.name} {ends[0][0]} ping -c 1 {ends[-1][1]}")
     return [*steps, f"segue lab down {spec.name}"]
 
 

@@ -34,6 +34,7 @@ def router(ctx: Context, wiring: Wiring, key: int) -> None:
                     DecTtl(),
                     SetField(NETWORK, other.network),
                     SetField("eth_src", other.mac),
+                    SetField("in_port", 0),  # the way on may be the way back
                     Next("neighbor"),
                 )
                 emit_rule(ctx, wiring, "route", 100 + prefix.length, _to(leg, prefix), go, owner)
@@ -44,6 +45,7 @@ def router(ctx: Context, wiring: Wiring, key: int) -> None:
                     SetField(NETWORK, route.network),
                     SetField("eth_src", macs[route.network]),
                     SetField("eth_dst", route.mac),
+                    SetField("in_port", 0),
                     Next("forward"),
                 )
                 emit_rule(

@@ -1,9 +1,15 @@
-"""Commands to a running ovs-vswitchd over its control socket, by ovs-appctl (8)."""
+"""Commands to a running ovs-vswitchd over its control socket, as ovs-appctl(8) gives them.
+
+The socket speaks JSON-RPC 1.0, as OVSDB does; a command is a method, its words are the parameters, and its output is the
+result. Spoken to directly, because a process for each command would cost more than most commands do.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+
+from segue.drivers.ovs.ovsdb import Connection, ProtocolError, Response
 
 LONGEST = 10.0
 """Seconds."""
@@ -15,23 +21,31 @@ class ControlError(Exception):
 
 async def appctl(rundir: Path, *command: str) -> str:
     """What ``ovs-appctl COMMAND`` prints. Raises ControlError."""
-    process = await asyncio.create_subprocess_exec(
-        "ovs-appctl",
-        "-t",
-        str(_socket(rundir)),
-        *command,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
     try:
-        output, _ = await asyncio.wait_for(process.communicate(), LONGEST)
+        async with asyncio.timeout(LONGEST):
+            answer = await _ask(_socket(rundir), command)
     except TimeoutError:
-        process.kill()
         raise ControlError(f"ovs-vswitchd did not answer {command[0]} within {LONGEST:g} s") from None
-    text = output.decode(errors="replace")
-    if process.returncode:
-        raise ControlError(text.strip())
-    return text
+    except (OSError, ProtocolError) as error:
+        raise ControlError(f"ovs-vswitchd cannot be reached in {rundir}: {error}") from None
+    if answer.error is not None:
+        raise ControlError(str(answer.error).strip())
+    return str(answer.result or "")
+
+
+async def _ask(path: Path, command: tuple[str, ...]) -> Response:
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    try:
+        connection = Connection()
+        connection.request(command[0], list(command[1:]))
+        writer.write(connection.outgoing())
+        while data := await reader.read(1 << 16):
+            for event in connection.receive(data):
+                if isinstance(event, Response):
+                    return event
+        raise ProtocolError("it closed the connection without an answer")
+    finally:
+        writer.close()
 
 
 def _socket(rundir: Path) -> Path:

@@ -19,7 +19,7 @@ Json = Any
 
 MONITORED = {
     "Open_vSwitch": ("bridges", "next_cfg", "cur_cfg"),
-    "Bridge": ("name", "ports", "datapath_id", "external_ids"),
+    "Bridge": ("name", "ports", "datapath_id", "datapath_type", "external_ids"),
     "Port": ("name", "interfaces", "external_ids"),
     "Interface": (
         *("name", "type", "options", "external_ids"),
@@ -54,12 +54,14 @@ class Port(msgspec.Struct, frozen=True):
 
 
 class Bridge(msgspec.Struct, frozen=True):
-    """`datapath_id` is 16 hex digits, None until ovs-vswitchd has made the bridge."""
+    """`datapath_id` is 16 hex digits, None until ovs-vswitchd has made the bridge. `datapath_type` is "netdev" for the
+    userspace datapath, "" or "system" for the kernel's."""
 
     uuid: str
     name: str
     ports: tuple[str, ...]
     datapath_id: str | None
+    datapath_type: str
     external_ids: dict[str, str]
 
 
@@ -145,7 +147,8 @@ class Replica:
                 self.bridges.pop(uuid, None)
             case "Bridge", Mapping():
                 ports, datapath = tuple(map(_atom, _set(row["ports"]))), _optional(row["datapath_id"])
-                self.bridges[uuid] = Bridge(uuid, row["name"], ports, datapath, _map(row["external_ids"]))
+                kind, ids = row["datapath_type"], _map(row["external_ids"])
+                self.bridges[uuid] = Bridge(uuid, row["name"], ports, datapath, kind, ids)
             case "Port", None:
                 self.ports.pop(uuid, None)
             case "Port", Mapping():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable
 
+from segue.drivers.ovs.cache import Cache
 from segue.drivers.ovs.render import OWN, flow_mods
 from segue.model.plan import Plan
 from segue.model.program import COOKIE_MARK, COOKIE_MARK_MASK, Rule, cookie
@@ -34,14 +35,18 @@ class Switch:
     """Connect, ``observe``, then ``apply`` plans. ``disturbed`` is called when others change Segue's flows;
     ``gone`` when the connection ends."""
 
-    def __init__(self, target: str, disturbed: Callable[[set[Place]], None], gone: Callable[[str], None]) -> None:
+    def __init__(
+        self, target: str, cache: Cache, disturbed: Callable[[set[Place]], None], gone: Callable[[str], None]
+    ) -> None:
         self._client = OpenFlowClient(target, on_event=self._event)
+        self._cache = cache
         self._disturbed = disturbed
         self._gone = gone
 
     async def connect(self) -> None:
         """Raises OSError, ConnectionLost, TimeoutError, ProtocolError or OpenFlowError."""
         await self._client.connect(asynchronous=True)
+        await self._cache.examine()
         # The first answer ends the request; later updates arrive as events.
         await self._client.request(FlowMonitorRequest(monitor_id=1, flags=ADD | REMOVED | MODIFY))
 
@@ -57,11 +62,14 @@ class Switch:
             found.update((flow.table_id, flow.cookie) for flow in flows)
         return found
 
-    async def apply(self, plan: Plan) -> None:
-        """The whole plan in one bundle: every packet meets the flows of before or those of after.
+    async def apply(self, plan: Plan, *, felt: bool = True) -> None:
+        """The whole plan in one bundle: every packet meets the flows of before or those of after. ``felt``: traffic
+        that flows now may be meant.
 
         Raises OpenFlowError, which says what was refused and why, when nothing was changed.
         """
+        if felt:
+            await self._cache.prepare()
         await self._client.bundle(flow_mods(plan))
 
     async def counters(self, stages: Iterable[str]) -> dict[int, tuple[int, int]]:
