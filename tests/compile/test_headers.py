@@ -31,9 +31,10 @@ def test_every_number_of_small_ranges() -> None:
             assert sum(bin(~mask & 31).count("1") == 0 or 1 for _, mask in masks) == len(masks)
 
 
-def test_icmp_is_icmpv6_where_the_packet_is_ipv6() -> None:
+def test_a_protocol_is_matched_as_its_number() -> None:
     assert [m["ip_proto"] for m in matches(Headers(ETH_IPV4, 1))] == [1]
-    assert [m["ip_proto"] for m in matches(Headers(ETH_IPV6, 1))] == [58]
+    assert [m["ip_proto"] for m in matches(Headers(ETH_IPV6, 1))] == [1]
+    assert [m["ip_proto"] for m in matches(Headers(ETH_IPV6, 58))] == [58]
 
 
 def test_two_ranges_multiply() -> None:

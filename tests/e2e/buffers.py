@@ -2,8 +2,8 @@
 
 Open vSwitch leaves the kernel's default receive buffer on the packet sockets of its interfaces: some 270 small packets.
 A machine that lends the switch no processor for a tenth of a second would lose packets there, and a test that counts
-every packet would blame the wrong party. So tests take copies of those sockets (pidfd_getfd(2)), give them room, and ask
-the kernel how many packets each has dropped (PACKET_STATISTICS, packet(7)): what is lost there was not lost by Segue.
+every packet would blame the wrong party. So tests take copies of those sockets (pidfd_getfd(2)), give them room, and
+ask the kernel how many packets each has dropped (PACKET_STATISTICS, packet(7)): what is lost there, Segue did not lose.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Changes of every kind to chains that carry traffic, and the judgement of every packet.
 
-Two chains exist throughout (one of them over IPv6, symmetric, and its packets come back), one comes and goes, a wide one
-and a narrow one compete for the same packets, and one stream goes beside them all. Chains are reshaped, get and lose
-steps, change their encapsulation, precedence and classifiers; instances come to and leave groups that several chains
-share, and change their weights. Each change is applied and waited for until it is in force; old paths drain meanwhile.
+Two chains exist throughout (one of them over IPv6, symmetric, and its packets come back), one comes and goes, a wide
+one and a narrow one compete for the same packets, and one stream goes beside them all. Chains are reshaped, get and
+lose steps, change their encapsulation, precedence and classifiers; instances come to and leave groups that several
+chains share, and change their weights. Each change is waited for until it is in force; old paths drain meanwhile.
 
 Each packet must arrive once, with the trail of one version of the chain that applied to it (``versions``).
 """
@@ -197,7 +197,7 @@ class Intent:
         name, weight = self.rng.choice(list(PLACES)), self.rng.choice([0, 1, 1, 2, 3, 7])
         before, self.weights[name] = self.weights[name], weight
         steps = {step for chain in self.chains.values() for step in chain["through"]}
-        if name in steps and not weight or not all(self._carries(members) for members in self.groups.values()):
+        if (name in steps and not weight) or not all(self._carries(members) for members in self.groups.values()):
             self.weights[name] = before
             return None
         return {"instances": {name: self._instance(name)}}
@@ -251,9 +251,7 @@ class Churn:
         self._figures = Figures()
         self._fabric.apply(self._intent.whole())
         now = time.monotonic_ns()
-        self._histories = {
-            (name, port): History(self._intent.trails(name, port), now, SLACK) for name, port in CLASSES
-        }
+        self._histories = {(name, port): History(self._intent.trails(name, port), now, SLACK) for name, port in CLASSES}
         self._asked = self._in_force = 0
 
     def run(self, changes: int, seconds: float) -> Figures:

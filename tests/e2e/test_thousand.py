@@ -1,7 +1,7 @@
 """A thousand changes while packets flow: none lost, none twice, none that saw a mixture.
 
-``SEGUE_CHANGES`` and ``SEGUE_SECONDS`` say how many changes, and for how long at most; ``bench/soak.py`` does the same for
-as long as one likes.
+``SEGUE_CHANGES`` and ``SEGUE_SECONDS`` say how many changes, and for how long at most; ``bench/soak.py`` does the same
+for as long as one likes.
 """
 
 from __future__ import annotations

@@ -42,7 +42,8 @@ class Mixture:
 
     def __str__(self) -> str:
         allowed = "; ".join(str(sorted(trails)) for trails in self.allowed)
-        return f"packet {self.seen.sequence} sent at {self.seen.sent / 1e9:.3f} met {self.seen.trail}; allowed: {allowed}"
+        sent = f"packet {self.seen.sequence} sent at {self.seen.sent / 1e9:.3f}"
+        return f"{sent} met {self.seen.trail}; allowed: {allowed}"
 
 
 class History:

@@ -62,7 +62,8 @@ class Draft:
 
 
 @st.composite
-def intents(draw: st.DrawFn, route_mode: bool = True) -> Objects:
+def intents(draw: st.DrawFn, route_mode: bool = True, symmetric: bool = False) -> Objects:
+    """``symmetric``: all chains are."""
     draft = Draft()
     nodes = NODES[: draw(st.integers(1, 3))]
     six = seldom(draw)
@@ -73,7 +74,7 @@ def intents(draw: st.DrawFn, route_mode: bool = True) -> Objects:
     _router(draw, draft)
     groups = _functions(draw, draft, nodes, route_mode)
     if groups:
-        _chains(draw, draft, groups)
+        _chains(draw, draft, groups, symmetric)
     return draft.objects
 
 
@@ -186,7 +187,7 @@ def _arm(draw: st.DrawFn, draft: Draft, name: str, node: str, number: int, addre
 # -- chains ------------------------------------------------------------------------------------------------------------
 
 
-def _chains(draw: st.DrawFn, draft: Draft, groups: dict[str, str]) -> None:
+def _chains(draw: st.DrawFn, draft: Draft, groups: dict[str, str], always: bool) -> None:
     precedences = draw(st.permutations([100, 100, 200, 300, 30_000]))
     for number in range(1, draw(st.sampled_from([1, 2, 3, 4, 0])) + 1):
         name = f"c{number}"
@@ -196,7 +197,7 @@ def _chains(draw: st.DrawFn, draft: Draft, groups: dict[str, str]) -> None:
             encapsulation = "nsh" if encapsulation == "mpls" else "mpls"
             usable = sorted(groups)
         steps = tuple(draw(st.lists(st.sampled_from(usable), min_size=1, max_size=3)))
-        symmetric = draw(st.booleans())
+        symmetric = always or draw(st.booleans())
         other = encapsulation == "nsh" and seldom(draw, 8) and _other(draw, draft, f"{name}-1", symmetric)
         classifiers = (
             [other]
@@ -278,8 +279,9 @@ def addresses_of(port: Port, family: int) -> list[int]:
 
 
 @st.composite
-def packets(draw: st.DrawFn, objects: Objects) -> tuple[str, Packet]:
-    """(sender, packet): of a classifier's kind, or between two ports, with now and then something wrong."""
+def packets(draw: st.DrawFn, objects: Objects, proper: bool = False) -> tuple[str, Packet]:
+    """(sender, packet): of a classifier's kind, or between two ports, with now and then something wrong, unless
+    ``proper``."""
     draft = Draft(objects)
     hosts = _hosts_of(draft)
     chains = [c for c in draft.of("chain") if isinstance(c, Chain)]
@@ -297,9 +299,27 @@ def packets(draw: st.DrawFn, objects: Objects) -> tuple[str, Packet]:
         fields = _neighbours(draw, source, target)
     else:
         fields = _ip(draw, objects, source, target, classifier)
-    if seldom(draw, 10):
+    if not proper and seldom(draw, 10):
         fields |= _wrong(draw, fields, hosts)
     return source.name, Packet.of(fields, payload=b"payload")
+
+
+def answer(objects: Objects, sender: str, receiver: str, packet: Packet) -> Packet:
+    """What ``receiver`` says to the packet that ``sender`` sent it."""
+    fields = {name: value for name, value in packet.frame.network.items() if name != "ip_frag"}
+    back = dict(fields)
+    for name in fields:
+        if name.endswith("_src"):
+            other = name.removesuffix("_src") + "_dst"
+            back[name], back[other] = fields[other], fields[name]
+    if "nw_ttl" in back:
+        back["nw_ttl"] = 64
+    asked, answers = objects["port", sender], objects["port", receiver]
+    assert isinstance(asked, Port) and isinstance(answers, Port)
+    family = 4 if "ipv4_dst" in back else 6
+    to = _next_hop(objects, answers, asked, family, back[f"ipv{family}_dst"]) if "nw_ttl" in back else mac_of(asked)
+    link = {"eth_src": mac_of(answers), "eth_dst": to, "eth_type": packet.frame.eth_type}
+    return Packet.of(back | link, payload=b"answer")
 
 
 def _swapped(c: Classifier) -> Classifier:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from strategies import intents, packets
+from strategies import answer, intents, packets
 from worlds import World, delivered, visited, without_source_mac
 
-from segue.model.intent import Objects
+from segue.model.intent import Instance, Objects
 from segue.server.conductor import Refused
-from segue.verify.explain import explain
-from segue.verify.meaning import FORWARD, Meaning, Outcome
+from segue.verify.explain import explain, summary
+from segue.verify.meaning import FORWARD, REVERSE, Meaning, Outcome
 from segue.verify.network import Journey
 from segue.verify.packet import Packet
 
@@ -37,9 +37,22 @@ def build(objects: Objects) -> World:
         return world
 
 
+def told(outcome: Outcome) -> str:
+    through = " > ".join(f"{step.group} ({', '.join(sorted(step.instances))})" for step in outcome.steps)
+    to = [f"{one.port}: {summary(one.packet)}" for one in outcome.delivered or ()]
+    return f"should be: refused {outcome.refused}, {outcome.chain} {outcome.direction} {through}, to {to}"
+
+
+def unroutable(world: World, packet: Packet, outcome: Outcome) -> bool:
+    """No host forwards packets with link-local addresses (RFC 4291 section 2.5.6)."""
+    ends = [packet.fields.get(name, 0) >> 118 for name in ("ipv6_src", "ipv6_dst")]
+    routers = {i.name for i in world.objects.values() if isinstance(i, Instance) and i.mode == "route"}
+    return 0xFE80 >> 6 in ends and any(step.instances & routers for step in outcome.steps)
+
+
 def compare(world: World, meaning: Meaning, port: str, packet: Packet) -> tuple[Journey, Outcome]:
     journey, outcome = world.send(port, packet), meaning.send(port, packet)
-    story = "\n".join([str(packet.frame), str(outcome), *explain(journey)])
+    story = "\n".join([f"{port} sends {summary(packet)}", told(outcome), *explain(journey)])
     assert not journey.looped, story
     met = visited(journey, world)
     assert len(met) == len(outcome.steps), story
@@ -48,7 +61,7 @@ def compare(world: World, meaning: Meaning, port: str, packet: Packet) -> tuple[
         _, declared = world.functions[at]
         assert at == (declared.ingress if outcome.direction == FORWARD else declared.egress), story
     got = delivered(journey)
-    if outcome.delivered is None:
+    if outcome.delivered is None or unroutable(world, packet, outcome):
         return journey, outcome
     if outcome.many and outcome.chain:
         got = [one for one in got if one.port != port]
@@ -72,3 +85,25 @@ def test_programs_do_what_the_intent_means(data: st.DataObject) -> None:
         _, outcome = compare(world, meaning, port, packet)
         what = "refused" if outcome.refused else "chain" if outcome.chain else "plain"
         event(f"{what}, {'delivered' if outcome.delivered else 'not delivered'}")
+
+
+@CHECKED
+@given(st.data())
+def test_answers_meet_the_same_instances_backwards(data: st.DataObject) -> None:
+    world = build(data.draw(intents(symmetric=True)))
+    meaning = Meaning(world.objects, world.places)
+    for port, packet in data.draw(st.lists(packets(world.objects, proper=True), min_size=1, max_size=8)):
+        journey, outcome = compare(world, meaning, port, packet)
+        if not outcome.chain or outcome.many or len(outcome.delivered or ()) != 1:
+            continue
+        there = journey.deliveries[0]
+        reply = answer(world.objects, port, there.port, packet)
+        back, backwards = compare(world, meaning, there.port, reply)
+        if (backwards.chain, backwards.direction) == (outcome.chain, opposite(outcome.direction)):
+            event("answered along the same chain")
+            names = [name for name, _ in visited(journey, world)]
+            assert [name for name, _ in visited(back, world)] == names[::-1], (explain(journey), explain(back))
+
+
+def opposite(direction: str) -> str:
+    return REVERSE if direction == FORWARD else FORWARD

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, assume, given, reject, settings
+from hypothesis import HealthCheck, Phase, assume, given, reject, settings
 from hypothesis import strategies as st
 from verify_programs import PORTS, TABLES, THEMES, packets, programs
 from verify_switch import Switch, tag
@@ -17,12 +17,13 @@ from segue.verify.packet import NOTHING_INSIDE, Packet
 pytestmark = pytest.mark.root
 
 CHECKED = settings(
-    max_examples=150,
+    max_examples=60,
     deadline=None,
     database=None,
-    phases=(__import__("hypothesis").Phase.generate,),
+    phases=(Phase.explicit, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+"""Without shrinking, which takes minutes where every try asks a switch: a failure says all that happened."""
 ENOUGH = 200
 """Programs that go round and round meet the switch's limits on sizes, which are not what is tested here."""
 

@@ -21,13 +21,16 @@ from segue.model.program import Rule
 from segue.model.protocol import Applied, Sync
 from segue.model.stages import TABLE
 from segue.openflow.client import OpenFlowError
-from segue.rollout import change, difference
+from segue.rollout import change, difference, felt
 
 log = logging.getLogger(__name__)
 
 COUNTED = ("classify", "steer", "pick")
 RETRY = 1.0
 """Seconds before a plan that the switch refused is tried again."""
+FOREIGN = 0.1
+"""Seconds in which other flows than Segue's may come before Segue's are looked at."""
+NO_SWITCH = "its agent is not connected to its switch"
 
 
 class Keeper:
@@ -44,6 +47,7 @@ class Keeper:
         self._switch: Switch | None = None
         self._compare = True
         self._suspect: set[Place] = set()
+        self._look: asyncio.TimerHandle | None = None
         self._work = asyncio.Event()
         self._retired: dict[str, Count] = {}
         self.rules: dict[int, Rule] = {}
@@ -80,8 +84,18 @@ class Keeper:
         self._work.set()
 
     def disturbed(self, places: set[Place]) -> None:
-        """Somebody else changed these flows: they are looked at anew."""
-        self._suspect |= places
+        """Somebody else changed these flows: they are looked at anew. None: others than Segue's, which may have taken
+        the place of some; who adds many is not answered one by one."""
+        if places:
+            self._suspect |= places
+            self._look_now()
+        elif self._look is None:
+            self._look = asyncio.get_running_loop().call_later(FOREIGN, self._look_now)
+
+    def _look_now(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
         self._compare = True
         self._work.set()
 
@@ -92,47 +106,49 @@ class Keeper:
             self._work.clear()
             if self._revision < 0:
                 continue
-            epoch, revision = self._epoch, self._revision
+            epoch, revision, switch = self._epoch, self._revision, self._switch
             try:
-                done = await self._step()
+                done = await self._step(switch)
             except OpenFlowError as error:
                 log.error("%s", error)
                 self._tell(Applied(epoch, revision, {}, f"its switch refuses a change: {error}"))
-                self._compare = True
                 asyncio.get_running_loop().call_later(RETRY, self._work.set)
             except (ConnectionError, OSError) as error:
                 log.warning("the switch is gone: %s", error)
-                self.attach(None)
+                if self._switch is switch:
+                    self.attach(None)
             else:
                 if done:
                     await self._settled()
                     self._tell(Applied(epoch, revision, dict(self.compiler.missing())))
+                else:
+                    self._tell(Applied(epoch, revision, {}, NO_SWITCH))
 
-    async def _step(self) -> bool:
+    async def _step(self, switch: Switch | None) -> bool:
         """Bring the switch to the program as it is now; False while there is no switch."""
         changes = self.compiler.settle()
         for key in changes.removed:
             self.rules.pop(key, None)
         self.rules.update(changes.added)
-        switch = self._switch
         if switch is None:
             self._compare = True
             return False
-        if self._compare:
-            self._compare = False
-            suspect, self._suspect = self._suspect, set()
-            # What others may have changed is put there again; what should not be there is removed as found.
-            changed = {found for found in suspect if found[1] in self.rules}
-            plan = difference(self.rules, await switch.observe() - changed, TABLE)
-        else:
-            plan = change(changes.added, changes.removed)
-        if plan:
-            await self._retire(switch, plan)
-            try:
-                await switch.apply(plan)
-            except BaseException:
-                self._compare = True
-                raise
+        compare, self._compare = self._compare, False
+        suspect, self._suspect = self._suspect, set()
+        try:
+            if compare:
+                # What others may have changed is put there again; what should not be there is removed as found.
+                changed = {found for found in suspect if found[1] in self.rules}
+                plan = difference(self.rules, await switch.observe() - changed, TABLE)
+            else:
+                plan = change(changes.added, changes.removed)
+            if plan:
+                await self._retire(switch, plan)
+                await switch.apply(plan, felt=compare or felt(changes.added, changes.removed))
+        except BaseException:
+            self._suspect |= suspect
+            self._compare = True
+            raise
         return True
 
     def _tell(self, message: Applied) -> None:

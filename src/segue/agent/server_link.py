@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect, unix_connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import WebSocketException
 
 from segue import __version__
 from segue.model.protocol import PROTOCOL, Answer, FromAgent, FromServer, Query, Refuse, Register, Sync
@@ -61,7 +61,7 @@ class ServerLink:
                     log.info("connected to the server at %s", self._url)
                     pause = SHORTEST
                     await self._session(connection)
-            except (OSError, ConnectionClosed, InvalidHandshake, TimeoutError) as error:
+            except (OSError, WebSocketException, msgspec.DecodeError) as error:
                 log.warning("server %s: %s", self._url, error or type(error).__name__)
             finally:
                 self._outgoing = None

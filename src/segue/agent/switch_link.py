@@ -7,9 +7,8 @@ pauses, and the keeper compares all again.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ TUNNELS = {
 }
 """By binding: port name and options. One port serves all peers: each packet says where to (remote_ip=flow)."""
 ANY_PEER = {"remote_ip": "flow", "key": "flow"}
-SHORTEST, LONGEST = 0.1, 5.0
+SHORTEST, LONGEST = 0.1, 1.0
 """Seconds between attempts."""
 
 
@@ -77,12 +76,12 @@ class SwitchLink:
                 gone.set_result(reason)
 
         async with await OvsdbClient.connect(f"unix:{self._rundir / 'db.sock'}") as ovsdb:
-            for binding, (name, options) in TUNNELS.items():
-                ofport = await ovsdb.ensure_tunnel_port(
-                    self._bridge, name, options={**ANY_PEER, **options}, external_ids=OWNED
-                )
-                self.tunnels[binding] = ofport
-                self._keeper.bind(binding, ofport)
+            tunnels = {
+                binding: ovsdb.tunnel_port(self._bridge, name, options={**ANY_PEER, **options}, external_ids=OWNED)
+                for binding, (name, options) in TUNNELS.items()
+            }
+            for binding, numbers in tunnels.items():
+                self._tunnel(binding, await anext(numbers))
             bridge = ovsdb.replica.bridge(self._bridge)
             cache = Cache(self._rundir, bridge.datapath_type if bridge else "")
             switch = Switch(f"unix:{self._rundir / self._bridge}.mgmt", cache, self._keeper.disturbed, lost)
@@ -90,19 +89,29 @@ class SwitchLink:
             log.info("connected to bridge %s", self._bridge)
             self._was_connected = True
             self._connected()
-            watch = asyncio.create_task(self._bindings(ovsdb, switch))
+            watches = {asyncio.create_task(self._bindings(ovsdb, switch))}
+            watches |= {asyncio.create_task(self._follow(binding, numbers)) for binding, numbers in tunnels.items()}
             try:
-                both: set[asyncio.Future[Any]] = {watch, gone}
+                both: set[asyncio.Future[Any]] = {*watches, gone}
                 await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-                if watch.done():
-                    watch.result()
+                for watch in watches:
+                    if watch.done():
+                        watch.result()
                 raise ConnectionError(gone.result() if gone.done() else "the switch closed the connection")
             finally:
-                watch.cancel()
-                with contextlib.suppress(asyncio.CancelledError, OvsdbError):
-                    await watch
+                for watch in watches:
+                    watch.cancel()
+                await asyncio.gather(*watches, return_exceptions=True)
                 self._keeper.attach(None)
                 await switch.close()
+
+    async def _follow(self, binding: str, numbers: AsyncIterator[int]) -> None:
+        async for number in numbers:
+            self._tunnel(binding, number)
+
+    def _tunnel(self, binding: str, ofport: int) -> None:
+        self.tunnels[binding] = ofport
+        self._keeper.bind(binding, ofport)
 
     async def _bindings(self, ovsdb: OvsdbClient, switch: Switch) -> None:
         """Keep the keeper's bindings like the bridge's interfaces. The switch is handed over once they are known, so

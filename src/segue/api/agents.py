@@ -17,6 +17,9 @@ from segue.server.agents import Agents, Session
 
 log = logging.getLogger(__name__)
 
+PATIENCE = 10.0
+"""Seconds in which a peer must say who it is."""
+
 _encode = msgspec.json.Encoder().encode
 _decode: msgspec.json.Decoder[FromAgent] = msgspec.json.Decoder(FromAgent)
 
@@ -28,9 +31,13 @@ async def agent(socket: WebSocket[Any, Any, State], state: State) -> None:
     await socket.accept()
     with contextlib.suppress(WebSocketDisconnect):
         try:
-            first = _decode.decode(await socket.receive_bytes())
+            async with asyncio.timeout(PATIENCE):
+                first = _decode.decode(await socket.receive_bytes())
         except msgspec.DecodeError as error:
             await _refuse(socket, f"this is not an agent's message: {error}")
+            return
+        except TimeoutError:
+            await _refuse(socket, f"an agent registers within {PATIENCE:g} s")
             return
         if not isinstance(first, Register):
             await _refuse(socket, "an agent registers first")
@@ -41,17 +48,17 @@ async def agent(socket: WebSocket[Any, Any, State], state: State) -> None:
             return
         log.info("agent of node %s connected", session.node)
         try:
-            await _serve(socket, agents, session)
+            await _serve(socket, session)
         finally:
             agents.gone(session)
             log.info("agent of node %s gone", session.node)
 
 
-async def _serve(socket: WebSocket[Any, Any, State], agents: Agents, session: Session) -> None:
+async def _serve(socket: WebSocket[Any, Any, State], session: Session) -> None:
     """Both directions, until either ends."""
     ways = {
         asyncio.create_task(_receive(socket, session)),
-        asyncio.create_task(_send(socket, agents, session)),
+        asyncio.create_task(_send(socket, session)),
     }
     try:
         done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -74,10 +81,10 @@ async def _receive(socket: WebSocket[Any, Any, State], session: Session) -> None
         session.incoming(message)
 
 
-async def _send(socket: WebSocket[Any, Any, State], agents: Agents, session: Session) -> None:
+async def _send(socket: WebSocket[Any, Any, State], session: Session) -> None:
     while True:
         messages = await session.outgoing()
-        if agents.replaced(session):
+        if session.replaced:
             await _refuse(socket, f"another agent has registered for node {session.node}; run one for each node")
             return
         for message in messages:

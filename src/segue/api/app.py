@@ -18,6 +18,8 @@ from segue.server.service import Service
 
 LARGEST_BODY = 65 << 20
 """Bytes; the intent parser's own limit, 64 MiB, gives the better message."""
+LARGEST_MESSAGE = 256 << 20
+"""Bytes in one message of an agent: the flows of a large switch, asked for, come in one."""
 
 
 def application(service: Service) -> Litestar:
@@ -62,7 +64,7 @@ async def serve(service: Service, sockets: Sequence[socket.socket], ready: Calla
         log_config=None,
         access_log=False,
         ws="websockets-sansio",
-        ws_max_size=1 << 30,
+        ws_max_size=LARGEST_MESSAGE,
         ws_ping_interval=10,
         ws_ping_timeout=60,
         lifespan="on",

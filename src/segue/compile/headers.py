@@ -13,8 +13,6 @@ from segue.model.program import Value
 from segue.packet.addresses import (
     ETH_IPV4,
     ETH_IPV6,
-    PROTO_ICMP,
-    PROTO_ICMPV6,
     PROTO_SCTP,
     PROTO_TCP,
     PROTO_UDP,
@@ -46,11 +44,6 @@ def prefix_match(field: str, prefix: Prefix | None) -> dict[str, Value]:
     return {name: prefix.value if prefix.is_host else (prefix.value, prefix.mask)}
 
 
-def protocol_for(ethertype: int, protocol: int) -> int:
-    """ICMP means ICMPv6 where the packet is IPv6."""
-    return PROTO_ICMPV6 if ethertype == ETH_IPV6 and protocol == PROTO_ICMP else protocol
-
-
 def matches(headers: Headers) -> Iterator[dict[str, Value]]:
     """The matches that together mean ``headers``."""
     base: dict[str, Value] = {"eth_type": headers.ethertype}
@@ -63,7 +56,7 @@ def matches(headers: Headers) -> Iterator[dict[str, Value]]:
     if headers.protocol < 0:
         yield base
         return
-    base["ip_proto"] = protocol_for(headers.ethertype, headers.protocol)
+    base["ip_proto"] = headers.protocol
     name = PORT_FIELDS.get(headers.protocol, "")
     for source in _ports(f"{name}_src", headers.source_ports):
         for destination in _ports(f"{name}_dst", headers.destination_ports):

@@ -5,6 +5,6 @@ it must. All pure: time is an argument.
 """
 
 from segue.rollout.network import Progress, Rollouts
-from segue.rollout.node import change, difference
+from segue.rollout.node import change, difference, felt
 
-__all__ = ["Progress", "Rollouts", "change", "difference"]
+__all__ = ["Progress", "Rollouts", "change", "difference", "felt"]

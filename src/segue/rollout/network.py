@@ -42,6 +42,10 @@ class NoPathIds(Exception):
     """All path ids are in use."""
 
 
+def _silent(_: str) -> str:
+    return "has no agent connected"
+
+
 class Rollouts:
     """``drain``: seconds between the last entry into a path and its removal."""
 
@@ -196,8 +200,11 @@ class Rollouts:
             del self._pending[chain]
             self._changes.pending[chain] = None
 
-    def waiting(self, chain: str, nodes_of: Callable[[int], set[str]]) -> list[str]:
-        """Why the chain's new paths cannot carry packets yet, in words; empty when they can."""
+    def waiting(
+        self, chain: str, nodes_of: Callable[[int], set[str]], why: Callable[[str], str] = _silent
+    ) -> list[str]:
+        """Why the chain's new paths cannot carry packets yet, in words; empty when they can. ``why`` says of a node
+        that it does something, or does not, where it has not said what it holds."""
         reasons = []
         for key, _ in self._wanted.get(chain, ()):
             if self.paths[key].phase != "prepare":
@@ -205,7 +212,7 @@ class Rollouts:
             revision = self._published.get(key)
             for node in sorted(nodes_of(key)):
                 if node not in self._acked:
-                    reasons.append(f"node {node} has no agent connected")
+                    reasons.append(f"node {node} {why(node)}")
                 elif revision is None or self._acked[node] < revision:
                     reasons.append(f"node {node} has not installed path {key} yet")
                 else:

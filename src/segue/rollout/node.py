@@ -11,6 +11,10 @@ from collections.abc import Iterable, Mapping, Set
 
 from segue.model.plan import Plan
 from segue.model.program import Rule
+from segue.model.stages import PATH
+
+OF_ONE_PATH = ("steer", "pick", "unwrap_index")
+"""Stages whose rules each name one path."""
 
 
 def change(added: Mapping[int, Rule], removed: Mapping[int, Rule]) -> Plan:
@@ -18,6 +22,22 @@ def change(added: Mapping[int, Rule], removed: Mapping[int, Rule]) -> Plan:
     replaced = {rule.identity for rule in added.values()}
     gone = tuple(rule for rule in removed.values() if rule.identity not in replaced)
     return Plan(tuple(added.values()), gone)
+
+
+def felt(added: Mapping[int, Rule], removed: Mapping[int, Rule]) -> bool:
+    """Whether packets that flow now may be meant by the change, and not only those of paths that are not yet, or no
+    longer, in use: a rule takes another's place, or one comes or goes that is not of one path."""
+    replaced = {rule.identity for rule in removed.values()}
+    changed = (*added.values(), *removed.values())
+    return any(rule.identity in replaced for rule in added.values()) or not all(map(_of_one_path, changed))
+
+
+def _of_one_path(rule: Rule) -> bool:
+    if rule.stage in OF_ONE_PATH:
+        return True
+    fields = dict(rule.match)
+    # Behind a function a path is known by its header, or by the mark in the source address.
+    return rule.stage == "path_return" and bool(fields.get(PATH) or "eth_src" in fields)
 
 
 def difference(desired: Mapping[int, Rule], observed: Set[tuple[int, int]], tables: Mapping[str, int]) -> Plan:

@@ -19,6 +19,10 @@ from segue.server.conductor import Conductor
 from segue.server.counted import Counted
 
 
+COUNTING = 3.0
+"""Seconds in which a node must tell its counters: whoever asks how things are waits for the slowest."""
+
+
 class NoAnswer(Exception):
     """An agent could not answer; says which and why."""
 
@@ -28,6 +32,7 @@ class Session:
 
     def __init__(self, conductor: Conductor, counted: Counted, node: str) -> None:
         self.node = node
+        self.replaced = False
         self._conductor = conductor
         self._counted = counted
         self._wake = asyncio.Event()
@@ -56,7 +61,14 @@ class Session:
         queries, self._queries = self._queries, []
         return [*messages, *queries]
 
+    def replace(self) -> None:
+        """Another agent has registered for the node: what this one says no longer counts, and it is to hear so."""
+        self.replaced = True
+        self._wake.set()
+
     def incoming(self, message: FromAgent) -> None:
+        if self.replaced:
+            return
         match message:
             case Applied(epoch=epoch, revision=revision, missing=missing, error=error):
                 if epoch == self._conductor.epoch:
@@ -82,6 +94,8 @@ class Session:
             async with asyncio.timeout(within):
                 return msgspec.json.decode(await future)
         except TimeoutError:
+            # Who does not even read is not asked more and more.
+            self._queries = [query for query in self._queries if query.id != number]
             raise NoAnswer(f"node {self.node} did not answer within {within:g} s") from None
         finally:
             self._asked.pop(number, None)
@@ -105,16 +119,16 @@ class Agents:
         """A session, or why there is none."""
         if message.protocol != PROTOCOL:
             return f"this server speaks protocol {PROTOCOL}, the agent {message.protocol}; run the same version of both"
+        before = self._sessions.get(message.node)
+        if before is not None:
+            before.replace()
         session = Session(self._conductor, self._counted, message.node)
         self._sessions[message.node] = session
         return session
 
-    def replaced(self, session: Session) -> bool:
-        return self._sessions.get(session.node) is not session
-
     def gone(self, session: Session) -> None:
         session.close()
-        if not self.replaced(session):
+        if self._sessions.get(session.node) is session:
             del self._sessions[session.node]
 
     @property
@@ -134,12 +148,12 @@ class Agents:
 
         async def one(node: str) -> str | None:
             try:
-                answer = await self.ask(node, "counters", args)
+                counters = msgspec.convert(await self.ask(node, "counters", args, COUNTING), Counters)
             except NoAnswer as error:
                 return str(error)
-            live = {name: (count[0], count[1]) for name, count in answer["live"].items()}
-            retired = {name: (count[0], count[1]) for name, count in answer["retired"].items()}
-            self._counted.report(node, live, retired)
+            except msgspec.ValidationError as error:
+                return f"node {node} answers what are no counters: {error}"
+            self._counted.report(node, counters.live, counters.retired)
             return None
 
         found = await asyncio.gather(*(one(node) for node in self.nodes))

@@ -11,6 +11,7 @@ One thread, no locks: every method runs to its end in the event loop, and the st
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain as chained
@@ -23,15 +24,19 @@ from segue.encap import available
 from segue.model.intent import Object, Objects, Ref
 from segue.model.path import Entry, Target
 from segue.model.view import AnyRecord
-from segue.rollout import Rollouts
+from segue.rollout import Progress, Rollouts
 from segue.server.declared import After, Declared
 from segue.server.records import Writes, load
 from segue.store.base import Store, StoreError, Transaction
+
+log = logging.getLogger(__name__)
 
 View = dict[str, AnyRecord]
 Listener = Callable[[int, Mapping[str, AnyRecord | None]], None]
 """Told of each revision's changes for one node."""
 Targets = dict[str, Target | None]
+RETRY = 1.0
+"""Seconds before a step that could not be written is tried again."""
 
 
 class Refused(Exception):
@@ -43,12 +48,13 @@ class Refused(Exception):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What changed, from what; the chains that roll out; the revision by which nodes are told."""
+    """What changed, from what; the chains that roll out; the revision by which ``nodes`` are told."""
 
     before: Objects
     after: After
     chains: tuple[str, ...]
     revision: int
+    nodes: frozenset[str] = frozenset()
 
 
 class Conductor:
@@ -72,13 +78,15 @@ class Conductor:
         self.sent: dict[str, int] = {}
         """By node: the last revision that had something for it."""
         self.acked: dict[str, int] = {}
-        self._flipped: dict[str, int] = {}
-        """By chain: the revision by which nodes were told of its last flip."""
+        self._flipped: dict[str, tuple[int, frozenset[str]]] = {}
+        """By chain: the revision by which nodes were told of its last flip, and which nodes."""
         self.errors: dict[str, str] = {}
         """By node: what its agent says is wrong with the switch."""
         self.views: dict[str, View] = {}
         self.compiler = ViewCompiler(available())
         self.rollouts = Rollouts(self._drain)
+        self._held = Progress({}, {}, {})
+        """Steps of rollouts that the store has yet to take."""
         self._overlaps = OverlapIndex()
         self._targets: dict[str, Target] = {}
         for ref, number in state.ids.items():
@@ -92,12 +100,20 @@ class Conductor:
         for key, entries in state.live.items():
             self.compiler.live(key, entries)
         changes = self.compiler.settle()
+        self._problems = set(changes.problems)
+        """What is wrong by no fault of the next change, as when a function's interfaces have moved."""
         for name, target in changes.targets.items():
             self._put_target(name, target)
         self.rollouts.load(state.paths.values(), state.live, state.pending, self._targets)
         self._publish(changes.views)
         drained = [key for key, path in state.paths.items() if path.phase == "drain"]
         self.rollouts.published(self.revision, state.paths, drained)
+
+    def _reload(self) -> None:
+        """Memory goes back to what the store holds. The nodes are told all of it again: to them nothing has changed."""
+        self._load()
+        for node in self._listeners:
+            self.views.setdefault(node, {})
 
     # -- declarations --------------------------------------------------------------------------------------------
 
@@ -108,7 +124,16 @@ class Conductor:
         # Chains that were asked for before, and are still on their way.
         under_way = {name for kind, name in wanted if kind == "chain" and self.rollouts.is_pending(name)}
         if not after:
-            return Outcome(before, after, tuple(sorted(under_way)), self.revision)
+            return Outcome(before, after, tuple(sorted(under_way)), self.revision, frozenset(self.sent))
+        try:
+            return self._apply(before, after, under_way, dry_run)
+        except Refused:
+            raise
+        except BaseException:
+            self._reload()
+            raise
+
+    def _apply(self, before: Objects, after: After, under_way: set[str], dry_run: bool) -> Outcome:
         identities = self.declared.identities(after)
         for ref, number in identities.items():
             self.compiler.identity(ref, number)
@@ -116,7 +141,8 @@ class Conductor:
             self.compiler.object(ref, value)
         changes = self.compiler.settle()
         targets = self._targets_of(changes.targets, after)
-        problems = changes.problems + self._unowned(after) + self._overlapping(targets)
+        new = [problem for problem in changes.problems if problem not in self._problems]
+        problems = new + self._unowned(after) + self._overlapping(targets)
         if problems or dry_run:
             for ref in identities:
                 self.compiler.identity(ref, self.declared.ids.get(ref))
@@ -131,8 +157,9 @@ class Conductor:
         for name, target in targets.items():
             self._put_target(name, target)
         self.rollouts.want(targets)
-        self._carry_out(writes, changes.views)
-        return Outcome(before, after, tuple(sorted(under_way | targets.keys())), self.revision)
+        nodes = self._carry_out(writes, changes.views)
+        self._problems = set(changes.problems)
+        return Outcome(before, after, tuple(sorted(under_way | targets.keys())), self.revision, nodes)
 
     def _targets_of(self, changed: Targets, after: After) -> Targets:
         """What chains ask for now. A chain that exists but asks for nothing has a problem, and keeps what it has."""
@@ -191,19 +218,31 @@ class Conductor:
     def listen(self, node: str, listener: Listener) -> View:
         """From now on ``listener`` is told what changes for ``node``; returns what it is to hold now."""
         self._listeners[node] = listener
-        self.acked.pop(node, None)
-        self.rollouts.lost(node)
+        self._silent(node)
         self.sent.setdefault(node, self.revision)
         self._moved.set()
         return self.views.setdefault(node, {})
 
     def unlisten(self, node: str, listener: Listener) -> None:
-        if self._listeners.get(node) is listener:
+        if self._listeners.get(node) == listener:
             del self._listeners[node]
-            self.acked.pop(node, None)
+            self._silent(node)
             self.errors.pop(node, None)
-            self.rollouts.lost(node)
+            if not self.views.get(node):
+                self.views.pop(node, None)
+                self.sent.pop(node, None)
             self._moved.set()
+
+    def _silent(self, node: str) -> None:
+        """What ``node`` has said no longer counts."""
+        self.acked.pop(node, None)
+        self.rollouts.lost(node)
+
+    def why(self, node: str) -> str:
+        """Why ``node`` does not hold what it was told, as a predicate."""
+        if node in self.errors:
+            return f"cannot go on: {self.errors[node]}"
+        return "is at work" if node in self._listeners else "has no agent connected"
 
     def knows(self, node: str) -> bool:
         """Whether ``node`` is declared."""
@@ -217,10 +256,11 @@ class Conductor:
         """``node``'s switch holds everything up to ``revision``, or says why it does not."""
         if error:
             self.errors[node] = error
+            self._silent(node)
         else:
             self.errors.pop(node, None)
-            self.acked[node] = revision
-            self.rollouts.acknowledged(node, revision, missing)
+            self.acked[node] = min(revision, self.revision)
+            self.rollouts.acknowledged(node, self.acked[node], missing)
         self._moved.set()
         self.advance()
 
@@ -240,17 +280,35 @@ class Conductor:
         targets = self._targets_of(changes.targets, {})
         for name, target in targets.items():
             self._put_target(name, target)
-        self.rollouts.want(targets)
-        self._carry_out(writes, changes.views)
+        try:
+            self.rollouts.want(targets)
+            self._carry_out(writes, changes.views)
+        except StoreError as error:
+            log.warning("where ports are cannot be written, and is tried again: %s", error)
+            self._reload()
+            asyncio.get_running_loop().call_later(RETRY, self._seen_again, node, ports)
+        else:
+            self._problems = set(changes.problems)
+
+    def _seen_again(self, node: str, ports: list[str]) -> None:
+        if node in self._listeners:
+            self.seen(node, ports)
 
     # -- steps ---------------------------------------------------------------------------------------------------
 
     def advance(self) -> None:
-        """Take the steps of rollouts that can be taken now."""
+        """Take the steps of rollouts that can be taken now. One that cannot be written is tried again."""
         loop = asyncio.get_running_loop()
         self.rollouts.advance(loop.time(), self.nodes_of)
-        self._carry_out(Writes(), {})
-        deadline = self.rollouts.next_deadline()
+        again = bool(self._held)
+        try:
+            self._carry_out(Writes(), {})
+        except StoreError as error:
+            if not again:
+                log.warning("a step of a rollout cannot be written, and is tried again: %s", error)
+            deadline: float | None = loop.time() + RETRY
+        else:
+            deadline = self.rollouts.next_deadline()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -261,44 +319,45 @@ class Conductor:
         key = f"path/{path}"
         return {node for node, view in self.views.items() if key in view and ("node", node) in self.declared.objects}
 
-    def _carry_out(self, writes: Writes, views: Mapping[tuple[str, str], AnyRecord | None]) -> None:
-        """Write what rollouts changed, with ``writes``; then derive, and tell the nodes.
+    def _carry_out(self, writes: Writes, views: Mapping[tuple[str, str], AnyRecord | None]) -> frozenset[str]:
+        """Write what rollouts changed, with ``writes``; then derive, and tell the nodes: those are returned.
 
-        When the store fails, memory goes back to what it holds.
+        Raises StoreError; then nobody was told anything, and what rollouts changed is kept for the next time.
         """
-        told = dict(views)
-        progress = self.rollouts.take()
+        progress = self._held = _then(self._held, self.rollouts.take())
         for path_id, path in progress.paths.items():
             writes.path(path_id, path)
-            self.compiler.path(path_id, path)
         for path_id, entries in progress.live.items():
             writes.live(path_id, entries)
-            self.compiler.live(path_id, entries)
         for name, number in progress.pending.items():
             writes.pending(name, number)
         if writes:
-            try:
-                self._store.commit(Transaction(puts=writes.puts, deletes=tuple(writes.deletes)))
-            except StoreError:
-                self._load()
-                for node, listener in self._listeners.items():
-                    listener(self.revision, self.views.get(node, {}))
-                raise
+            self._store.commit(Transaction(puts=writes.puts, deletes=tuple(writes.deletes)))
+        self._held = Progress({}, {}, {})
+        told = dict(views)
         if progress:
+            for path_id, path in progress.paths.items():
+                self.compiler.path(path_id, path)
+            for path_id, entries in progress.live.items():
+                self.compiler.live(path_id, entries)
             told.update(self.compiler.settle().views)
-        self._publish(told)
+        nodes = self._publish(told)
         withdrawn = [key for key, entries in progress.live.items() if entries is None]
         paths = [key for key, path in progress.paths.items() if path is not None]
         self.rollouts.published(self.revision, paths, withdrawn)
-        self._flipped.update({name: self.revision for name, number in progress.pending.items() if number is None})
+        self._flipped.update(
+            {name: (self.revision, nodes) for name, number in progress.pending.items() if number is None}
+        )
         if progress:
             # A step may have made the next one possible: paths without nodes to wait for flip at once.
             asyncio.get_running_loop().call_soon(self.advance)
         self._moved.set()
+        return nodes
 
-    def _publish(self, changes: Mapping[tuple[str, str], AnyRecord | None]) -> None:
+    def _publish(self, changes: Mapping[tuple[str, str], AnyRecord | None]) -> frozenset[str]:
+        """Tell the nodes what changes for them; returns which those are."""
         if not changes:
-            return
+            return frozenset()
         self.revision += 1
         by_node: dict[str, dict[str, AnyRecord | None]] = {}
         for (node, key), record in changes.items():
@@ -312,6 +371,7 @@ class Conductor:
             self.sent[node] = self.revision
             if node in self._listeners:
                 self._listeners[node](self.revision, records)
+        return frozenset(by_node)
 
     # -- waiting -------------------------------------------------------------------------------------------------
 
@@ -320,17 +380,17 @@ class Conductor:
         reasons = []
         for name in outcome.chains:
             if self.rollouts.is_pending(name):
-                reasons += [f"chain {name}: {r}" for r in self.rollouts.waiting(name, self.nodes_of)] or [
+                reasons += [f"chain {name}: {r}" for r in self.rollouts.waiting(name, self.nodes_of, self.why)] or [
                     f"chain {name}: waits for chains that change with it"
                 ]
+        told = dict.fromkeys(outcome.nodes, outcome.revision)
         # A chain is in force when nodes hold not only its paths, but also what lets packets in.
-        revision = max([outcome.revision, *(self._flipped.get(name, 0) for name in outcome.chains)])
-        for node in sorted(self.sent):
-            if ("node", node) not in self.declared.objects:
-                continue
-            if self.acked.get(node, -1) < min(self.sent[node], revision):
-                why = self.errors.get(node) or ("is at work" if node in self._listeners else "has no agent connected")
-                reasons.append(f"node {node} {why}")
+        for name in outcome.chains:
+            revision, nodes = self._flipped.get(name, (0, frozenset()))
+            told.update({node: max(revision, told.get(node, 0)) for node in nodes})
+        for node, revision in sorted(told.items()):
+            if self.knows(node) and self.acked.get(node, -1) < min(self.sent.get(node, 0), revision):
+                reasons.append(f"node {node} {self.why(node)}")
         return list(dict.fromkeys(reasons))
 
     async def settled(self, outcome: Outcome, within: float) -> list[str]:
@@ -348,3 +408,7 @@ class Conductor:
 
 def _entries(target: Target | None) -> Iterable[Entry]:
     return chained.from_iterable(spec.entries for spec in target.paths) if target else ()
+
+
+def _then(first: Progress, second: Progress) -> Progress:
+    return Progress(first.paths | second.paths, first.live | second.live, first.pending | second.pending)

@@ -11,7 +11,7 @@ def chain_state(conductor: Conductor, name: str) -> tuple[str, list[str]]:
     """(state, reasons): ``ready``, ``preparing`` or ``impaired``."""
     rollouts = conductor.rollouts
     if rollouts.is_pending(name):
-        return "preparing", rollouts.waiting(name, conductor.nodes_of)
+        return "preparing", rollouts.waiting(name, conductor.nodes_of, conductor.why)
     lacking = rollouts.lacking(name)
     nodes = {node for path in rollouts.paths_of(name) for node in conductor.nodes_of(path.id)}
     lacking += [f"node {node}: {conductor.errors[node]}" for node in sorted(nodes) if node in conductor.errors]

@@ -221,8 +221,8 @@ def _addresses(flow: Flow, source: Endpoint, ports: list[Endpoint]) -> tuple[int
         there = [value for version, value in tos if version == family]
         if here and there:
             return family, here[0], there[0]
-    kind = f"IPv{flow.family} " if flow.family else "an IP version in common: neither "
-    raise FlowError(f"{flow.source} and {flow.destination} have no {kind}addresses for both to speak")
+    kind = f"IPv{flow.family}" if flow.family else "one and the same IP version"
+    raise FlowError(f"{flow.source} and {flow.destination} do not both have addresses of {kind}")
 
 
 def _next_hop(source: Endpoint, family: int, here: int, there: int, ports: list[Endpoint]) -> int:

@@ -231,6 +231,8 @@ class _Run:
         if self.recirculations >= MAX_RECIRCULATIONS:
             self.kept = len(self.outputs)
             raise Impossible(f"more than {MAX_RECIRCULATIONS} recirculations")
+        if is_mpls(self.packet.frame.eth_type) and not self.packet.frame.labels:
+            raise Undefined("what follows the last label is read as a label")
         rest = [entry for frame in reversed(self.frames) for entry in frame.actions[frame.at :]]
         visits = [visit for frame in self.frames for visit in frame.visits]
         self.frames = [_Frame(rest, 0, visits)]

@@ -293,23 +293,24 @@ class Meaning:
             network = c.network
         elif c.destination_port is not None:
             network = self._ports[c.destination_port].network
+        else:
+            network = next(iter(self._networks)) if len(self._networks) == 1 else None
+        if c.source_port is None and c.network is None:
             owners = self._near(network, c.source_prefix)
             if len(owners) == 1:
                 return owners
-        else:
-            return set(self._networks) if len(self._networks) == 1 else set()
         return {network} if network else set()
 
     def _answers_start(self, c: Classifier) -> set[str]:
-        """Answers start where the packets went: in the destination's network; else, in any that routers connect with
-        the one where the packets started."""
+        """Answers start where the packets went: in the destination's network; else in those, connected by a router with
+        the one where the packets started, that have the destination's prefix; else in any of these."""
         if c.destination_port is not None:
             network = self._ports[c.destination_port].network
             return {network} if network else set()
-        reached = set()
+        found: set[str] = set()
         for network in self._starts(c):
-            reached |= {network, *self._connected(network)}
-        return reached
+            found |= self._near(network, c.destination_prefix) or {network, *self._connected(network)}
+        return found
 
     def _connected(self, network: str) -> set[str]:
         router = self.router_of(network)

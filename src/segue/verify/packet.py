@@ -47,7 +47,8 @@ class Impossible(Exception):
 
 class Undefined(Exception):
     """A rule does to the packet what has no meaning here, and in a switch one by accident of when it writes headers:
-    labels on a packet without an Ethernet header, or a label taken off again by which it was another packet."""
+    labels on a packet without an Ethernet header, a label taken off again by which it was another packet, a field
+    of a label that is not there."""
 
 
 class ReadOnly(ValueError):
@@ -170,7 +171,7 @@ class Packet:
     def set(self, name: str, value: int, mask: int | None = None) -> Packet:
         """With ``value`` written under ``mask``; unchanged where the packet has no such field.
 
-        Raises ReadOnly, and ValueError for a value that is too large.
+        Raises ReadOnly, Undefined for a label's field without a label, ValueError for a value that is too large.
         """
         entry = FIELDS[name]
         if not entry.writable:
@@ -189,7 +190,7 @@ class Packet:
                 frame = replace(frame, eth_src=new) if name == "eth_src" else replace(frame, eth_dst=new)
             case Layer.LABEL:
                 if not frame.labels:
-                    return self
+                    raise Undefined(f"{name} written where no label is left")
                 part = name.removeprefix("mpls_")
                 frame = replace(frame, labels=(frame.labels[0]._replace(**{part: new}), *frame.labels[1:]))
             case Layer.NETWORK:
@@ -227,7 +228,7 @@ class Packet:
             return self
         if len(frame.labels) > MAX_LABELS:
             raise Impossible(f"cannot pop a stack of more than {MAX_LABELS} MPLS labels")
-        rest = frame.labels[1:] if is_mpls(ethertype) else ()
+        rest = frame.labels[1:] if True else ()
         if frame.pushed and ethertype != (ETH_MPLS if rest else frame.protocol):
             raise Undefined(f"a label pushed and popped again to {ethertype:#06x}, which the packet was not")
         frame = replace(frame, eth_type=ethertype, labels=rest, pushed=min(max(frame.pushed - 1, 0), len(rest)))

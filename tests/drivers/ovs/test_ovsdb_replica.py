@@ -32,6 +32,7 @@ def bridge(name, *ports):
         "name": name,
         "ports": uuids[0] if len(uuids) == 1 else ["set", uuids],
         "datapath_id": "00000000000000aa",
+        "datapath_type": "netdev",
         "external_ids": _map({}),
     }
 

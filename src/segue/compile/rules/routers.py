@@ -7,7 +7,7 @@ from segue.compile.rules.ports import answer
 from segue.compile.rules.wiring import Wiring, emit_rule
 from segue.engine import Context
 from segue.model.program import DecTtl, Match, Move, Next, SetField, match
-from segue.model.stages import NETWORK
+from segue.model.stages import NETWORK, ROUTED
 from segue.model.view import Interface
 from segue.packet.addresses import ETH_IPV4, ETH_IPV6, PROTO_ICMP, PROTO_ICMPV6, Prefix
 
@@ -26,6 +26,10 @@ def router(ctx: Context, wiring: Wiring, key: int) -> None:
     for leg in record.interfaces:
         for family, value in leg.addresses:
             answer(ctx, wiring, leg.network, family, value, leg.mac, owner)
+            if ctx.get(wiring.unframed, leg.network):
+                here = _to_address({NETWORK: leg.network, ROUTED: 1}, family, value)
+                mine = (SetField(ROUTED, 0), SetField("eth_dst", leg.mac), Next("route"))
+                emit_rule(ctx, wiring, "route", 450, here, mine, owner)
         for family, value in addresses:
             _echo(ctx, wiring, leg, family, value, owner)
         for other in record.interfaces:
@@ -56,6 +60,10 @@ def router(ctx: Context, wiring: Wiring, key: int) -> None:
 def _to(leg: Interface, prefix: Prefix) -> Match:
     ethertype = ETH_IPV4 if prefix.family == 4 else ETH_IPV6
     return match({NETWORK: leg.network} | prefix_match("dst", prefix), eth_dst=leg.mac, eth_type=ethertype)
+
+
+def _to_address(fields: dict[str, int], family: int, value: int) -> Match:
+    return match({**fields, f"ipv{family}_dst": value}, eth_type=ETH_IPV4 if family == 4 else ETH_IPV6)
 
 
 def _echo(ctx: Context, wiring: Wiring, leg: Interface, family: int, value: int, owner: str) -> None:

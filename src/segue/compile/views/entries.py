@@ -12,6 +12,7 @@ from segue.packet.addresses import (
     ETH_IPV4,
     ETH_IPV6,
     PROTO_ICMP,
+    PROTO_ICMPV6,
     PROTO_SCTP,
     PROTO_TCP,
     PROTO_UDP,
@@ -20,7 +21,7 @@ from segue.packet.addresses import (
     parse_prefix,
 )
 
-PROTOCOLS = {"tcp": PROTO_TCP, "udp": PROTO_UDP, "sctp": PROTO_SCTP, "icmp": PROTO_ICMP}
+PROTOCOLS = {"tcp": PROTO_TCP, "udp": PROTO_UDP, "sctp": PROTO_SCTP}
 ETHERTYPES = {"ipv4": ETH_IPV4, "ipv6": ETH_IPV6}
 FAMILY = {ETH_IPV4: 4, ETH_IPV6: 6}
 
@@ -54,79 +55,84 @@ class Direction:
         """(network name, entry) for each way in."""
         if self.unknown:
             return
-        network = self._network()
-        if network is None:
-            return
-        name, key = network
         port = self.port
-        for headers in self._headers():
-            yield (
-                name,
-                Entry(
-                    self.classifier.name,
-                    key,
-                    port.key if port else 0,
-                    port.node if port else "",
-                    self.chain.precedence,
-                    headers,
-                ),
-            )
+        headers = list(self._headers())
+        for name, key in self._networks():
+            for asked in headers:
+                yield (
+                    name,
+                    Entry(
+                        self.classifier.name,
+                        key,
+                        port.key if port else 0,
+                        port.node if port else "",
+                        self.chain.precedence,
+                        asked,
+                    ),
+                )
 
-    def _network(self) -> tuple[str, int] | None:
-        """Where the packets start: the source's network; else what the classifier says; else the destination's."""
-        c, ref = self.classifier, ("classifier", self.classifier.name)
+    def _networks(self) -> list[tuple[str, int]]:
+        """Where the packets start, as (name, key). Answers start wherever the packets may have gone."""
+        ref = ("classifier", self.classifier.name)
         if self.port is not None:
             if not self.port.network:
                 message = f"port {self.port.name!r} is in no network, so packets cannot start there"
                 complain(self.ctx, self.w, ref, "source_port" if self.forward else "destination_port", message)
-                return None
-            return self.port.network_name, self.port.network
-        name = c.network if self.forward else None
-        if name is None and self.from_prefix:
-            name = self._network_with(parse_prefix(self.from_prefix))
-        if name is None:
-            name = c.network
-        if name is None and self.to_port is not None:
-            name = self.to_port.network_name
-        if name is None:
-            every = sorted(self.ctx.values(self.w.every_network, "all"))
-            if len(every) != 1:
-                message = "nothing says in which network its packets start; add network: NAME, or a source port"
-                complain(self.ctx, self.w, ref, "network", message)
-                return None
-            name = every[0]
-        key = self.ctx.get(self.w.id, ("network", name))
-        if self.ctx.get(self.w.network, name) is None or key is None:
-            complain(self.ctx, self.w, ref, "network", f"there is no network {name!r}")
-            return None
-        return name, key
+                return []
+            return [(self.port.network_name, self.port.network)]
+        known = self._known()
+        if known is None:
+            message = "nothing says in which network its packets start; add network: NAME, or a source port"
+            complain(self.ctx, self.w, ref, "network", message)
+            return []
+        names = {known}
+        if not self.forward or not self.classifier.network:
+            near = self._connected(known)
+            owners = self._owners(near, parse_prefix(self.from_prefix)) if self.from_prefix else set()
+            names = (owners if len(owners) == 1 else names) if self.forward else owners or near
+        found = []
+        for name in sorted(names):
+            key = self.ctx.get(self.w.id, ("network", name))
+            if self.ctx.get(self.w.network, name) is None or key is None:
+                complain(self.ctx, self.w, ref, "network", f"there is no network {name!r}")
+                return []
+            found.append((name, key))
+        return found
 
-    def _network_with(self, prefix: Prefix) -> str | None:
-        """The one network among those reachable that has ``prefix`` in a subnet."""
-        start = self.classifier.network or (self.to_port.network_name if self.to_port else None)
-        if start is None:
-            return None
-        nearby = {start}
+    def _known(self) -> str | None:
+        """A network that the classifier speaks of: for answers, that where the packets started; else what it says, that
+        of its destination, or the only one."""
+        c = self.classifier
+        if self.to_port is not None and (not self.forward or c.network is None):
+            return self.to_port.network_name or None
+        if c.network is not None:
+            return c.network
+        every = sorted(self.ctx.values(self.w.every_network, "all"))
+        return every[0] if len(every) == 1 else None
+
+    def _connected(self, start: str) -> set[str]:
+        """Networks that a router connects with ``start``, itself among them."""
+        near = {start}
         for router in self.ctx.values(self.w.router_of, start):
             declared = self.ctx.get(self.w.router, router)
             for subnet in declared.subnets if declared else ():
                 found = self.ctx.get(self.w.subnet, subnet)
                 if found:
-                    nearby.add(found.network)
-        owners = {
+                    near.add(found.network)
+        return near
+
+    def _owners(self, networks: set[str], prefix: Prefix) -> set[str]:
+        """Those of ``networks`` that have ``prefix`` in a subnet."""
+        return {
             network
-            for network in nearby
+            for network in networks
             for subnet in self.ctx.values(self.w.subnet_of, network)
             for own in self.ctx.values(self.w.prefix, subnet)
             if own.contains(prefix)
         }
-        return owners.pop() if len(owners) == 1 else None
 
     def _headers(self) -> Iterator[Headers]:
         c = self.classifier
-        protocol = -1
-        if c.protocol is not None:
-            protocol = PROTOCOLS[c.protocol] if c.protocol in PROTOCOLS else int(c.protocol)
         source = parse_prefix(self.from_prefix) if self.from_prefix else None
         wanted = parse_prefix(self.to_prefix) if self.to_prefix else None
         for ethertype in self._ethertypes(source, wanted):
@@ -135,6 +141,7 @@ class Direction:
                 yield Headers(ethertype, destination_mac=self.to_port.mac if self.to_port else None)
                 continue
             for destination in self._destinations(family, wanted):
+                protocol = _protocol(c.protocol, family)
                 yield Headers(ethertype, protocol, source, destination, self.from_ports, self.to_ports)
 
     def _ethertypes(self, *prefixes: Prefix | None) -> tuple[int, ...]:
@@ -149,3 +156,12 @@ class Direction:
             return [wanted]
         own = [host_prefix(f, value) for f, value in self.to_port.addresses if f == family]
         return [p for p in own if wanted is None or wanted.contains(p)]
+
+
+def _protocol(text: str | None, family: int) -> int:
+    """``icmp`` means ICMPv6 where the packet is IPv6; a number means itself."""
+    if text is None:
+        return -1
+    if text == "icmp":
+        return PROTO_ICMP if family == 4 else PROTO_ICMPV6
+    return PROTOCOLS[text] if text in PROTOCOLS else int(text)

@@ -21,7 +21,7 @@ from segue.drivers.ovs.control import ControlError, appctl
 log = logging.getLogger(__name__)
 
 FIXED = {(2, 17): 8, (3, 0): 5, (3, 1): 3}
-"""By release: the first patch level without the fault. Releases after these never had it, those before never lost it."""
+"""By release: the first patch level without the fault. Releases after these never had it, those before kept it."""
 _VERSION = re.compile(r"\(Open vSwitch\) (\d+)\.(\d+)\.(\d+)")
 
 

@@ -1,7 +1,7 @@
 """Commands to a running ovs-vswitchd over its control socket, as ovs-appctl(8) gives them.
 
-The socket speaks JSON-RPC 1.0, as OVSDB does; a command is a method, its words are the parameters, and its output is the
-result. Spoken to directly, because a process for each command would cost more than most commands do.
+The socket speaks JSON-RPC 1.0, as OVSDB does; a command is a method, its words are the parameters, and its output is
+the result. Spoken to directly, because a process for each command would cost more than most commands do.
 """
 
 from __future__ import annotations

@@ -138,6 +138,28 @@ class OvsdbClient:
             raise PortFailed(name, interface.error or "ovs-vswitchd's log may say why")
         return interface.ofport or 0
 
+    async def tunnel_port(
+        self,
+        bridge: str,
+        name: str,
+        type: str = "vxlan",
+        *,
+        options: Mapping[str, str],
+        external_ids: Mapping[str, str],
+    ) -> AsyncGenerator[int, None]:
+        """Keep tunnel port `name` as `ensure_tunnel_port` makes it, whoever removes or changes it: its port number, now
+        and whenever it may be another. Raises as `ensure_tunnel_port` does."""
+
+        def disturbed() -> bool | None:
+            interface = self.replica.interface(name)
+            as_was = interface is not None and interface.ofport == number
+            return not as_was or bool(changes.tunnel(self.replica, bridge, name, type, options, external_ids)) or None
+
+        while True:
+            number = await self.ensure_tunnel_port(bridge, name, type, options=options, external_ids=external_ids)
+            yield number
+            await self.until(disturbed)
+
     async def delete_ports(
         self,
         bridge: str,

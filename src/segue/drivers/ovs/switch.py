@@ -24,16 +24,20 @@ from segue.openflow.monitor import (
     FlowMonitorRequest,
     FlowMonitorResumed,
     FlowUpdate,
+    FlowUpdateAbbrev,
+    Update,
+    UpdateEvent,
 )
 from segue.openflow.multipart import FlowStatsRequest
 
 Place = tuple[int, int]
 """(table, cookie): where a flow is and what it is."""
+TABLES = frozenset(TABLE.values())
 
 
 class Switch:
-    """Connect, ``observe``, then ``apply`` plans. ``disturbed`` is called when others change Segue's flows;
-    ``gone`` when the connection ends."""
+    """Connect, ``observe``, then ``apply`` plans. ``disturbed`` is called when others change Segue's flows, with their
+    places, or with none when others' flows may stand in their places now; ``gone`` when the connection ends."""
 
     def __init__(
         self, target: str, cache: Cache, disturbed: Callable[[set[Place]], None], gone: Callable[[str], None]
@@ -88,15 +92,22 @@ class Switch:
             self._gone(event.reason)
         elif isinstance(event, Received) and isinstance(event.message, FlowMonitorReply):
             # What this connection does itself is reported in short form; what is left, others did.
-            updates = event.message.updates
+            others = [update for update in event.message.updates if not isinstance(update, FlowUpdateAbbrev)]
             places = {
                 (update.table_id, update.cookie)
-                for update in updates
+                for update in others
                 if isinstance(update, FlowUpdate) and update.cookie & COOKIE_MARK_MASK == COOKIE_MARK
             }
-            # A switch that could not tell everything says so when it begins to tell again.
-            if places or any(isinstance(update, FlowMonitorResumed) for update in updates):
+            if places or any(map(_may_hide_another, others)):
                 self._disturbed(places)
+
+
+def _may_hide_another(update: Update) -> bool:
+    """A flow that was put where one of Segue's was is reported as itself alone; a switch that had to stop reporting
+    does not say what it left out."""
+    if isinstance(update, FlowUpdate):
+        return update.event in (UpdateEvent.ADDED, UpdateEvent.MODIFIED) and update.table_id in TABLES
+    return isinstance(update, FlowMonitorResumed)
 
 
 def place(rule: Rule) -> Place:
