@@ -233,7 +233,7 @@ def test_functions_shared_by_chains(fabric: Fabric, bench: Bench) -> None:
     chains = {
         "one": chain({"from": "client", "protocol": "udp"}, ["x", "y"], symmetric=True),
         "two": chain({"from": "client", "protocol": "tcp"}, ["y", "x"], encapsulation="mpls"),
-        "three": chain({"from": "third"}, [["y"], "x", ["y"]]),
+        "three": chain({"from": "third", "to": "mate"}, [["y"], "x", ["y"]]),
     }
     apply(fabric, {"chains": chains})
     bench.check(
@@ -243,7 +243,8 @@ def test_functions_shared_by_chains(fabric: Fabric, bench: Bench) -> None:
             Probe("server", "client"): ("y-out", "x-out"),
             udp(1, protocol=TCP): ("y-in", "x-in"),
             udp(1, protocol=TCP, family=6): ("y-in", "x-in"),
-            Probe("third", "client"): ("y-in", "x-in", "y-in"),
+            Probe("third", "mate"): ("y-in", "x-in", "y-in"),
+            Probe("third", "server"): (),
             Probe("third", "mate", protocol=ICMP): ("y-in", "x-in", "y-in"),
             Probe("client", "server", protocol=ICMP): (),
         }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 
@@ -108,17 +106,3 @@ class StatusBody(msgspec.Struct):
     chains: list[ChainStatus]
     unread: list[str]
     """Counters that could not be read, and why."""
-
-
-class TraceBody(msgspec.Struct):
-    """``live``: the switch's own flow, or empty. ``agree``: whether switch and interpreter agree, if asked."""
-
-    delivered: list[str]
-    functions: list[str]
-    lines: list[str]
-    live: list[str]
-    agree: bool | None
-
-
-def plain(value: Any) -> Any:
-    return msgspec.to_builtins(value)

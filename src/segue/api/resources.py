@@ -130,7 +130,7 @@ class Intents(Controller):
                 CounterBody(direction, step, instance, *number)
                 for direction, step, instance, number in counted.get(name, ())
             ]
-            paths = [_path(path) for path in conductor.rollouts.paths_of(name)]
+            paths = [_path(conductor, path) for path in conductor.rollouts.paths_of(name)]
             chains.append(ChainStatus(name, condition, reasons, paths, counters))
         nodes = [
             NodeStatus(name, *node_state(conductor, name), conductor.acked.get(name, 0))
@@ -193,12 +193,15 @@ def _find(conductor: Conductor, kind: str, name: str) -> Object:
     return value
 
 
-def _path(path: Path) -> PathBody:
+def _path(conductor: Conductor, path: Path) -> PathBody:
     steps = [
         StepBody(
             index_of(number),
             step.group,
-            [HopBody(hop.instance, hop.node, proxy(hop, path), step.slots.count(i)) for i, hop in enumerate(step.hops)],
+            [
+                HopBody(hop.instance, hop.node, proxy(conductor, hop, path), step.slots.count(i))
+                for i, hop in enumerate(step.hops)
+            ],
         )
         for number, step in enumerate(path.spec.steps)
     ]

@@ -18,7 +18,6 @@ from segue.model.view import AnyRecord
 from segue.server.conductor import Conductor
 from segue.server.counted import Counted
 
-
 COUNTING = 3.0
 """Seconds in which a node must tell its counters: whoever asks how things are waits for the slowest."""
 

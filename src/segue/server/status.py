@@ -31,12 +31,23 @@ def node_state(conductor: Conductor, name: str) -> tuple[str, str]:
     return "ready", ""
 
 
-def proxy(hop: Hop, path: Path) -> str:
+def proxy(conductor: Conductor, hop: Hop, path: Path) -> str:
     """How the path survives a visit to the function."""
     if hop.aware:
         return f"none: aware of {path.spec.encapsulation}"
     if hop.mode == "bridge":
         return "by MAC: the source address carries path and index inside"
+    spec = path.spec
+    mine = (spec.chain, spec.direction, spec.network, spec.ethertype)
+    others = [
+        use
+        for use in conductor.compiler.uses(hop.instance)
+        if use.egress == hop.egress and (use.chain, use.direction, use.network, use.ethertype) != mine
+    ]
+    if others and all(spec.ethertype and use.ethertype not in (0, spec.ethertype) for use in others):
+        return "by port and EtherType: other paths leave by the same port with another"
+    if others:
+        return "by re-classification: several paths leave by this port, and their classifiers are disjoint"
     return "by port: packets that leave it belong to this path"
 
 

@@ -1,6 +1,6 @@
 """The one interface to Segue's state, whichever engine keeps it.
 
-Rules that hold for every engine, so that the server, the agents' watch protocol and the web page need not
+Rules that hold for every engine, so that the server and whoever watches need not
 know which one runs:
 
 * A key is a path of text ("chain/loud", "node/n1/observed"); a value is bytes, never interpreted here.

@@ -228,7 +228,7 @@ class Packet:
             return self
         if len(frame.labels) > MAX_LABELS:
             raise Impossible(f"cannot pop a stack of more than {MAX_LABELS} MPLS labels")
-        rest = frame.labels[1:] if True else ()
+        rest = frame.labels[1:] if is_mpls(ethertype) else ()
         if frame.pushed and ethertype != (ETH_MPLS if rest else frame.protocol):
             raise Undefined(f"a label pushed and popped again to {ethertype:#06x}, which the packet was not")
         frame = replace(frame, eth_type=ethertype, labels=rest, pushed=min(max(frame.pushed - 1, 0), len(rest)))

@@ -201,8 +201,10 @@ def comeback(ctx: Context, wiring: Wiring, key: int) -> None:
         spec = back.path.spec
         actions = (*_resume(back.path.id, back.index, spec.source_mac), Next("steer"))
         wanted: list[tuple[int, dict[str, Value]]]
-        if len(latest) == 1:
-            wanted = [(10, {"eth_type": ethertype}) for ethertype in (ETH_IPV4, ETH_IPV6)]
+        carried = [spec.ethertype] if spec.ethertype else [ETH_IPV4, ETH_IPV6]
+        rivals = [other.path.spec.ethertype for other in latest.values() if other is not back]
+        if all(spec.ethertype and rival and rival != spec.ethertype for rival in rivals):
+            wanted = [(10, {"eth_type": ethertype}) for ethertype in carried]
         else:
             wanted = [(12, fields) for entry in spec.entries for fields in matches(entry.headers)]
         for priority, fields in wanted:

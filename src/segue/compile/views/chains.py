@@ -183,7 +183,16 @@ class _Rendering:
         for number, step in enumerate(spec.steps):
             for hop in step.hops:
                 if hop.mode == "route" and not hop.aware:
-                    use = Use(spec.chain, spec.direction, spec.network, spec.ethertype, number, hop.egress, headers)
+                    use = Use(
+                        spec.chain,
+                        spec.direction,
+                        spec.network,
+                        spec.network_name,
+                        spec.ethertype,
+                        number,
+                        hop.egress,
+                        headers,
+                    )
                     self.ctx.emit(self.w.use, hop.instance, use)
 
 

@@ -58,16 +58,21 @@ def use(ctx: Context, w: Wiring, name: str) -> None:
             continue
         reason = _confused(one, two, declared.rewrites)
         if reason:
-            message = (
-                f"packets of chain {one.chain!r} ({one.direction}) and chain {two.chain!r} ({two.direction}) could not "
-                f"be told apart when they leave instance {name!r}: {reason}"
-            )
+            both = f"{_path(one)} and {_path(two)}"
+            message = f"packets of {both} could not be told apart when they leave instance {name!r}: {reason}"
             complain(ctx, w, ("chain", two.chain), "groups", message)
+
+
+def _path(use: Use) -> str:
+    """A path in words; one chain has several where its packets start in several networks."""
+    return f"chain {use.chain!r} ({use.direction}, network {use.network_name})"
 
 
 def _confused(one: Use, two: Use, rewrites: bool) -> str | None:
     if (one.chain, one.direction, one.network, one.ethertype) == (two.chain, two.direction, two.network, two.ethertype):
         return "it is at two steps of one path, and routes; use another instance for one of them"
+    if one.ethertype and two.ethertype and one.ethertype != two.ethertype:
+        return None  # whatever the function does to a packet, it stays IPv4 or IPv6
     if one.chain == two.chain and one.direction != two.direction:
         same = "it has one port for both directions, and routes; give it separate ingress and egress ports"
         if rewrites or any(headers_overlap(a, b) for a in one.headers for b in two.headers):

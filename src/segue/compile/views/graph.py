@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from segue.compile.views import chains, elements, functions, records
-from segue.compile.views.wiring import Problem, Wiring
+from segue.compile.views.wiring import Problem, Use, Wiring
 from segue.engine import Context, Graph, Relation
 from segue.model.encapsulation import Encapsulations
 from segue.model.intent import KINDS, Object, Ref
@@ -106,6 +106,10 @@ class ViewCompiler:
     def view(self, node: str) -> dict[str, AnyRecord]:
         """All that ``node`` is told, by record key."""
         return {key: record for (name, key), record in self._wiring.view.items() if name == node}  # type: ignore[misc]
+
+    def uses(self, instance: str) -> frozenset[Use]:
+        """The steps of paths that visit an instance which routes."""
+        return frozenset(self._wiring.use.values(instance))
 
     def targets(self) -> dict[str, Target]:
         return dict(self._wiring.target.items())

@@ -58,6 +58,7 @@ class Use(msgspec.Struct, frozen=True, order=True):
     chain: str
     direction: str
     network: int
+    network_name: str
     ethertype: int
     step: int
     egress: int
