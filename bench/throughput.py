@@ -26,7 +26,7 @@ PLACES = {"remote": ("n3", "n2", "n1"), "local": ("n1", "n1", "n1")}
 """Client, function, server."""
 SMALL = 64
 """Bytes of payload."""
-ATTEMPTS = 5
+ATTEMPTS = 3
 """iperf3 begins with a single datagram, and gives up when that is lost, as after a flood it may be."""
 
 
@@ -56,7 +56,8 @@ class Place:
 
     def hosts(self) -> list[LabHost]:
         way = f"ip route add {self.far}.0/24 via {self.near}.3"
-        listen = tuple(f"iperf3 -s -p {port}" for port in PORTS.values())
+        # Each bound to its address, for UDP answers come from there.
+        listen = tuple(f"iperf3 -s -B {address} -p {port}" for address, port in self.ways().values())
         client = host(f"{self.name}-client", self.client, f"{self.near}.1/24", run=[way])
         ports = (
             LabPort(f"{self.name}-server", mac_of(f"{self.name}-server"), (f"{self.near}.2/24",), interface="eth0"),

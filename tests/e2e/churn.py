@@ -121,16 +121,18 @@ class Intent:
 
     # -- meaning ---------------------------------------------------------------------------------------------------
 
-    def trails(self, name: str, port: int) -> frozenset[Trail]:
+    def meaning(self, name: str, port: int) -> tuple[frozenset[Trail], object]:
+        """The trails that packets may show, and all that decides which one a packet shows."""
         chain = self._applies(name, port)
         if chain is None:
-            return frozenset({()})
+            return frozenset({()}), None
         steps = [self._members(step) for step in chain["through"]]
-        return frozenset(itertools.product(*steps))
+        trails = frozenset(itertools.product(*([IDS[name] for name, _ in step] for step in steps)))
+        return trails, (tuple(steps), chain.get("encapsulation"))
 
-    def _members(self, step: str) -> list[int]:
+    def _members(self, step: str) -> tuple[tuple[str, int], ...]:
         names = self.groups.get(step, [step])
-        return [IDS[name] for name in names if self.weights[name]]
+        return tuple((name, self.weights[name]) for name in names if self.weights[name])
 
     def _applies(self, name: str, port: int) -> dict[str, Any] | None:
         if name != "contested":
@@ -251,7 +253,9 @@ class Churn:
         self._figures = Figures()
         self._fabric.apply(self._intent.whole())
         now = time.monotonic_ns()
-        self._histories = {(name, port): History(self._intent.trails(name, port), now, SLACK) for name, port in CLASSES}
+        self._histories = {
+            (name, port): History(*self._intent.meaning(name, port), now, SLACK) for name, port in CLASSES
+        }
         self._asked = self._in_force = 0
 
     def run(self, changes: int, seconds: float) -> Figures:
@@ -277,7 +281,7 @@ class Churn:
         self._figures.changes += 1
         self._figures.slowest = max(self._figures.slowest, (self._in_force - self._asked) / 1e9)
         for (name, port), history in self._histories.items():
-            history.change(self._intent.trails(name, port), self._asked, self._in_force)
+            history.change(*self._intent.meaning(name, port), self._asked, self._in_force)
 
     def _apply(self, changed: dict[str, Any]) -> None:
         self._asked = time.monotonic_ns()

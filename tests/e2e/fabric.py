@@ -80,6 +80,7 @@ class Fabric:
         self.lab = Lab(LabSpec(name, lab_nodes, tuple(hosts)))
         self.drain = drain
         self.socket = str(self.directory / "s")
+        self.data = self.directory / "data"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Fabric:
@@ -108,10 +109,12 @@ class Fabric:
         with (self.directory / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
+    def server_command(self, socket: str) -> list[str]:
+        arguments = ["--listen", "127.0.0.1:0", "--data", str(self.data), "--socket", socket]
+        return [PYTHON, "-m", "segue", "server", *arguments, "--drain", str(self.drain)]
+
     def start_server(self) -> None:
-        data = str(self.directory / "data")
-        arguments = ["--listen", "127.0.0.1:0", "--data", data, "--socket", self.socket, "--drain", str(self.drain)]
-        self._start("server", [PYTHON, "-m", "segue", "server", *arguments])
+        self._start("server", self.server_command(self.socket))
         self.until(self._reachable, "the server to answer")
 
     def _reachable(self) -> bool:
@@ -120,10 +123,13 @@ class Fabric:
             return True
         return False
 
-    def start_agent(self, node: str) -> None:
+    def agent_command(self, node: str) -> list[str]:
         arguments = ["--server", f"unix:{self.socket}", "agent", "--node", node]
         rundir = ["--rundir", str(self.lab.node_rundir(node)), "--bridge", "br-int"]
-        self._start(node, self.lab.argv(node, [PYTHON, "-m", "segue", *arguments, *rundir]))
+        return self.lab.argv(node, [PYTHON, "-m", "segue", *arguments, *rundir])
+
+    def start_agent(self, node: str) -> None:
+        self._start(node, self.agent_command(node))
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """End ``server`` or the agent of a node."""
@@ -203,6 +209,19 @@ class Fabric:
         done = self.exec(member, PYTHON, "-c", code, *arguments, timeout=timeout)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def vsctl(self, node: str, *arguments: str) -> str:
+        done = self.exec(node, "ovs-vsctl", "--timeout=10", *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def restart_database(self, node: str) -> None:
+        """kill -9 of the node's ovsdb-server, and another in its place."""
+        state, switch = self.lab.state, self.lab._switch(node)
+        for record in [p for p in state.processes() if (p.owner, p.role) == (node, "ovsdb")]:
+            switch.stop(record, kill9=True)
+            state.forget(record)
+        state.remember(switch.start_database())
 
     def flows(self, node: str) -> str:
         return self.exec(node, "ovs-ofctl", "-O", "OpenFlow15", "dump-flows", "br-int").stdout

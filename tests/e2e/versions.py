@@ -18,9 +18,10 @@ NEVER = 1 << 63
 
 @dataclass
 class Version:
-    """``trails``: what packets may show, one of them. Times in nanoseconds."""
+    """``trails``: what packets may show, one of them. ``key``: all that decides which. Times in nanoseconds."""
 
     trails: frozenset[Trail]
+    key: object
     since: int
     until: int = NEVER
 
@@ -49,15 +50,15 @@ class Mixture:
 class History:
     """The versions of one class. ``slack``: seconds for which a version may be met after the next one is in force."""
 
-    def __init__(self, trails: frozenset[Trail], now: int, slack: float) -> None:
+    def __init__(self, trails: frozenset[Trail], key: object, now: int, slack: float) -> None:
         self._slack = int(slack * 1e9)
-        self.versions = [Version(trails, now)]
+        self.versions = [Version(trails, key, now)]
 
-    def change(self, trails: frozenset[Trail], asked: int, in_force: int) -> None:
-        if trails == self.versions[-1].trails:
+    def change(self, trails: frozenset[Trail], key: object, asked: int, in_force: int) -> None:
+        if key == self.versions[-1].key:
             return
         self.versions[-1].until = in_force + self._slack
-        self.versions.append(Version(trails, asked))
+        self.versions.append(Version(trails, key, asked))
 
     def judge(self, packets: Iterable[Seen]) -> list[Mixture]:
         """Packets in the order in which they were sent; returns those that no version explains."""

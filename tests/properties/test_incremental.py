@@ -23,24 +23,29 @@ from segue.encap import available
 from segue.model.intent import Objects, Ref
 from segue.model.view import AnyRecord
 from segue.server.conductor import Refused
+from segue.server.records import IDENTIFIED
 
 CHECKED = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 Inputs = dict[tuple[Hashable, ...], Any]
-"""By what is set: ("object", ref), ("identity", ref), ("location", port), ("path", id), ("live", id) of the server's graph,
-("bind", node, name) of a node's."""
+"""By what is set: ("object", ref), ("identity", ref), ("location", port), ("path", id), ("live", id) of the server's
+graph, ("bind", node, name) of a node's."""
 Step = list[tuple[tuple[Hashable, ...], Any]]
 NUMBERS: dict[Ref, int] = {}
 
 
+def numbered(declared: Objects) -> dict[Ref, int]:
+    """All states are of one world, where no two things ever have the same number."""
+    return {ref: NUMBERS.setdefault(ref, len(NUMBERS) + 1) for ref in declared if ref[0] in IDENTIFIED}
+
+
 def inputs(declared: Objects) -> Inputs:
     """All that the graphs are given when the intent is in force."""
-    world = World()
+    world = World(numbers=numbered(declared))
     world.become(declared)
     world.settle()
     found: Inputs = {("object", ref): value for ref, value in world.objects.items()}
-    # Worlds count their objects anew; here all states are of one world.
-    found |= {("identity", ref): NUMBERS.setdefault(ref, len(NUMBERS) + 1) for ref in world.conductor.declared.ids}
+    found |= {("identity", ref): number for ref, number in numbered(declared).items()}
     found |= {("location", name): node for name, node in world.conductor.locations.items()}
     found |= {("path", key): path for key, path in world.conductor.rollouts.paths.items()}
     found |= {("live", key): entries for key, entries in world.conductor.rollouts.live.items()}
@@ -91,8 +96,8 @@ class Both:
         for name, compiler in self.nodes.items():
             rules = compiler.settle()
             held = self.switches.setdefault(name, set())
-            held -= rules.removed.keys()
-            held |= rules.added.keys()
+            held.difference_update(rules.removed)
+            held.update(rules.added)
 
     def state(self) -> dict[str, object]:
         """Everything that is compiled."""
@@ -124,6 +129,15 @@ def difference(old: Inputs, new: Inputs) -> Step:
     return gone + [(where, value) for where, value in new.items() if old.get(where) != value]
 
 
+def unlike(found: Any, wanted: Any) -> Any:
+    """Where two states differ, in short."""
+    if isinstance(wanted, dict):
+        return {
+            key: unlike(found.get(key), wanted.get(key)) for key in found | wanted if found.get(key) != wanted.get(key)
+        }
+    return sorted(set(found) ^ set(wanted), key=repr) if isinstance(wanted, frozenset) else (found, wanted)
+
+
 class Walk:
     """Takes steps, and compares after each."""
 
@@ -141,7 +155,7 @@ class Walk:
         self.both.check_told()
         expected, found = from_nothing(self.now), self.both.state()
         for what, wanted in expected.items():
-            assert found[what] == wanted, what
+            assert found[what] == wanted, (what, unlike(found[what], wanted))
 
 
 @st.composite
@@ -172,7 +186,7 @@ def test_walks_between_random_intents(data: st.DataObject) -> None:
         except Refused:
             # Not to be declared, and to be computed all the same.
             goal = {("object", ref): value for ref, value in declared.items()}
-            goal |= {("identity", ref): NUMBERS.setdefault(ref, len(NUMBERS) + 1) for ref in declared}
+            goal |= {("identity", ref): number for ref, number in numbered(declared).items()}
         for step in data.draw(pieces(difference(walk.now, goal))):
             walk.take(step)
 

@@ -207,10 +207,15 @@ class Flight:
 
 
 class World:
-    """``apply`` intents, ``settle``, and ``send`` packets. Interfaces of all ports are there unless ``bare``."""
+    """``apply`` intents, ``settle``, and ``send`` packets. Interfaces of all ports are there unless ``bare``.
 
-    def __init__(self, bare: bool = False) -> None:
+    ``numbers``: identities that objects are to have.
+    """
+
+    def __init__(self, bare: bool = False, numbers: Mapping[Ref, int] | None = None) -> None:
         self.store = MemoryStore()
+        for (kind, name), number in (numbers or {}).items():
+            self.store.items[f"id/{kind}/{name}"] = str(number).encode()
         self.clock = Clock()
         self.bare = bare
         self.nodes: dict[str, NodeWorld] = {}

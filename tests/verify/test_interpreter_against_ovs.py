@@ -7,12 +7,13 @@ from hypothesis import HealthCheck, Phase, assume, given, reject, settings
 from hypothesis import strategies as st
 from verify_programs import PORTS, TABLES, THEMES, packets, programs
 from verify_switch import Switch, tag
-from verify_wire import encode, read_pcap
+from verify_wire import read_pcap
 
 from segue.verify.explain import explain_trace
 from segue.verify.interpreter import Program, Trace, Undefined, run
 from segue.verify.ovs_text import TableVisit, flow_text, parse_trace
 from segue.verify.packet import NOTHING_INSIDE, Packet
+from segue.verify.wire import encode
 
 pytestmark = pytest.mark.root
 

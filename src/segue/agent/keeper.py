@@ -163,7 +163,7 @@ class Keeper:
         going = {place(rule)[1]: rule for rule in plan.remove if rule.counter}
         if not going:
             return
-        last = await switch.counters({rule.stage for rule in going.values()})
+        last = await switch.counters_of(going.values())
         for key, rule in going.items():
             if key in last:
                 self._retired[rule.counter] = add(self._retired.get(rule.counter, (0, 0)), last[key])

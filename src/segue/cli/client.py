@@ -12,7 +12,6 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from segue.cli.errors import Failure, Mistake
 
-DEFAULT_SERVER = "http://127.0.0.1:7468"
 CONNECTING = 10.0
 """Seconds."""
 ANSWERING = 630.0

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from segue.cli import files, output, terminal
-from segue.cli.client import DEFAULT_SERVER
+from segue.cli.defaults import LISTEN, SERVER
 from segue.cli.errors import Failure, Mistake
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from segue.lab.listing import LabStatus
     from segue.lab.spec import LabSpec
 
-LISTEN = DEFAULT_SERVER.removeprefix("http://")
 
 ABOUT = """\
 A network on this machine, made of network namespaces: a real Open vSwitch for each node of an intent, and hosts in
@@ -131,7 +130,7 @@ def next_steps(spec: LabSpec, file: str, url: str) -> list[str]:
     """What to type now. ``url``: of the lab's server, or empty."""
     steps = []
     if url:
-        if url != (os.environ.get("SEGUE_SERVER") or DEFAULT_SERVER):
+        if url != (os.environ.get("SEGUE_SERVER") or SERVER):
             steps.append(f"export SEGUE_SERVER={url}")
         steps += [f"segue apply {'FILE' if file == '-' else file}", "segue status"]
     ends = [

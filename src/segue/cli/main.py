@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from segue import __version__
 from segue.cli import about, apply, delete, flows, get, laboratory, processes, status, trace
-from segue.cli.client import DEFAULT_SERVER
+from segue.cli.defaults import SERVER
 from segue.cli.errors import Failure, Mistake
 from segue.cli.terminal import complain
 
@@ -57,8 +57,8 @@ class _Parser(argparse.ArgumentParser):
 def parser() -> argparse.ArgumentParser:
     whole = _Parser(prog="segue", description=ABOUT, epilog=EXAMPLES)
     whole.add_argument("--version", action="version", version=f"segue {__version__}")
-    default = os.environ.get("SEGUE_SERVER") or DEFAULT_SERVER
-    whole.add_argument("--server", metavar="URL", default=default, help=f"default $SEGUE_SERVER, else {DEFAULT_SERVER}")
+    default = os.environ.get("SEGUE_SERVER") or SERVER
+    whole.add_argument("--server", metavar="URL", default=default, help=f"default $SEGUE_SERVER, else {SERVER}")
     commands = whole.add_subparsers(metavar="COMMAND", required=True, title="commands")
     for module in _GROUPS:
         module.add_parsers(commands)

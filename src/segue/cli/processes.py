@@ -7,9 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-DEFAULT_LISTEN = "127.0.0.1:7468"
-DEFAULT_DATA = "/var/lib/segue"
-DEFAULT_DRAIN = 2.0
+from segue.cli.defaults import BRIDGE, DATA, DRAIN, LISTEN
 
 SERVER = """\
 Runs the server: the API, the store, and the conductor that leads the network from one state to the next. Agents and the
@@ -44,16 +42,14 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def _server_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--listen", default=DEFAULT_LISTEN, metavar="HOST:PORT", help=f"default {DEFAULT_LISTEN}; port 0: any free one"
-    )
-    parser.add_argument("--data", metavar="DIR", help=f"where the store is kept (default {DEFAULT_DATA})")
+    parser.add_argument("--listen", default=LISTEN, metavar="HOST:PORT", help=f"default {LISTEN}; port 0: any free one")
+    parser.add_argument("--data", metavar="DIR", help=f"where the store is kept (default {DATA})")
     parser.add_argument(
         "--drain",
         type=float,
-        default=DEFAULT_DRAIN,
+        default=DRAIN,
         metavar="S",
-        help=f"seconds that an old path stays after the last packet entered it (default {DEFAULT_DRAIN:g})",
+        help=f"seconds that an old path stays after the last packet entered it (default {DRAIN:g})",
     )
 
 
@@ -65,7 +61,7 @@ def _agent_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help=f"where Open vSwitch has its sockets (default $OVS_RUNDIR, else {rundir})",
     )
-    parser.add_argument("--bridge", default="br-int", metavar="NAME", help="the bridge to program (default br-int)")
+    parser.add_argument("--bridge", default=BRIDGE, metavar="NAME", help=f"the bridge to program (default {BRIDGE})")
 
 
 def _log() -> None:
@@ -74,6 +70,14 @@ def _log() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
     for noisy in ("uvicorn", "websockets", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _collect_seldom() -> None:
+    """Both processes hold many objects that live long and are in no cycle. With the interpreter's own thresholds the
+    search for cycles takes longer than all other work when thousands of chains are read."""
+    import gc
+
+    gc.set_threshold(100_000, 20, 100)
 
 
 def _server(args: argparse.Namespace) -> int:
@@ -86,7 +90,8 @@ def _server(args: argparse.Namespace) -> int:
     from segue.store.sqlite import SqliteStore
 
     _log()
-    data = Path(args.data or DEFAULT_DATA)
+    _collect_seldom()
+    data = Path(args.data or DATA)
     try:
         data.mkdir(parents=True, exist_ok=True)
         sockets = [listen_tcp(args.listen)] + ([listen_unix(args.socket)] if args.socket else [])
@@ -113,6 +118,7 @@ def _agent(args: argparse.Namespace) -> int:
     from segue.agent.server_link import ServerRefused
 
     _log()
+    _collect_seldom()
 
     async def run() -> None:
         task = asyncio.current_task()

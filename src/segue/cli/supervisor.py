@@ -11,6 +11,8 @@ import socket
 import sys
 from pathlib import Path
 
+from segue.cli.defaults import DATA
+
 AGAIN = 0.5
 """Seconds before what ended is started again."""
 GRACE = 5.0
@@ -37,9 +39,7 @@ def _server_command(args: argparse.Namespace, data: str, unix: str) -> list[str]
 
 
 def _machine_commands(args: argparse.Namespace) -> dict[str, list[str]]:
-    from segue.cli.processes import DEFAULT_DATA
-
-    data = args.data or DEFAULT_DATA
+    data = args.data or DATA
     Path(data).mkdir(parents=True, exist_ok=True)
     unix = str(Path(data) / "server.sock")
     node = args.node or socket.gethostname()

@@ -6,6 +6,11 @@ index (8 bits).
 """
 
 MARK = 0x0A5E << 32
+MARK_MASK = 0xFFFF << 32
+
+
+def is_mark(mac: int) -> bool:
+    return mac & MARK_MASK == MARK
 
 
 def mark(path: int, index: int) -> int:

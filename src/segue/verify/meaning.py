@@ -6,8 +6,9 @@ objects alone, knows neither tables nor paths nor encapsulations, and takes ever
 
 A packet that a port sends
 
-1. is refused, unless the port's network lets it in: no port may send a path header, and a secured one only its own
-   addresses and those that it is allowed;
+1. is refused, unless the port's network lets it in: no port may send a path header, or a source MAC that stands for
+   one, and a secured one only its own addresses and those that it is allowed, and nothing that tells others where an
+   address is;
 2. is answered, when it is an ARP request or a neighbor solicitation for an address of the network, and ends there
    when it is any other ARP;
 3. is taken by at most one chain: of those whose classifiers match, the one of highest precedence; of that one's
@@ -56,6 +57,10 @@ FAMILY = {ETH_IPV4: 4, ETH_IPV6: 6}
 PROTOCOLS = {"tcp": PROTO_TCP, "udp": PROTO_UDP, "sctp": PROTO_SCTP}
 TRANSPORT = {PROTO_TCP: "tcp", PROTO_UDP: "udp", PROTO_SCTP: "sctp"}
 PATH_HEADERS = (ETH_NSH, ETH_MPLS, ETH_MPLS_MULTICAST)
+PATH_MACS = 0x0A5E
+"""The first two octets of source MACs that stand for a path inside functions."""
+ND_TOLD = (134, 136, 137)
+"""Router advertisement, neighbor advertisement, redirect (RFC 4861 section 4)."""
 MULTICAST_BIT = 1 << 40
 ECHO = {4: ("icmpv4_type", 8, 0), 6: ("icmpv6_type", 128, 129)}
 TTL = 64
@@ -183,10 +188,12 @@ class Meaning:
 
     def _may_send(self, port: Port, packet: Packet) -> bool:
         fields = packet.fields
-        if port.network is None or fields["eth_type"] in PATH_HEADERS:
+        if port.network is None or fields["eth_type"] in PATH_HEADERS or fields["eth_src"] >> 32 == PATH_MACS:
             return False
         if not port.security:
             return True
+        if fields.get("icmpv6_type") in ND_TOLD:
+            return False
         mac = self.mac(port)
         allowed = [(mac, host_prefix(*address)) for address in self.addresses(port)]
         allowed += [(parse_mac(pair.mac) if pair.mac else mac, parse_prefix(pair.ip)) for pair in port.allowed]

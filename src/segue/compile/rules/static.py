@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from segue.compile.marks import MARK, MARK_MASK
 from segue.compile.rules.wiring import Wiring, emit_rule
 from segue.engine import Context
 from segue.model.program import AnyAction, Match, Move, Next, SetField, match
@@ -17,8 +18,10 @@ from segue.packet.addresses import (
     PROTO_ICMPV6,
 )
 
+ND_ROUTER = 134
 ND_SOLICITATION = 135
 ND_ADVERTISEMENT = 136
+ND_REDIRECT = 137
 ND_OPTION_TARGET = 2
 ND_SOLICITED_OVERRIDE = 0x60000000
 """The flags of an answer (RFC 4861 section 4.4), with the reserved bits behind them."""
@@ -40,6 +43,13 @@ STATIC: tuple[Static, ...] = (
     ("path_return", 30, match({SOURCE_PORT: 0}), (Next("steer"),)),
     ("path_return", 0, match({PATH: 0}), (Next("port_security"),)),
     *(("port_security", 40, match(eth_type=ethertype), ()) for ethertype in (ETH_NSH, ETH_MPLS, ETH_MPLS_MULTICAST)),
+    # A path is written by the network alone, whatever else a port may send.
+    ("port_security", 40, match(eth_src=(MARK, MARK_MASK)), ()),
+    # Where an address is, the switch tells; a port that may use its own addresses only tells nobody.
+    *(
+        ("port_security", 32, match(eth_type=ETH_IPV6, ip_proto=PROTO_ICMPV6, icmpv6_type=kind), ())
+        for kind in (ND_ROUTER, ND_ADVERTISEMENT, ND_REDIRECT)
+    ),
     *(("port_security", 20, match(eth_type=ethertype), ()) for ethertype in (ETH_IPV4, ETH_IPV6, ETH_ARP)),
     ("responder", 50, SOLICITATION, ADVERTISE),
     ("classify", 0, (), (Next("route"),)),

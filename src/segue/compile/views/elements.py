@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+from segue.compile.marks import is_mark
 from segue.compile.views.wiring import PortInfo, Wiring, complain
 from segue.engine import Context
 from segue.model.intent import Port, Ref
@@ -95,6 +96,7 @@ def port(ctx: Context, w: Wiring, name: str) -> None:
     network_key = 0
     mac = parse_mac(declared.mac) if declared.mac else derived_mac("port", name)
     addresses = [parse_ip(text) for text in declared.addresses]
+    _check_macs(ctx, w, declared)
     if declared.network is None:
         if addresses:
             complain(ctx, w, ref, "addresses", "a port with addresses needs a network; add network: NAME")
@@ -114,6 +116,14 @@ def port(ctx: Context, w: Wiring, name: str) -> None:
     if key is not None:
         info = PortInfo(name, key, network_key, declared.network or "", where, mac, tuple(addresses), single)
         ctx.emit(w.port_info, name, info)
+
+
+def _check_macs(ctx: Context, w: Wiring, declared: Port) -> None:
+    pairs = [("mac", declared.mac), *(("allowed", pair.mac) for pair in declared.allowed)]
+    for field, text in pairs:
+        if text and is_mark(parse_mac(text)):
+            message = f"{text} is one of those that paths are written in (0a:5e:00:00:00:00/16); take another"
+            complain(ctx, w, ("port", declared.name), field, message)
 
 
 def _check_addresses(ctx: Context, w: Wiring, ref: Ref, declared: Port, addresses: list[tuple[int, int]]) -> None:

@@ -1,0 +1,8 @@
+"""Where things are when nobody says where."""
+
+LISTEN = "127.0.0.1:7468"
+SERVER = f"http://{LISTEN}"
+DATA = "/var/lib/segue"
+DRAIN = 2.0
+"""Seconds."""
+BRIDGE = "br-int"
