@@ -16,7 +16,7 @@ from cli_session import DOCS, Session
 
 from segue.api.app import LARGEST_BODY
 from segue.api.files import FILES
-from segue.cli import files, get, kinds, laboratory, processes
+from segue.cli import files, get, kinds
 from segue.cli.tables import table
 from segue.cli.terminal import coloured
 from segue.intent.problems import PLURALS
@@ -32,7 +32,6 @@ def test_copies_of_the_model_are_true() -> None:
     default = next(field.default for field in msgspec.structs.fields(Node) if field.name == "encapsulations")
     assert tuple(get.NODE_ENCAPSULATIONS) == default
     assert (files.LARGEST, files.LARGEST_BODY, files.FILES) == (MAX_SIZE, LARGEST_BODY, FILES)
-    assert laboratory.LISTEN == processes.DEFAULT_LISTEN
 
 
 @pytest.mark.parametrize(
