@@ -11,15 +11,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 
 from bench.chains import ChainFabric, added, one_more, write
 from bench.ovn import Ovn
 from bench.ovn import installed as ovn_installed
 from bench.probe import Probe
-from bench.report import Table, figure, progress, ratio, spread
+from bench.report import Table, progress, ratio, spread
 from bench.watcher import Watcher
 
 Figures = dict[str, list[float]]
@@ -112,15 +110,13 @@ def run(quick: bool) -> list[Table]:
 
 def _parts(subjects: list[Subject], rounds: int) -> Table:
     base = subjects[0].figures["steered"]
-    rows = []
-    for name in subjects[0].figures:
-        rows.append([_NAMES[name], *(spread(s.figures[name], "ms") for s in subjects)])
+    rows = [[words, *(spread(s.figures[name], "ms") for s in subjects)] for name, words in _NAMES.items()]
     rows.append(["ratio, request to first steered packet", *(ratio(s.figures["steered"], base) for s in subjects)])
     note = (
-        f"One more chain, over three nodes, to a network with this many. A datagram of the new chain's flow leaves every "
-        f"0.2 ms, and the function stamps what passes it: measured is the arrival of the first with a stamp. "
-        f"{rounds} rounds; median (first to ninth decile). Each line counts from the beginning; the parts of one request "
-        f"follow one another, `command` is a separate measurement that begins with the start of the process."
+        f"One more chain, over three nodes, to a network with this many. A datagram of the new chain's flow leaves "
+        f"every 0.2 ms, and the function stamps what passes it: measured is the arrival of the first with a stamp. "
+        f"{rounds} rounds; median (first to ninth decile). Each line counts from the beginning: of the request, or, "
+        f"measured separately, of the command's process."
     )
     return Table("apply to first steered packet", ["", *(f"{s.fabric.count:,} chains" for s in subjects)], rows, note)
 
@@ -136,23 +132,16 @@ _NAMES = {
 
 
 def _beside(subjects: list[Subject], theirs: dict[int, Figures]) -> Table:
-    def each(row: Callable[[Subject], str]) -> list[str]:
-        return [row(subject) for subject in subjects]
-
-    rows = [["Segue, request to first steered packet", *each(lambda s: spread(s.figures["steered"], "ms"))]]
-    rows.append(["Segue, `segue apply FILE`, to its end", *each(lambda s: spread(s.figures["command: ended"], "ms"))])
-    for name in next(iter(theirs.values())):
-        rows.append([f"OVN, {name}", *each(lambda s, name=name: spread(theirs[s.fabric.count][name], "ms"))])
-        for ours, what in (("steered", "request"), ("command: ended", "command")):
-            rows.append(
-                [
-                    f"OVN, {name} / Segue, {what}",
-                    *each(lambda s, n=name, o=ours: figure(median(theirs[s.fabric.count][n]) / median(s.figures[o]))),
-                ]
-            )
+    ours = {"steered": "Segue, request", "command: steered": "Segue, `segue apply FILE`"}
+    rows = [[words, *(spread(s.figures[name], "ms") for s in subjects)] for name, words in ours.items()]
+    for other in next(iter(theirs.values())):
+        rows.append([f"OVN, {other}", *(spread(theirs[s.fabric.count][other], "ms") for s in subjects)])
+        for name, words in ours.items():
+            ratios = [ratio(theirs[s.fabric.count][other], s.figures[name]) for s in subjects]
+            rows.append([f"OVN, {other} / {words}", *ratios])
     note = (
-        "Segue: as above, three nodes. OVN: one more port with one more ACL, one node, `ovn-nbctl --wait=hv` from start "
-        "to end; with as many ports with an ACL each as Segue has chains. Its daemon holds the northbound database in "
-        "memory; without, the command reads it first."
+        "Segue: three nodes, to the first steered packet. OVN: one more port with one more ACL, one node, "
+        "`ovn-nbctl --wait=hv` from start to end; with as many ports with an ACL each as Segue has chains. Its daemon "
+        "holds the northbound database in memory; without, the command reads it first."
     )
     return Table("beside OVN", ["", *(f"{s.fabric.count:,}" for s in subjects)], rows, note)

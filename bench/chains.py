@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tests.e2e.fabric import Fabric, function, host
 
@@ -71,7 +71,7 @@ class ChainFabric(Fabric):
         super().__init__(hosts(), drain=DRAIN)
         self.count = count
 
-    def __enter__(self) -> ChainFabric:
+    def __enter__(self) -> Self:
         super().__enter__()
         try:
             self.fill()

@@ -1,7 +1,7 @@
 """What server and agents hold in memory, by how much is declared.
 
-Chains: all of them on the same three nodes, two of which take part in each. Ports: a cloud of many nodes, a hundred ports
-to a network and each network on three nodes, so that a node has to do with few of them; three of these nodes run here.
+Chains: all of them on the same three nodes, two of which take part in each. Ports: a cloud of many nodes, a hundred
+ports to a network and each network on three nodes, so that a node has to do with few; three of these nodes run here.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from tests.e2e.fabric import Fabric
+
 from bench.chains import ChainFabric
 from bench.report import Table, progress
-from tests.e2e.fabric import Fabric
 
 PER_NETWORK = 100
 PORTS_PER_NODE = 1000
@@ -50,21 +51,22 @@ def run(quick: bool) -> list[Table]:
     for count in chain_counts:
         progress(f"memory: {count} chains")
         with ChainFabric(count) as fabric:
-            rows.append([f"{count:,} chains", *_row(fabric), f"{fabric.flow_count('n2'):,}"])
+            rows.append(_row(f"{count:,} chains", fabric))
     for count in port_counts:
         progress(f"memory: {count} ports")
         with Cloud(count) as fabric:
-            rows.append([f"{count:,} ports on {fabric.nodes_declared} nodes", *_row(fabric), f"{fabric.flow_count('n2'):,}"])
+            rows.append(_row(f"{count:,} ports on {fabric.declared_nodes} nodes", fabric))
     note = (
-        "Proportional set size, once everything is in force. Chains go from n3 by n2, where the function is, to n1, which "
-        "has no part in their paths. Of the ports each of the three nodes shown has its share, and knows those of its "
-        "networks. Last column: flows on n2."
+        "Proportional set size, once everything is in force. Chains go from n3 by n2, where the function is, to n1, "
+        "which has no part in their paths. Of the ports each of the three nodes shown has its share, and knows those "
+        "of its networks. Last column: flows on n2."
     )
     return [Table("memory", ["", "server", "agent n1", "agent n2", "agent n3", "flows"], rows, note)]
 
 
-def _row(fabric: Fabric) -> list[str]:
-    return [held(fabric, name) for name in ("server", "n1", "n2", "n3")]
+def _row(title: str, fabric: ChainFabric) -> list[str]:
+    sizes = [held(fabric, name) for name in ("server", "n1", "n2", "n3")]
+    return [title, *sizes, f"{fabric.flow_count('n2'):,}"]
 
 
 class Cloud(ChainFabric):
@@ -73,7 +75,7 @@ class Cloud(ChainFabric):
     def __init__(self, ports: int) -> None:
         super().__init__(ports)
         self.declared = cloud(ports)
-        self.nodes_declared = len(self.declared["nodes"])
+        self.declared_nodes = len(self.declared["nodes"])
 
     def fill(self) -> None:
         self.apply(self.declared, wait=0, ready=False)

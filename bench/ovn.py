@@ -101,11 +101,13 @@ class Ovn:
         return int(said.rpartition("flow_count=")[2].split()[0])
 
     def add(self, number: int, *, daemon: bool) -> float:
-        """Adds a port with an ACL, by a command that waits until it is in force; returns seconds. ``daemon``: whether the
-        command has a daemon do it, or reads the database itself."""
+        """Adds a port with an ACL, by a command that waits until it is in force; returns seconds.
+
+        ``daemon``: whether the command has a daemon do it, or reads the database itself.
+        """
         number += self.count
         words = _addition(number)[1:]
-        # The namespace is entered by us, not by a further process.
+        # Unix sockets are reached from any namespace, so no further process need enter one.
         command = ["ovn-nbctl", *(["-u", self.control] if daemon else [f"--db={self._db('nb')}"])]
         begun = time.monotonic()
         subprocess.run([*command, "--wait=hv", *words], check=True, capture_output=True, timeout=300)

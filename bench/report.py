@@ -21,7 +21,7 @@ class Table(msgspec.Struct):
 
     title: str
     columns: Sequence[str]
-    rows: list[Sequence[str]] = []
+    rows: Sequence[Sequence[str]] = ()
     note: str = ""
 
     def markdown(self) -> str:

@@ -4,10 +4,11 @@
     by hand    client - n3 ===== n2 - router - n2 ===== n1 - server  the same nodes, a visit to a namespace, no chain
     chain      client - n3 ===== n2 - bridge - n2 ===== n1 - server  with each encapsulation
 
-``by hand`` is what people do without chains: two networks, and a Linux router between them. The function of the chains is
-a Linux bridge, the cheapest bump in the wire that there is. The same three again with all of it on one node, where
-nothing is encapsulated. Bulk TCP goes there this way, and its acknowledgements directly in all cases; and small
-datagrams, as many as arrive. Sender, receiver and all switches share the machine's processors, so a ratio is one of cost.
+``by hand`` is what people do without chains: two networks, and a Linux router between them. The function of the
+chains is a Linux bridge, the cheapest bump in the wire that there is. The same three again with all of it on one node,
+where nothing is encapsulated. Bulk TCP goes there this way, and its acknowledgements directly in all cases; and small
+datagrams, as many as arrive. Sender, receiver and all switches share the machine's processors, so a ratio is one of
+cost.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import json
 import time
 from typing import Any
 
+from tests.e2e.fabric import Fabric, host, mac_of
+
 from bench.report import Table, progress, ratio, spread
 from segue.lab.spec import LabHost, LabPort
-from tests.e2e.fabric import Fabric, host, mac_of
 
 PORTS = {"nsh": 5201, "mpls": 5202, "none": 5203}
 """Server ports: which chain a packet enters is in its destination port."""

@@ -163,7 +163,7 @@ class Fabric:
         text = intent if isinstance(intent, str) else json.dumps(intent)
         answer: dict[str, Any] = self.request("POST", f"/v1/apply?source=test&wait={wait}", text.encode())
         if ready:
-            assert answer["ready"], answer["waiting"]
+            assert answer["ready"], f"{answer['waiting']}\n{self._logs()}"
         return answer
 
     def delete(self, *refs: tuple[str, str], wait: float = 15.0) -> dict[str, Any]:
@@ -192,8 +192,10 @@ class Fabric:
             if value:
                 return value
             time.sleep(0.02)
-        logs = "\n".join(f"--- {name}\n{self.log(name)[-2000:]}" for name in self.processes)
-        raise AssertionError(f"waited {within} s for {what}\n{logs}")
+        raise AssertionError(f"waited {within} s for {what}\n{self._logs()}")
+
+    def _logs(self) -> str:
+        return "\n".join(f"--- {name}\n{self.log(name)[-2000:]}" for name in self.processes)
 
     def agents_ready(self) -> bool:
         return all(node["state"] == "ready" for node in self.status()["nodes"])

@@ -75,32 +75,44 @@ class Bench:
 
     def check(self, probes: Mapping[Probe, Way] | Sequence[tuple[Probe, Way]]) -> None:
         """Send them all, and compare all that every interface receives."""
-        expected: dict[str, list[bytes]] = {name: [] for name in self.wires}
+        sent: list[tuple[str, bytes]] = []
+        expected: dict[str, list[bytes]] = {}
         for probe, way in probes.items() if isinstance(probes, Mapping) else probes:
             self._number += 1
             data = b"probe%05d" % self._number
             for number, port in enumerate(way):
-                expected[port].append(unmarked(probe.after(data, number)))
-            expected[probe.target].append(probe.after(data, len(way)))
-            self.wires[probe.source].send(probe.frame(data))
+                expected.setdefault(port, []).append(unmarked(probe.after(data, number)))
+            expected.setdefault(probe.target, []).append(probe.after(data, len(way)))
+            sent.append((probe.source, probe.frame(data)))
+        self.exchange(sent, expected)
+
+    def exchange(self, sent: Sequence[tuple[str, bytes]], expected: Mapping[str, Sequence[bytes]]) -> None:
+        """(port, frame) sent; by port, all that arrives, in any order."""
+        for port, frame in sent:
+            self.wires[port].send(frame)
         found = watch(self.wires, sum(map(len, expected.values())))
         for name, frames in found.items():
             got = [unmarked(frame) if frame[6:8] == b"\x0a\x5e" else frame for frame in frames]
-            assert sorted(shown(got)) == sorted(shown(expected[name])), name
+            assert sorted(shown(got)) == sorted(shown(expected.get(name, ()))), name
 
     def lost(self, *frames: tuple[str, bytes]) -> None:
         """(port, frame) sent, and nothing comes of it anywhere."""
-        for port, frame in frames:
-            self.wires[port].send(frame)
-        found = watch(self.wires, 0)
-        assert {name: shown(got) for name, got in found.items() if got} == {}
+        self.exchange(frames, {})
 
     def counts(self, chain: str) -> dict[tuple[str, str], int]:
         """Packets by (direction, step), where there were any."""
-        found: dict[tuple[str, str], int] = {}
-        for (direction, step, _), count in self.fabric.counters(chain).items():
-            found[direction, step] = found.get((direction, step), 0) + count
-        return {key: count for key, count in found.items() if count}
+        return self.all_counts(chain)[chain]
+
+    def all_counts(self, chain: str | None = None) -> dict[str, dict[tuple[str, str], int]]:
+        """``counts`` of every chain at once."""
+        found = {}
+        for status in self.fabric.status(chain)["chains"]:
+            counts: dict[tuple[str, str], int] = {}
+            for one in status["counters"]:
+                key = (one["direction"], one["step"])
+                counts[key] = counts.get(key, 0) + one["packets"]
+            found[status["name"]] = {key: count for key, count in counts.items() if count}
+        return found
 
 
 def unmarked(frame: bytes) -> bytes:

@@ -270,6 +270,7 @@ def test_a_restarted_database_costs_nothing(fabric: Fabric) -> None:
         time.sleep(2.0)
         before.check(time.monotonic() - begun)
         fabric.apply(local("d"))
+        time.sleep(0.3)
         results = traffic.stop()
     for result in results.values():
         result.whole()

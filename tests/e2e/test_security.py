@@ -75,9 +75,9 @@ def paths(fabric: Fabric) -> dict[str, int]:
 @pytest.fixture
 def uncounted(bench: Bench) -> Iterator[None]:
     """Nothing that the test does is counted on any path."""
-    before = {name: bench.counts(name) for name in INTENT["chains"]}
+    before = bench.all_counts()
     yield
-    assert {name: bench.counts(name) for name in INTENT["chains"]} == before
+    assert bench.all_counts() == before
 
 
 def nsh(path: int, index: int, inner: bytes, protocol: int = 3, first: int = 0x0FC6) -> bytes:
@@ -240,7 +240,7 @@ def test_a_function_that_marks(bench: Bench, paths: dict[str, int]) -> None:
     """It may send on only what came to it: of its path, at its step, by the port that the path leaves it by."""
     visited = visit(bench, "client", "dumb-in")
     assert visited[6:12] == mark(paths["plain"], 255)
-    before = bench.counts("plain")
+    before = bench.all_counts()
     wrong = [mark(path, index) for path in (*paths.values(), 99) for index in (255, 254, 253, 0)]
     wrong.remove(visited[6:12])
     bench.lost(
@@ -250,7 +250,7 @@ def test_a_function_that_marks(bench: Bench, paths: dict[str, int]) -> None:
         ("dumb-out", frame("server", "client")),
         ("dumb-out", ether(of("dumb-out"), of("server"), 0x88B5, b"own words")),
     )
-    assert bench.counts("plain") == before
+    assert bench.all_counts() == before
     bench.wires["dumb-out"].send(visited)
     assert only(bench, "server") == arrived("client")
 
@@ -268,7 +268,7 @@ def test_a_function_that_speaks_nsh(bench: Bench, paths: dict[str, int]) -> None
     assert shown([visited[14:]]) == shown([nsh(own, 255, inner)])
     assert visited[:6] == of("wise-in")
     back = visited[6:12] + visited[:6]
-    before = {name: bench.counts(name) for name in paths}
+    before = bench.all_counts()
     wrong = [(path, index) for path in (*paths.values(), 99, 0) for index in (255, 254, 253, 1, 0)]
     wrong.remove((own, 254))
     bench.lost(
@@ -277,7 +277,7 @@ def test_a_function_that_speaks_nsh(bench: Bench, paths: dict[str, int]) -> None
         ("wise-out", inner),
         ("wise-out", inner[:6] + mark(own, 255) + inner[12:]),
     )
-    assert {name: bench.counts(name) for name in paths} == before
+    assert bench.all_counts() == before
     # What is not whole, or carries no Ethernet frame, goes no further, whether it is counted or not.
     bench.lost(
         ("wise-out", ether(back[6:], back[:6], 0x894F, nsh(own, 254, inner[14:], 1))),
@@ -295,7 +295,7 @@ def test_a_function_that_speaks_mpls(bench: Bench, paths: dict[str, int]) -> Non
     inner = frame("third")
     own = paths["label"]
     assert shown([visited]) == shown([inner[:12] + b"\x88\x47" + labels(own, 255, inner[14:])])
-    before = {name: bench.counts(name) for name in paths}
+    before = bench.all_counts()
 
     def reply(path: int, index: int) -> bytes:
         return visited[:14] + labels(path, index, inner[14:])
@@ -309,7 +309,7 @@ def test_a_function_that_speaks_mpls(bench: Bench, paths: dict[str, int]) -> Non
         ("mute-out", visited[:14] + labels(own, 254, b"")[:4] + labels(own, 254, inner[14:])),
         ("mute-out", inner),
     )
-    assert {name: bench.counts(name) for name in paths} == before
+    assert bench.all_counts() == before
     bench.wires["mute-out"].send(reply(own, 254))
     assert only(bench, "server") == arrived("third")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 
+import msgspec
 from hypothesis import strategies as st
 
 from segue.model.intent import (
@@ -182,6 +183,32 @@ def _arm(draw: st.DrawFn, draft: Draft, name: str, node: str, number: int, addre
     subnets = [s for s in draft.of("subnet") if isinstance(s, Subnet) and s.network == network]
     addresses = [str(ipaddress.ip_network(s.cidr)[number]) for s in subnets]
     return Port(name=name, node=node, network=network, addresses=tuple(addresses))
+
+
+@st.composite
+def variants(draw: st.DrawFn, objects: Objects) -> Objects:
+    """The same machines with other weights, groups and chains; instances that are in no group may be gone."""
+    draft = Draft({ref: value for ref, value in objects.items() if ref[0] not in ("group", "classifier", "chain")})
+    instances = [i for i in draft.of("instance") if isinstance(i, Instance)]
+    members: dict[str, list[Instance]] = {}
+    for instance in instances:
+        weight = draw(st.sampled_from([instance.weight or 1, 1, 2, 3]))
+        changed = msgspec.structs.replace(instance, weight=weight)
+        draft.add(changed)
+        for group in draw(st.lists(st.sampled_from(["g1", "g2", "g3"]), max_size=2, unique=True)):
+            if all(changed.aware in (None, other.aware) or other.aware is None for other in members.get(group, [])):
+                members.setdefault(group, []).append(changed)
+    needs = {group: "".join({i.aware for i in chosen if i.aware}) for group, chosen in members.items()}
+    for group, chosen in members.items():
+        draft.add(Group(name=group, instances=tuple(i.name for i in chosen)))
+    used = {i.name for chosen in members.values() for i in chosen}
+    for instance in instances:
+        if instance.name not in used and draw(st.booleans()):
+            for ref in (("instance", instance.name), ("port", instance.ingress), ("port", instance.egress)):
+                draft.objects.pop(ref, None)
+    if members:
+        _chains(draw, draft, needs, False)
+    return draft.objects
 
 
 # -- chains ------------------------------------------------------------------------------------------------------------

@@ -269,6 +269,21 @@ def test_chains_that_change_together_flip_together(run: Any) -> None:
     run(scenario)
 
 
+def test_a_port_that_was_there_before_it_was_declared_is_placed_at_once(run: Any) -> None:
+    async def scenario(b: Bench) -> None:
+        b.conductor.seen("n1", ["client"])
+        text = BASE.replace("client: {network: web, node: n1,", "client: {network: web,")
+        b.apply(text, dry_run=True)
+        b.apply(text)
+        record = next(r for r in b.conductor.views["n1"].values() if getattr(r, "name", "") == "client")
+        assert record.node == "n1"  # type: ignore[union-attr]
+        b.reopen()
+        record = next(r for r in b.conductor.views["n1"].values() if getattr(r, "name", "") == "client")
+        assert record.node == "n1"  # type: ignore[union-attr]
+
+    run(scenario)
+
+
 def test_a_port_without_a_node_is_placed_where_it_appears(run: Any) -> None:
     async def scenario(b: Bench) -> None:
         b.apply(BASE.replace("client: {network: web, node: n1,", "client: {network: web,"))

@@ -160,7 +160,7 @@ class Keeper:
 
     async def _retire(self, switch: Switch, plan: Plan) -> None:
         """Remember what rules counted that are about to go."""
-        going = {place(rule)[1]: rule for rule in plan.remove if rule.counter}
+        going = {place(rule)[1]: rule for rule in (*plan.remove, *plan.replaced) if rule.counter}
         if not going:
             return
         last = await switch.counters_of(going.values())

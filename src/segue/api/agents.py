@@ -33,7 +33,7 @@ async def agent(socket: WebSocket[Any, Any, State], state: State) -> None:
         try:
             async with asyncio.timeout(PATIENCE):
                 first = _decode.decode(await socket.receive_bytes())
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             await _refuse(socket, f"this is not an agent's message: {error}")
             return
         except TimeoutError:
@@ -75,7 +75,7 @@ async def _receive(socket: WebSocket[Any, Any, State], session: Session) -> None
         data = await socket.receive_bytes()
         try:
             message = _decode.decode(data)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             await _refuse(socket, f"this is not an agent's message: {error}")
             return
         session.incoming(message)

@@ -64,6 +64,11 @@ def answer(_: Request[Any, Any, Any], error: Exception) -> Response[ErrorBody]:
             return Response(ErrorBody(str(error)), status_code=404)
         case NoAnswer() | StoreError() | NoPathIds():
             return Response(ErrorBody(str(error)), status_code=503)
+        case RecursionError():
+            return Response(ErrorBody("the body is nested too deeply"), status_code=400)
+        case HTTPException(status_code=413):
+            text = "the body is larger than 64 MiB; split it"
+            return Response(ErrorBody(text), status_code=413)
         case HTTPException():
             return Response(ErrorBody(error.detail), status_code=error.status_code)
     log.error("an answer failed", exc_info=error)

@@ -26,6 +26,7 @@ from segue.api.bodies import (
 from segue.api.errors import NotFound, Unsound
 from segue.api.files import FILES, merged, read_files
 from segue.intent import Document, diff, dump, parse
+from segue.intent.values import MAX_NAME
 from segue.model.intent import KINDS, Object, Ref
 from segue.model.path import Path, index_of
 from segue.server.conductor import Conductor, Outcome, Refused
@@ -180,16 +181,21 @@ def _builtins(value: Object) -> dict[str, Any]:
     return found
 
 
+def _short(name: str) -> str:
+    """No longer than a name can be."""
+    return name if len(name) <= MAX_NAME else name[: MAX_NAME - 3] + "..."
+
+
 def _known(kind: str) -> None:
     if kind not in KINDS:
-        raise NotFound(f"there is no kind {kind!r}; kinds are: {', '.join(KINDS)}")
+        raise NotFound(f"there is no kind {_short(kind)!r}; kinds are: {', '.join(KINDS)}")
 
 
 def _find(conductor: Conductor, kind: str, name: str) -> Object:
     _known(kind)
     value = conductor.declared.objects.get((kind, name))
     if value is None:
-        raise NotFound(f"there is no {kind} {name!r}; `segue get {kind}s` lists those there are")
+        raise NotFound(f"there is no {kind} {_short(name)!r}; `segue get {kind}s` lists those there are")
     return value
 
 

@@ -1,11 +1,16 @@
-"""The command line's end of the HTTP API. The standard library only: it is loaded at every start of the command."""
+"""The command line's end of the HTTP API.
+
+It is loaded at every start of a command, so it uses what loads fast: not ``http.client``, which with all that it brings
+takes as long as a whole request. One request over one connection needs little of HTTP. It is asked for in version 1.0,
+where an answer is never chunked, and ends with the connection (RFC 1945 section 7.2.2).
+"""
 
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import os
+import re
 import socket
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -20,17 +25,6 @@ ANSWERING = 630.0
 Query = dict[str, str | int | float | bool | None]
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=CONNECTING)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(CONNECTING)
-        self.sock.connect(self._path)
-
-
 class Client:
     """``url``: http://HOST:PORT, https://HOST:PORT or unix:/PATH. Raises Mistake where it is none of these.
 
@@ -40,19 +34,22 @@ class Client:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._prefix = ""
+        self._path = url.removeprefix("unix:") if url.startswith("unix:") else ""
+        self._prefix, self._host = "", "localhost"
         if url.startswith("unix:"):
-            if len(url) == len("unix:"):
+            if not self._path:
                 raise Mistake(f"{url!r} is no server address; write unix:/PATH")
             return
         try:
             parts = urlsplit(url)
-            self._host, self._port = parts.hostname or "", parts.port
+            host, port = parts.hostname or "", parts.port
         except ValueError:
-            self._host = ""
-        if not self._host or parts.scheme not in ("http", "https"):
+            host, port = "", None
+        if not host or parts.scheme not in ("http", "https"):
             raise Mistake(f"{url!r} is no server address; write http://HOST:PORT or unix:/PATH")
         self._tls = parts.scheme == "https"
+        self._address = (host, port or (443 if self._tls else 80))
+        self._host = parts.netloc.rpartition("@")[2]
         self._prefix = parts.path.rstrip("/")
 
     def get(self, path: str, **query: Any) -> Any:
@@ -64,36 +61,60 @@ class Client:
     def post(self, path: str, body: bytes, content_type: str, **query: Any) -> Any:
         return self._json(self._ask("POST", path, query, body, content_type))
 
-    def _ask(self, method: str, path: str, query: Query, body: bytes | None = None, content_type: str = "") -> bytes:
-        connection = self._connection()
+    def _ask(self, method: str, path: str, query: Query, body: bytes = b"", content_type: str = "") -> bytes:
+        lines = [f"{method} {self._prefix}{path}{_query(query)} HTTP/1.0", f"Host: {self._host}"]
+        lines += [f"Content-Length: {len(body)}"] if method == "POST" else []
+        lines += [f"Content-Type: {content_type}"] if content_type else []
+        request = "\r\n".join([*lines, "", ""]).encode("ascii") + body
         try:
-            try:
-                connection.connect()
-            except OSError as error:
-                raise self._unreachable(error) from None
-            connection.sock.settimeout(ANSWERING)
-            headers = {"Content-Type": content_type} if content_type else {}
-            # A server that stops reading may have said why already.
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                connection.request(method, self._prefix + path + _query(query), body, headers)
-            answer = connection.getresponse()
-            data = answer.read()
+            connection = self._connected()
+        except OSError as error:
+            raise self._unreachable(error) from None
+        try:
+            with connection:
+                connection.settimeout(ANSWERING)
+                # A server that stops reading may have said why already.
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    connection.sendall(request)
+                answer = _read(connection)
         except TimeoutError:
             raise Failure(f"the Segue server at {self.url} did not answer within {ANSWERING:g} s") from None
-        except (OSError, http.client.HTTPException) as error:
-            what = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-            raise Failure(f"the Segue server at {self.url} broke off: {what}") from None
-        finally:
-            connection.close()
-        if answer.status >= 400:
-            raise self._refusal(answer.status, data)
+        except OSError as error:
+            raise Failure(f"the Segue server at {self.url} broke off: {error.strerror or error}") from None
+        status, data = self._taken_apart(answer)
+        if status >= 400:
+            raise self._refusal(status, data)
         return data
 
-    def _connection(self) -> http.client.HTTPConnection:
-        if self.url.startswith("unix:"):
-            return _UnixConnection(self.url.removeprefix("unix:"))
-        kind = http.client.HTTPSConnection if self._tls else http.client.HTTPConnection
-        return kind(self._host, self._port, timeout=CONNECTING)
+    def _connected(self) -> socket.socket:
+        if self._path:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                connection.settimeout(CONNECTING)
+                connection.connect(self._path)
+            except OSError:
+                connection.close()
+                raise
+            return connection
+        connection = socket.create_connection(self._address, timeout=CONNECTING)
+        if not self._tls:
+            return connection
+        import ssl
+
+        return ssl.create_default_context().wrap_socket(connection, server_hostname=self._address[0])
+
+    def _taken_apart(self, answer: bytes) -> tuple[int, bytes]:
+        """Status and body."""
+        head, _, body = answer.partition(b"\r\n\r\n")
+        status = re.match(rb"HTTP/1\.\d (\d{3})", head)
+        if not answer:
+            raise Failure(f"the Segue server at {self.url} broke off: it said nothing")
+        if status is None:
+            raise Failure(f"{self.url} answers, but not as a Segue server does")
+        length = re.search(rb"(?i)\ncontent-length: *(\d+)", head)
+        if length and len(body) < int(length[1]):
+            raise Failure(f"the Segue server at {self.url} broke off: {len(body)} of {int(length[1])} bytes came")
+        return int(status[1]), body
 
     def _unreachable(self, error: OSError) -> Failure:
         # Errors of name resolution number themselves in their own way; errno's text reads best for the others.
@@ -114,6 +135,14 @@ class Client:
             return json.loads(data)
         except ValueError:
             raise Failure(f"{self.url} answers, but not as a Segue server does") from None
+
+
+def _read(connection: socket.socket) -> bytes:
+    """All that comes until the other side ends it."""
+    parts = []
+    while part := connection.recv(1 << 16):
+        parts.append(part)
+    return b"".join(parts)
 
 
 def _query(query: Query) -> str:

@@ -7,6 +7,9 @@ index (8 bits).
 
 MARK = 0x0A5E << 32
 MARK_MASK = 0xFFFF << 32
+NOBODY = MARK | 0xFF000002
+"""The source MAC of what leaves a path when nobody can say whose it was. It names no path, for path ids end below it,
+so that a function that gets the frame later, as one of many, does not put it on the path again."""
 
 
 def is_mark(mac: int) -> bool:

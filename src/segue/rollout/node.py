@@ -19,9 +19,10 @@ OF_ONE_PATH = ("steer", "pick", "unwrap_index")
 
 def change(added: Mapping[int, Rule], removed: Mapping[int, Rule]) -> Plan:
     """The plan for a change of the program on a switch that holds the program of before."""
-    replaced = {rule.identity for rule in added.values()}
-    gone = tuple(rule for rule in removed.values() if rule.identity not in replaced)
-    return Plan(tuple(added.values()), gone)
+    counted = {rule.identity: rule.counter for rule in added.values()}
+    gone = tuple(rule for rule in removed.values() if rule.identity not in counted)
+    replaced = tuple(rule for rule in removed.values() if counted.get(rule.identity, rule.counter) != rule.counter)
+    return Plan(tuple(added.values()), gone, (), replaced)
 
 
 def felt(added: Mapping[int, Rule], removed: Mapping[int, Rule]) -> bool:

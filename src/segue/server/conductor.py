@@ -68,6 +68,8 @@ class Conductor:
         self._listeners: dict[str, Listener] = {}
         self._moved = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._seen: dict[str, frozenset[str]] = {}
+        """By node: the ports whose interfaces its agent has seen."""
         self._load()
 
     def _load(self) -> None:
@@ -135,8 +137,11 @@ class Conductor:
 
     def _apply(self, before: Objects, after: After, under_way: set[str], dry_run: bool) -> Outcome:
         identities = self.declared.identities(after)
+        places = self._places(after)
         for ref, number in identities.items():
             self.compiler.identity(ref, number)
+        for port, node in places.items():
+            self.compiler.location(port, node)
         for ref, value in after.items():
             self.compiler.object(ref, value)
         changes = self.compiler.settle()
@@ -146,6 +151,8 @@ class Conductor:
         if problems or dry_run:
             for ref in identities:
                 self.compiler.identity(ref, self.declared.ids.get(ref))
+            for port in places:
+                self.compiler.location(port, self.locations.get(port))
             for ref in after:
                 self.compiler.object(ref, before.get(ref))
             self.compiler.settle()
@@ -154,12 +161,24 @@ class Conductor:
             return Outcome(before, after, tuple(sorted(targets)), self.revision)
         writes = Writes()
         self.declared.commit(after, identities, writes)
+        self.locations.update(places)
+        for port, node in places.items():
+            writes.location(port, node)
         for name, target in targets.items():
             self._put_target(name, target)
         self.rollouts.want(targets)
         nodes = self._carry_out(writes, changes.views)
         self._problems = set(changes.problems)
         return Outcome(before, after, tuple(sorted(under_way | targets.keys())), self.revision, nodes)
+
+    def _places(self, after: After) -> dict[str, str]:
+        """Where the interfaces are of new ports that do not say it."""
+        places = {}
+        for (kind, name), value in after.items():
+            if kind == "port" and getattr(value, "node", "") is None:
+                for node in sorted(node for node, ports in self._seen.items() if name in ports):
+                    places[name] = node
+        return places
 
     def _targets_of(self, changed: Targets, after: After) -> Targets:
         """What chains ask for now. A chain that exists but asks for nothing has a problem, and keeps what it has."""
@@ -228,6 +247,7 @@ class Conductor:
             del self._listeners[node]
             self._silent(node)
             self.errors.pop(node, None)
+            self._seen.pop(node, None)
             if not self.views.get(node):
                 self.views.pop(node, None)
                 self.sent.pop(node, None)
@@ -266,6 +286,7 @@ class Conductor:
 
     def seen(self, node: str, ports: list[str]) -> None:
         """Interfaces of these ports are on ``node``'s switch. Places ports that do not say where they are."""
+        self._seen[node] = frozenset(ports)
         writes = Writes()
         for name in ports:
             port = self.declared.objects.get(("port", name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from segue.compile.marks import MARK, MARK_MASK
+from segue.compile.marks import MARK, MARK_MASK, NOBODY
 from segue.compile.rules.wiring import Wiring, emit_rule
 from segue.engine import Context
 from segue.model.program import AnyAction, Match, Move, Next, SetField, match
@@ -53,6 +53,7 @@ STATIC: tuple[Static, ...] = (
     *(("port_security", 20, match(eth_type=ethertype), ()) for ethertype in (ETH_IPV4, ETH_IPV6, ETH_ARP)),
     ("responder", 50, SOLICITATION, ADVERTISE),
     ("classify", 0, (), (Next("route"),)),
+    ("restore", 50, match(eth_src=(MARK, MARK_MASK)), (SetField("eth_src", NOBODY), Next("route"))),
     ("restore", 0, (), (Next("route"),)),
     ("route", 0, (), (Next("forward"),)),
 )

@@ -22,7 +22,7 @@ from segue.model.program import (
 )
 from segue.model.stages import TABLE
 from segue.openflow import actions as of
-from segue.openflow.flow import Command, FlowMod
+from segue.openflow.flow import RESET_COUNTS, Command, FlowMod
 
 OWN = (COOKIE_MARK, COOKIE_MARK_MASK)
 """Cookie and mask of every flow that is Segue's."""
@@ -56,8 +56,9 @@ def action(a: AnyAction) -> of.Action:
     raise ValueError(f"Open vSwitch has no action for {a!r}")
 
 
-def addition(rule: Rule) -> FlowMod:
-    """Adds the rule, or puts it in the place of one with the same table, priority and match."""
+def addition(rule: Rule, reset: bool = False) -> FlowMod:
+    """Adds the rule, or puts it in the place of one with the same table, priority and match, going on from what that
+    one has counted unless ``reset``."""
     return FlowMod(
         command=Command.ADD,
         table_id=TABLE[rule.stage],
@@ -65,6 +66,7 @@ def addition(rule: Rule) -> FlowMod:
         match=dict(rule.match),
         actions=[action(a) for a in rule.actions],
         cookie=cookie(rule),
+        flags=RESET_COUNTS if reset else 0,
     )
 
 
@@ -87,8 +89,9 @@ def stray(table: int, key: int) -> FlowMod:
 
 def flow_mods(plan: Plan) -> list[FlowMod]:
     """The messages of one bundle: removals first, so that an addition with the same match is not removed again."""
+    anew = {rule.identity for rule in plan.replaced}
     return [
         *(removal(rule) for rule in plan.remove),
         *(stray(table, key) for table, key in plan.stray),
-        *(addition(rule) for rule in plan.add),
+        *(addition(rule, rule.identity in anew) for rule in plan.add),
     ]

@@ -1,0 +1,28 @@
+"""A switch's difference: replaced in place, counted anew where another counts there."""
+
+from __future__ import annotations
+
+from segue.drivers.ovs.render import flow_mods
+from segue.model.program import Next, Rule, SetField, cookie, match
+from segue.openflow.flow import RESET_COUNTS, Command
+from segue.rollout import change
+
+
+def rule(value: int, counter: str) -> Rule:
+    return Rule("classify", 1, match(eth_type=0x800), (SetField("reg2", value), Next("steer")), "chain/c", counter)
+
+
+def test_what_is_replaced_in_place_is_not_removed() -> None:
+    old, new = rule(1, "entered/a/forward"), rule(2, "entered/a/forward")
+    plan = change({cookie(new): new}, {cookie(old): old})
+    assert (plan.add, plan.remove, plan.replaced) == ((new,), (), ())
+    (mod,) = flow_mods(plan)
+    assert (mod.command, mod.flags) == (Command.ADD, 0)
+
+
+def test_another_counter_in_the_same_place_begins_anew() -> None:
+    old, new = rule(1, "entered/a/forward"), rule(2, "entered/b/forward")
+    plan = change({cookie(new): new}, {cookie(old): old})
+    assert plan.replaced == (old,)
+    (mod,) = flow_mods(plan)
+    assert mod.flags == RESET_COUNTS
