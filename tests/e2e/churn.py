@@ -27,8 +27,10 @@ from .versions import History, Mixture, Seen, Trail
 
 SLACK = 0.5
 """Seconds, as in ``versions``: Open vSwitch brings its caches up to date within half a second of a change."""
+AWARE = {"w1": "n2", "w2": "n3"}
+"""Functions that read and write NSH themselves; one chain alone uses them, and always over NSH."""
 PLACES = {"f1": "n1", "f2": "n2", "f3": "n3", "f4": "n1", "f5": "n2", "f6": "n3", "f7": "n1", "f8": "n2", "f9": "n3"}
-IDS = {name: number for number, name in enumerate(PLACES, 1)}
+IDS = {name: number for number, name in enumerate([*PLACES, *AWARE], 1)}
 HOSTS = {"c1": ("n1", 10), "c2": ("n2", 11), "c3": ("n3", 12), "s1": ("n1", 20), "s2": ("n2", 21), "s3": ("n3", 22)}
 STREAMS = (
     Stream("always", "c1", "s3", "10.0.0.22", 7001, 500),
@@ -47,7 +49,15 @@ CLASSES = [
 
 def hosts() -> list[LabHost]:
     ends = [host(name, node, f"10.0.0.{last}/24", f"fd00::{last}/64") for name, (node, last) in HOSTS.items()]
-    return ends + [function(name, node, "stamp", "--id", str(IDS[name])) for name, node in PLACES.items()]
+    functions = [function(name, node, "stamp", "--id", str(IDS[name])) for name, node in PLACES.items()]
+    aware = [function(n, node, "stamp", "--id", str(IDS[n]), "--encap", "nsh") for n, node in AWARE.items()]
+    return ends + functions + aware
+
+
+KINDS = (
+    *("reshape", "step", "member", "member", "weight", "exists", "narrow"),
+    *("encapsulation", "symmetric", "several", "bystander"),
+)
 
 
 @dataclass
@@ -91,7 +101,8 @@ class Intent:
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
-        self.weights = dict.fromkeys(PLACES, 1)
+        self.weights = dict.fromkeys([*PLACES, *AWARE], 1)
+        self.guests = 0
         self.groups = {"g1": ["f1", "f5"], "g2": ["f2", "f6", "f7"], "g3": ["f3"], "g4": ["f4", "f8", "f9"]}
         self.chains: dict[str, dict[str, Any]] = {
             "always": self._chain("c1", "s3", 7001, ["g1", "g2"]),
@@ -111,12 +122,14 @@ class Intent:
                 name: {"network": "web", "node": node, "addresses": [f"10.0.0.{last}", f"fd00::{last}"]}
                 for name, (node, last) in HOSTS.items()
             },
-            "instances": {name: self._instance(name) for name in PLACES},
+            "instances": {name: self._instance(name) for name in (*PLACES, *AWARE)},
             "groups": self.groups,
             "chains": self.chains,
         }
 
     def _instance(self, name: str) -> dict[str, Any]:
+        if name in AWARE:
+            return {"node": AWARE[name], "aware": "nsh"}
         return {"node": PLACES[name], "weight": self.weights[name]}
 
     # -- meaning ---------------------------------------------------------------------------------------------------
@@ -149,9 +162,7 @@ class Intent:
     def change(self, apply: Callable[[dict[str, Any]], None], delete: Callable[[str], None]) -> str:
         """Make one change; returns its kind."""
         while True:
-            kind = self.rng.choice(
-                ["reshape", "step", "member", "member", "weight", "exists", "narrow", "encapsulation", "several"]
-            )
+            kind = self.rng.choice(KINDS)
             changed = getattr(self, f"_{kind}")()
             if changed is None:
                 continue
@@ -170,7 +181,8 @@ class Intent:
         return self.rng.choice(sorted(self.chains))
 
     def _reshape(self) -> dict[str, Any]:
-        return self._put(self._some(), through=self._usable())
+        name = self._some()
+        return self._put(name, through=self._usable(name))
 
     def _step(self) -> dict[str, Any] | None:
         name = self._some()
@@ -178,7 +190,7 @@ class Intent:
         if self.rng.random() < 0.5 and len(through) > 1:
             through.pop(self.rng.randrange(len(through)))
         elif len(through) < 5:
-            others = [step for step in self._all_usable() if step not in through]
+            others = [step for step in self._all_usable(name) if step not in through]
             through.insert(self.rng.randint(0, len(through)), self.rng.choice(others))
         return self._put(name, through=through)
 
@@ -211,7 +223,7 @@ class Intent:
         if "sometimes" in self.chains:
             del self.chains["sometimes"]
             return {"chains": {"sometimes": None}}
-        self.chains["sometimes"] = self._chain("c3", "s2", 7003, self._usable())
+        self.chains["sometimes"] = self._chain("c3", "s2", 7003, self._usable("sometimes"))
         return {"chains": {"sometimes": self.chains["sometimes"]}}
 
     def _narrow(self) -> dict[str, Any]:
@@ -219,28 +231,47 @@ class Intent:
             del self.chains["narrow"]
             return {"chains": {"narrow": None}}
         low = self.rng.randint(20000, 20007)
-        chain = self._chain("c3", "s1", 7005, self._usable(), precedence=self.rng.choice([50, 150, 200]))
+        chain = self._chain("c3", "s1", 7005, self._usable("narrow"), precedence=self.rng.choice([50, 150, 200]))
         chain["match"]["source_ports"] = f"{low}-{self.rng.randint(low, 20007)}"
         self.chains["narrow"] = chain
         return {"chains": {"narrow": chain}}
 
-    def _encapsulation(self) -> dict[str, Any]:
+    def _encapsulation(self) -> dict[str, Any] | None:
         name = self._some()
+        if name == "sometimes":
+            return None
         other = "nsh" if self.chains[name].get("encapsulation", "nsh") == "mpls" else "mpls"
         return self._put(name, encapsulation=other)
+
+    def _symmetric(self) -> dict[str, Any] | None:
+        name = self._some()
+        if name == "echoed":
+            return None
+        return self._put(name, symmetric=not self.chains[name].get("symmetric", False))
 
     def _several(self) -> dict[str, Any]:
         """Two chains and a group in one go."""
         changed: dict[str, Any] = {"chains": {}}
         for name in self.rng.sample(sorted(self.chains), 2):
-            changed["chains"] |= self._put(name, through=self._usable())["chains"]
+            changed["chains"] |= self._put(name, through=self._usable(name))["chains"]
         return changed | (self._member() or {})
 
-    def _usable(self) -> list[str]:
-        return self.rng.sample(self._all_usable(), self.rng.randint(1, 4))
+    def _bystander(self) -> dict[str, Any]:
+        """One more port in the network, of which every node hears."""
+        self.guests += 1
+        port = {
+            "network": "web",
+            "node": self.rng.choice(["n1", "n2", "n3"]),
+            "address": f"10.0.0.{100 + self.guests % 50}",
+        }
+        return {"ports": {f"guest{self.guests % 50}": port}}
 
-    def _all_usable(self) -> list[str]:
-        return [*self.groups, *(name for name, weight in self.weights.items() if weight)]
+    def _usable(self, chain: str) -> list[str]:
+        return self.rng.sample(self._all_usable(chain), self.rng.randint(1, 4))
+
+    def _all_usable(self, chain: str) -> list[str]:
+        names = [name for name in PLACES if self.weights[name]]
+        return [*self.groups, *names, *(AWARE if chain == "sometimes" else ())]
 
 
 class Churn:

@@ -60,12 +60,15 @@ def address(port: str, family: int) -> str:
 
 
 class Bench:
-    """Silent hosts and functions of a fabric, watched. Wires are named like ports."""
+    """Silent hosts and functions of a fabric, watched; ``ports``: not all, but these. Wires are named like ports."""
 
-    def __init__(self, fabric: Fabric) -> None:
+    def __init__(self, fabric: Fabric, ports: Sequence[str] | None = None) -> None:
         self.fabric = fabric
         self.wires = {
-            port.name: Wire(fabric, host.name, port.interface) for host in fabric.lab.spec.hosts for port in host.ports
+            port.name: Wire(fabric, host.name, port.interface)
+            for host in fabric.lab.spec.hosts
+            for port in host.ports
+            if ports is None or port.name in ports
         }
         self._number = 0
 

@@ -63,19 +63,19 @@ class Draft:
 
 
 @st.composite
-def intents(draw: st.DrawFn, route_mode: bool = True, symmetric: bool = False) -> Objects:
-    """``symmetric``: all chains are."""
+def intents(draw: st.DrawFn, route_mode: bool = True, symmetric: bool = False, dense: bool = False) -> Objects:
+    """``symmetric``: all chains are. ``dense``: there are functions and chains, which take most of what hosts send."""
     draft = Draft()
-    nodes = NODES[: draw(st.integers(1, 3))]
+    nodes = NODES[: draw(st.integers(2 if dense else 1, 3))]
     six = seldom(draw)
     for number, name in enumerate(nodes, 1):
         draft.add(Node(name=name, address=f"2001:db8:aaaa::{number}" if six else f"192.0.2.{number}"))
     _networks(draw, draft)
-    _hosts(draw, draft, nodes)
+    _hosts(draw, draft, nodes, dense)
     _router(draw, draft)
-    groups = _functions(draw, draft, nodes, route_mode)
+    groups = _functions(draw, draft, nodes, route_mode, dense)
     if groups:
-        _chains(draw, draft, groups, symmetric)
+        _chains(draw, draft, groups, symmetric, dense)
     return draft.objects
 
 
@@ -95,13 +95,13 @@ def _four(base: str) -> tuple[str, str]:
     return f"{base}.0/24", f"{base}.254"
 
 
-def _hosts(draw: st.DrawFn, draft: Draft, nodes: tuple[str, ...]) -> None:
+def _hosts(draw: st.DrawFn, draft: Draft, nodes: tuple[str, ...], dense: bool) -> None:
     networks = [network.name for network in draft.of("network")]
     for number in range(1, draw(st.integers(2, 6)) + 1):
         name = f"p{number}"
         network = draw(st.sampled_from(networks))
         subnets = [s for s in draft.of("subnet") if isinstance(s, Subnet) and s.network == network]
-        addresses = [str(ipaddress.ip_network(s.cidr)[number]) for s in subnets if often(draw, 5)]
+        addresses = [str(ipaddress.ip_network(s.cidr)[number]) for s in subnets if dense or often(draw, 5)]
         pairs = []
         if seldom(draw):
             mac = draw(st.sampled_from([None, f"02:00:00:00:aa:0{number}"]))
@@ -142,11 +142,11 @@ def _router(draw: st.DrawFn, draft: Draft) -> None:
         draft.add(Router(name="r", subnets=tuple(s.name for s in chosen), routes=tuple(routes)))
 
 
-def _functions(draw: st.DrawFn, draft: Draft, nodes: tuple[str, ...], route_mode: bool) -> dict[str, str]:
+def _functions(draw: st.DrawFn, draft: Draft, nodes: tuple[str, ...], route_mode: bool, dense: bool) -> dict[str, str]:
     """Instances in groups; returns, by group, the encapsulation that it needs, or ""."""
     groups: dict[str, list[str]] = {}
     needs: dict[str, str] = {}
-    for number in range(1, draw(st.sampled_from([1, 2, 3, 4, 5, 6, 0])) + 1):
+    for number in range(1, draw(st.sampled_from([2, 3, 4] if dense else [1, 2, 3, 4, 5, 6, 0])) + 1):
         name = f"f{number}"
         group = draw(st.sampled_from(["g1", "g2", "g3"]))
         if group not in needs:
@@ -207,16 +207,16 @@ def variants(draw: st.DrawFn, objects: Objects) -> Objects:
             for ref in (("instance", instance.name), ("port", instance.ingress), ("port", instance.egress)):
                 draft.objects.pop(ref, None)
     if members:
-        _chains(draw, draft, needs, False)
+        _chains(draw, draft, needs, False, True)
     return draft.objects
 
 
 # -- chains ------------------------------------------------------------------------------------------------------------
 
 
-def _chains(draw: st.DrawFn, draft: Draft, groups: dict[str, str], always: bool) -> None:
+def _chains(draw: st.DrawFn, draft: Draft, groups: dict[str, str], always: bool, dense: bool) -> None:
     precedences = draw(st.permutations([100, 100, 200, 300, 30_000]))
-    for number in range(1, draw(st.sampled_from([1, 2, 3, 4, 0])) + 1):
+    for number in range(1, draw(st.sampled_from([1, 2, 3] if dense else [1, 2, 3, 4, 0])) + 1):
         name = f"c{number}"
         encapsulation = draw(st.sampled_from(["nsh", "nsh", "mpls"]))
         usable = sorted(group for group, need in groups.items() if need in ("", encapsulation))
@@ -229,7 +229,10 @@ def _chains(draw: st.DrawFn, draft: Draft, groups: dict[str, str], always: bool)
         classifiers = (
             [other]
             if other
-            else [_classifier(draw, draft, f"{name}-{count}") for count in range(1, draw(st.integers(1, 3)) + 1)]
+            else [
+                (_wide if dense and often(draw) else _classifier)(draw, draft, f"{name}-{count}")
+                for count in range(1, draw(st.integers(1, 3)) + 1)
+            ]
         )
         draft.add(*classifiers)
         draft.add(
@@ -256,6 +259,17 @@ def _other(draw: st.DrawFn, draft: Draft, name: str, symmetric: bool) -> Classif
     to = draw(st.sampled_from(sure)) if symmetric or draw(st.booleans()) else None
     return Classifier(
         name=name, source_port=draw(st.sampled_from(sure)), destination_port=to, ethertype=f"{OTHER_ETHERTYPE:#06x}"
+    )
+
+
+def _wide(draw: st.DrawFn, draft: Draft, name: str) -> Classifier:
+    """What takes much."""
+    hosts = [p.name for p in _hosts_of(draft)]
+    return Classifier(
+        name=name,
+        source_port=draw(st.sampled_from(hosts)),
+        destination_port=draw(st.sampled_from([None, *hosts])),
+        protocol=draw(st.sampled_from([None, None, None, "tcp", "udp"])),
     )
 
 
@@ -314,10 +328,11 @@ def packets(draw: st.DrawFn, objects: Objects, proper: bool = False) -> tuple[st
     chains = [c for c in draft.of("chain") if isinstance(c, Chain)]
     classifier = None
     if chains and often(draw, 5):
-        names = draw(st.sampled_from(chains)).classifiers
-        found = objects["classifier", draw(st.sampled_from(names))]
+        chain = draw(st.sampled_from(chains))
+        found = objects["classifier", draw(st.sampled_from(chain.classifiers))]
         assert isinstance(found, Classifier)
-        classifier = found if draw(st.booleans()) else _swapped(found)
+        backwards = draw(st.booleans()) if chain.symmetric else seldom(draw)
+        classifier = _swapped(found) if backwards else found
     source = _end(draw, objects, hosts, classifier.source_port if classifier else None)
     target = _end(draw, objects, hosts, classifier.destination_port if classifier else None)
     if (classifier is not None and classifier.ethertype == f"{OTHER_ETHERTYPE:#06x}") or seldom(draw, 15):

@@ -94,7 +94,7 @@ def test_answers_meet_the_same_instances_backwards(data: st.DataObject) -> None:
     meaning = Meaning(world.objects, world.places)
     for port, packet in data.draw(st.lists(packets(world.objects, proper=True), min_size=1, max_size=8)):
         journey, outcome = compare(world, meaning, port, packet)
-        if not outcome.chain or outcome.many or len(outcome.delivered or ()) != 1:
+        if not outcome.chain or outcome.many or len(journey.deliveries) != 1:
             continue
         there = journey.deliveries[0]
         reply = answer(world.objects, port, there.port, packet)

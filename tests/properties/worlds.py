@@ -31,8 +31,7 @@ from segue.verify.packet import Packet
 
 DRAIN = 1.0
 PLAIN, GPE, FIRST_OFPORT = 100, 101, 1
-MARK, MARK_MASK = 0x0A5E << 32, 0xFFFF << 32
-SERVICE_MAC = 0x0A5EFF000001
+MARK, MARK_MASK, NOBODY = 0x0A5E << 32, 0xFFFF << 32, 0x0A5EFF000002
 
 
 class MemoryStore:
@@ -375,7 +374,8 @@ class World:
             return [] if stepped is packet else [(out, stepped)]
         if instance.mode == "route":
             return self._forwarded(port, out, packet)
-        return [(out, packet)] if packet.fields["eth_src"] & MARK_MASK == MARK else []
+        source = packet.fields["eth_src"]
+        return [(out, packet)] if source & MARK_MASK == MARK and source != NOBODY else []
 
     def _forwarded(self, port: str, out: str, packet: Packet) -> list[tuple[str, Packet]]:
         """An IP host that forwards: with MACs of its own, and a next hop that nobody here knows."""

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from segue.compile.rules import NodeCompiler
 from segue.drivers.ovs.switch import Place, Switch, place
 from segue.encap import available
-from segue.model.counters import Count, add
+from segue.model.counters import Count, add, counts_for
 from segue.model.plan import Plan
 from segue.model.program import Rule
 from segue.model.protocol import Applied, Sync
@@ -25,7 +25,6 @@ from segue.rollout import change, difference, felt
 
 log = logging.getLogger(__name__)
 
-COUNTED = ("classify", "steer", "pick")
 RETRY = 1.0
 """Seconds before a plan that the switch refused is tried again."""
 FOREIGN = 0.1
@@ -168,18 +167,29 @@ class Keeper:
             if key in last:
                 self._retired[rule.counter] = add(self._retired.get(rule.counter, (0, 0)), last[key])
 
-    async def counters(self) -> tuple[dict[str, Count], dict[str, Count]]:
-        """(live, retired since last asked) by counter name. Raises ConnectionError without a switch."""
+    async def counters(self, chain: str = "") -> tuple[dict[str, Count], dict[str, Count]]:
+        """(live, retired since last asked) by counter name; live ones of ``chain`` alone where it is given.
+
+        Raises ConnectionError without a switch.
+        """
+        switch = self._connected()
+        if chain:
+            read = await switch.counters_of([rule for rule in self.rules.values() if counts_for(rule.counter, chain)])
+        else:
+            read = await switch.counted()
         live: dict[str, Count] = {}
-        for key, count in (await self.counts_by_cookie(COUNTED)).items():
+        for key, count in read.items():
             rule = self.rules.get(key)
-            if rule is not None and rule.counter:
+            if rule is not None and rule.counter and (not chain or counts_for(rule.counter, chain)):
                 live[rule.counter] = add(live.get(rule.counter, (0, 0)), count)
         retired, self._retired = self._retired, {}
         return live, retired
 
     async def counts_by_cookie(self, stages: Iterable[str]) -> dict[int, Count]:
         """What the switch's flows have counted. Raises ConnectionError without a switch."""
+        return await self._connected().counters(stages)
+
+    def _connected(self) -> Switch:
         if self._switch is None:
             raise ConnectionError("the agent is not connected to its switch")
-        return await self._switch.counters(stages)
+        return self._switch

@@ -1,9 +1,9 @@
 """What the server may ask of an agent.
 
-counters {"fresh"}     -> {"live": {name: [packets, bytes]}, "retired": {...}}
-flows                  -> [Flow]: Segue's flows on the switch, with stage, owner and counts
+counters {"fresh", "chain"}         -> {"live": {name: [packets, bytes]}, "retired": {...}}
+flows                               -> [Flow]: Segue's flows on the switch, with stage, owner and counts
 trace {"flow", "packet", "actions"} -> {"text"}: the switch's own ofproto/trace, which changes nothing
-ports                  -> {"ports": {logical port: OpenFlow port}, "tunnels": {binding: OpenFlow port}}
+ports                               -> {"ports": {logical port: OpenFlow port}, "tunnels": {binding: OpenFlow port}}
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Queries:
                 if query.args.get("fresh"):
                     # Open vSwitch adds up what its datapath has counted a few times a second.
                     await appctl(self._rundir, "revalidator/wait")
-                live, retired = await self._keeper.counters()
+                live, retired = await self._keeper.counters(query.args.get("chain", ""))
                 return _encode({"live": live, "retired": retired})
             case "flows":
                 return _encode(await self._flows())

@@ -120,7 +120,7 @@ class Intents(Controller):
         conductor = service.conductor
         if chain is not None:
             _find(conductor, "chain", chain)
-        unread = await service.agents.count(fresh=True) if count else []
+        unread = await service.agents.count(chain or "", fresh=True) if count else []
         counted = counters_by_chain(service.counted.totals()) if count else {}
         objects = conductor.declared.objects
         names = sorted(name for kind, name in objects if kind == "chain" and chain in (None, name))

@@ -22,12 +22,15 @@ def visited(chain: str, direction: str, group: str, instance: str) -> str:
     return f"visited/{chain}/{direction}/{group}/{instance}"
 
 
+def counts_for(name: str, chain: str) -> bool:
+    """Whether ``name`` is a counter of ``chain``."""
+    return name.split("/", 2)[1:2] == [chain]
+
+
 def add(one: Count, other: Count) -> Count:
     return (one[0] + other[0], one[1] + other[1])
 
 
-def since(before: Count, now: Count) -> Count:
-    """How much was added; a counter that fell has begun anew."""
-    if now[0] < before[0]:
-        return now
-    return (now[0] - before[0], now[1] - before[1])
+def less(one: Count, other: Count) -> Count:
+    """``one`` without ``other``; not below nothing."""
+    return (max(0, one[0] - other[0]), max(0, one[1] - other[1]))

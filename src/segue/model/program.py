@@ -25,6 +25,8 @@ Match = tuple[tuple[str, Value], ...]
 COOKIE_MARK = 0x5E << 56
 """The top byte of every cookie of Segue's; what carries another is not Segue's and is never touched."""
 COOKIE_MARK_MASK = 0xFF << 56
+COOKIE_COUNTED = 1 << 55
+"""Set in the cookies of rules that count for something, so that they can be asked for alone."""
 
 IN_PORT = 0xFFFFFFF8
 """The reserved port that sends a packet back where it came from (OpenFlow 1.5 section 7.2.1, OFPP_IN_PORT)."""
@@ -123,9 +125,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 def cookie(rule: Rule) -> int:
-    """64 bits: the mark, then 56 bits of a digest of stage, priority, match and actions."""
+    """64 bits: the mark, whether the rule counts for something, and a digest of stage, priority, match and actions."""
     body = _encode((rule.stage, rule.priority, rule.match, rule.actions))
-    return COOKIE_MARK | int.from_bytes(hashlib.blake2b(body, digest_size=7).digest(), "big")
+    digest = int.from_bytes(hashlib.blake2b(body, digest_size=7).digest(), "big") & (COOKIE_COUNTED - 1)
+    return COOKIE_MARK | (COOKIE_COUNTED if rule.counter else 0) | digest
 
 
 def match(fields: Mapping[str, Value] | None = None, /, **more: Value) -> Match:

@@ -1,7 +1,7 @@
 """Which slot belongs to which instance, so that a change moves no flow that it need not move.
 
 A step hashes a flow to a slot by highest random weight: the slot whose own hash with the flow is highest. An instance
-has as many slots as its weight. An instance that leaves leaves its slots empty, and only flows that chose those
+has slots in proportion to its weight. An instance that leaves leaves its slots empty, and only flows that chose those
 choose again; one that comes takes empty slots first, then new ones at the end, and only flows that now choose those
 move, to it. (Thaler and Ravishankar, "A Name-Based Mapping Scheme for Rendezvous", 1996.)
 """
@@ -28,10 +28,38 @@ def shares(weights: Sequence[int]) -> list[int]:
     return result
 
 
+def _kept(hops: Sequence[Hop], previous: Step | None) -> list[int]:
+    """How many slots each of ``hops`` gets. Who was there with the same weight keeps its number, so that who leaves
+    moves nobody else's flows; those who come get as many as fits beside them. Where that would be too far from the
+    weights, all are counted anew."""
+    weights = [hop.weight for hop in hops]
+    anew = shares(weights)
+    known = {hop.instance: (hop.weight, number) for number, hop in enumerate(previous.hops)} if previous else {}
+    held = [0] * len(hops)
+    for number, hop in enumerate(hops):
+        weight, before = known.get(hop.instance, (0, 0))
+        if previous and weight == hop.weight:
+            held[number] = previous.slots.count(before)
+    slots, weight = sum(held), sum(hop.weight for hop, count in zip(hops, held, strict=True) if count)
+    if not slots:
+        return anew
+    result = [count or max(1, (2 * slots * w + weight) // (2 * weight)) for count, w in zip(held, weights, strict=True)]
+    if all(held):
+        return result
+    near = max(_error(anew, weights), 1 / MOST_SLOTS)
+    return result if sum(result) <= MOST_SLOTS and _error(result, weights) <= near else anew
+
+
+def _error(slots: Sequence[int], weights: Sequence[int]) -> float:
+    """How far the worst share is from what its weight asks for."""
+    total, weight = sum(slots), sum(weights)
+    return max(abs(count / total - own / weight) for count, own in zip(slots, weights, strict=True))
+
+
 def assign(hops: Sequence[Hop], previous: Step | None) -> tuple[int, ...]:
     """Slots for ``hops`` (indexes into them, or EMPTY), as near as can be to those of ``previous``."""
     names = [hop.instance for hop in hops]
-    missing = dict(zip(names, shares([hop.weight for hop in hops]), strict=True))
+    missing = dict(zip(names, _kept(hops, previous), strict=True))
     index = {name: number for number, name in enumerate(names)}
     slots: list[int] = []
     for old in previous.slots if previous else ():

@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from segue.intent.problems import Bad
+from segue.intent.values import check_name
 from segue.model.protocol import PROTOCOL, Answer, Applied, Counters, FromAgent, FromServer, Query, Register, Seen, Sync
 from segue.model.view import AnyRecord
 from segue.server.conductor import Conductor
@@ -118,6 +120,10 @@ class Agents:
         """A session, or why there is none."""
         if message.protocol != PROTOCOL:
             return f"this server speaks protocol {PROTOCOL}, the agent {message.protocol}; run the same version of both"
+        try:
+            check_name(message.node)
+        except Bad as error:
+            return f"its node {error}"
         before = self._sessions.get(message.node)
         if before is not None:
             before.replace()
@@ -141,9 +147,12 @@ class Agents:
             raise NoAnswer(f"node {node} has no agent connected")
         return await session.ask(what, args or {}, within)
 
-    async def count(self, fresh: bool = False) -> list[str]:
-        """Read all counters anew; returns what could not be read. ``fresh``: what switches have yet to add up, too."""
-        args = {"fresh": "yes"} if fresh else {}
+    async def count(self, chain: str = "", fresh: bool = False) -> list[str]:
+        """Read all counters anew, or those of ``chain``; returns what could not be read. ``fresh``: what switches have
+        yet to add up, too."""
+        args = {"chain": chain} if chain else {}
+        if fresh:
+            args["fresh"] = "yes"
 
         async def one(node: str) -> str | None:
             try:
@@ -152,7 +161,7 @@ class Agents:
                 return str(error)
             except msgspec.ValidationError as error:
                 return f"node {node} answers what are no counters: {error}"
-            self._counted.report(node, counters.live, counters.retired)
+            self._counted.report(node, counters.live, counters.retired, chain)
             return None
 
         found = await asyncio.gather(*(one(node) for node in self.nodes))

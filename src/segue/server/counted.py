@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from segue.model.counters import Count, add
+from segue.model.counters import Count, add, counts_for, less
 from segue.server.records import Writes
 
 
@@ -21,15 +21,19 @@ class Counted:
         self._live: dict[str, dict[str, Count]] = {}
         self._dirty: set[tuple[str, str]] = set()
 
-    def report(self, node: str, live: Mapping[str, Count], retired: Mapping[str, Count]) -> None:
-        last = self._live.get(node, {})
+    def report(self, node: str, live: Mapping[str, Count], retired: Mapping[str, Count], chain: str = "") -> None:
+        """``live`` are all of the node's counters, or those of ``chain``."""
+        before = dict(self._live.get(node, {}))
         for name, count in retired.items():
             self._keep(node, name, count)
-        for name, before in last.items():
-            fell = before[0] - live.get(name, (0, 0))[0]
-            if fell > 0 and name not in retired:
-                self._keep(node, name, before)
-        self._live[node] = dict(live)
+            if name in before:
+                before[name] = less(before[name], count)
+        asked = {name for name in before if not chain or counts_for(name, chain)}
+        for name in asked:
+            last = before.pop(name)
+            if last[0] > live.get(name, (0, 0))[0]:
+                self._keep(node, name, last)
+        self._live[node] = before | dict(live)
 
     def _keep(self, node: str, name: str, count: Count) -> None:
         self._kept[node, name] = add(self._kept.get((node, name), (0, 0)), count)

@@ -3,8 +3,9 @@
     self ----+-> static ------------------------------------------------+
     path ----+-> path ----+-> attached, function, comeback, missing     |
     binding -+            +-> marked, unframed                          |
-    peer ----+                 |            |                           |
-    port ----+-> port <--------+            +-> comeback --------------+-> rule
+    peer ----+    ^            |            |                           |
+    port ----+-> name          |            |                           |
+             +-> port <--------+            +-> comeback --------------+-> rule
     network -+-> network <- outlet <- interface <- attached, function --+
     router ----> router ------------------------------------------------+
     classify --> classify ----------------------------------------------+
@@ -22,7 +23,7 @@ import msgspec
 
 from segue.compile.rules.networks import network
 from segue.compile.rules.paths import classify, comeback, path
-from segue.compile.rules.ports import interface, port
+from segue.compile.rules.ports import interface, name, port
 from segue.compile.rules.routers import router
 from segue.compile.rules.static import static
 from segue.compile.rules.wiring import Wiring
@@ -47,6 +48,7 @@ class NodeCompiler:
         graph = self._graph = Graph()
         w = self._wiring = Wiring(graph, encapsulations)
         graph.family("static", w.me, lambda ctx, key: static(ctx, w, key), [w.rule])
+        graph.family("name", w.port, lambda ctx, key: name(ctx, w, key), [w.named])
         graph.family(
             "path",
             w.path,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from segue.compile.headers import matches
 from segue.compile.marks import mark
+from segue.compile.overlap import headers_overlap
 from segue.compile.rules.tunnels import to_node
 from segue.compile.rules.wiring import Comeback, Wiring, emit_rule
 from segue.engine import Context
@@ -125,7 +126,9 @@ class _OnNode:
     def _attach(self, number: int, hop: Hop) -> None:
         """The instance's two ports, and how packets come back from the one that this direction leaves by."""
         ctx, wiring, path = self.ctx, self.wiring, self.path
-        for key, name in ((hop.ingress, hop.ingress_name), (hop.egress, hop.egress_name)):
+        ingress = self._key(hop.ingress_name, hop.ingress)
+        egress = self._key(hop.egress_name, hop.egress)
+        for key, name in ((ingress, hop.ingress_name), (egress, hop.egress_name)):
             ctx.emit(wiring.attached, key, name)
             ctx.emit(wiring.function, key, (self.encapsulation.name,) if hop.aware else ())
             if ctx.get(wiring.binding, name) is None:
@@ -135,15 +138,19 @@ class _OnNode:
                     f"port {name} has no interface on node {self.me} (external_ids:iface-id={name})",
                 )
         after = index_of(number + 1)
-        from_port = {SOURCE_PORT: hop.egress}
+        from_port = {SOURCE_PORT: egress}
         if hop.aware:
             back = match(from_port | {PATH: path.id, INDEX: after})
             self.rule("path_return", 20, back, Next("steer"))
         elif hop.mode == "route":
-            ctx.emit(wiring.comeback, hop.egress, Comeback(path, after))
+            ctx.emit(wiring.comeback, egress, Comeback(path, after, hop.rewrites))
         else:
             marked = match(from_port | {PATH: 0}, eth_src=mark(path.id, index_of(number)))
             self.rule("path_return", 20, marked, *_resume(path.id, after, self.spec.source_mac), Next("steer"))
+
+    def _key(self, name: str, key: int) -> int:
+        """By which packets from the port are known: its key now, or the path's, when the port itself is gone."""
+        return max(self.ctx.values(self.wiring.named, name), default=key)
 
     def _leave(self, number: int) -> None:
         """Behind the last step the packet goes on as if its source had just sent it, but is not classified again."""
@@ -181,28 +188,29 @@ def comeback(ctx: Context, wiring: Wiring, key: int) -> None:
     """Packets from a function that routes: nothing of the frame is left, so the interface must tell, or, where
     several paths leave by it, the classifiers, which the server has shown to be disjoint.
 
-    What the function sends in its own name is ordinary traffic. While a chain changes, two versions of its path
-    share the interface; the active one counts.
+    What the function sends in its own name is ordinary traffic, unless it rewrites: then what it forwards may be in its
+    own name too. A path that is new or on its way out shares the interface only with paths whose packets it could not
+    be taken for; else the active one counts.
     """
-    latest: dict[tuple[object, ...], Comeback] = {}
+    told: list[Comeback] = []
     for candidate in sorted(ctx.values(wiring.comeback, key), key=lambda c: (PHASES[c.path.phase], -c.path.id)):
-        spec = candidate.path.spec
-        latest.setdefault((spec.chain, spec.direction, spec.network, spec.ethertype), candidate)
+        if not any(_alike(candidate, other) for other in told):
+            told.append(candidate)
     record = ctx.get(wiring.port, key)
     owner = f"port/{record.name}" if record else "pipeline"
     mine = {SOURCE_PORT: key, PATH: 0}
-    for family, value in record.addresses if record else ():
+    for family, value in record.addresses if record and not any(back.rewrites for back in told) else ():
         own = {f"ipv{family}_src": value, "eth_type": ETH_IPV4 if family == 4 else ETH_IPV6}
         emit_rule(ctx, wiring, "path_return", 18, match(mine | own), (Next("port_security"),), owner)
     for kind in ND_TYPES:
         nd = match(mine, eth_type=ETH_IPV6, ip_proto=PROTO_ICMPV6, icmpv6_type=kind)
         emit_rule(ctx, wiring, "path_return", 19, nd, (Next("port_security"),), owner)
-    for back in latest.values():
+    for back in told:
         spec = back.path.spec
         actions = (*_resume(back.path.id, back.index, spec.source_mac), Next("steer"))
         wanted: list[tuple[int, dict[str, Value]]]
         carried = [spec.ethertype] if spec.ethertype else [ETH_IPV4, ETH_IPV6]
-        rivals = [other.path.spec.ethertype for other in latest.values() if other is not back]
+        rivals = [other.path.spec.ethertype for other in told if other is not back]
         if all(spec.ethertype and rival and rival != spec.ethertype for rival in rivals):
             wanted = [(10, {"eth_type": ethertype}) for ethertype in carried]
         else:
@@ -210,6 +218,14 @@ def comeback(ctx: Context, wiring: Wiring, key: int) -> None:
         for priority, fields in wanted:
             matched = match(mine | fields)
             emit_rule(ctx, wiring, "path_return", priority, matched, actions, f"chain/{spec.chain}")
+
+
+def _alike(one: Comeback, other: Comeback) -> bool:
+    """Whether packets of both could look the same behind the function."""
+    a, b = one.path.spec, other.path.spec
+    if one.rewrites or other.rewrites:
+        return not (a.ethertype and b.ethertype) or a.ethertype == b.ethertype
+    return any(headers_overlap(mine.headers, theirs.headers) for mine in a.entries for theirs in b.entries)
 
 
 def classify(ctx: Context, wiring: Wiring, key: int) -> None:

@@ -15,6 +15,13 @@ from segue.packet.addresses import ETH_ARP, ETH_IPV4, ETH_IPV6, Prefix, host_pre
 ARP_REQUEST, ARP_REPLY = 1, 2
 
 
+def name(ctx: Context, wiring: Wiring, key: int) -> None:
+    record = ctx.get(wiring.port, key)
+    me = ctx.get(wiring.me, "self")
+    if record is not None and me is not None and record.node == me.name:
+        ctx.emit(wiring.named, record.name, key)
+
+
 def port(ctx: Context, wiring: Wiring, key: int) -> None:
     record = ctx.get(wiring.port, key)
     me = ctx.get(wiring.me, "self")

@@ -38,6 +38,9 @@ class Wiring:
         """By cookie."""
         self.missing: Relation[int, str] = graph.relation("missing", watched=True)
         """By path id: what the path lacks on this node before it can carry packets."""
+        self.named: Relation[str, int] = graph.relation("named")
+        """By port name: the key of that port of this node. One that was deleted and declared anew has another than on
+        paths of before."""
         self.attached: Relation[int, str] = graph.relation("attached")
         """By port key: the name of a port that belongs on this node."""
         self.function: Relation[int, tuple[str, ...]] = graph.relation("function")
@@ -53,10 +56,12 @@ class Wiring:
 
 
 class Comeback(msgspec.Struct, frozen=True, array_like=True):
-    """A path whose packets leave a function here; ``index`` is that of what follows."""
+    """A path whose packets leave a function here; ``index`` is that of what follows. ``rewrites``: the function may
+    change what packets are told apart by."""
 
     path: Path
     index: int
+    rewrites: bool
 
 
 def emit_rule(

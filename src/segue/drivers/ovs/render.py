@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from segue.model.plan import Plan
 from segue.model.program import (
+    COOKIE_COUNTED,
     COOKIE_MARK,
     COOKIE_MARK_MASK,
     AnyAction,
@@ -26,6 +27,8 @@ from segue.openflow.flow import RESET_COUNTS, Command, FlowMod
 
 OWN = (COOKIE_MARK, COOKIE_MARK_MASK)
 """Cookie and mask of every flow that is Segue's."""
+COUNTED = (COOKIE_MARK | COOKIE_COUNTED, COOKIE_MARK_MASK | COOKIE_COUNTED)
+"""Of those that count for something."""
 
 
 def action(a: AnyAction) -> of.Action:

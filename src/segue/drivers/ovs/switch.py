@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Collection, Iterable
 
 from segue.drivers.ovs.cache import Cache
-from segue.drivers.ovs.render import OWN, flow_mods
+from segue.drivers.ovs.render import COUNTED, OWN, flow_mods
 from segue.model.plan import Plan
 from segue.model.program import COOKIE_MARK, COOKIE_MARK_MASK, Rule, cookie
 from segue.model.stages import TABLE
@@ -84,10 +84,14 @@ class Switch:
         requests = [FlowStatsRequest(table_id=TABLE[stage], cookie=OWN[0], cookie_mask=OWN[1]) for stage in stages]
         return await self._count(requests)
 
+    async def counted(self) -> dict[int, tuple[int, int]]:
+        """(packets, bytes) by cookie, of all flows that count for something."""
+        return await self._count([FlowStatsRequest(cookie=COUNTED[0], cookie_mask=COUNTED[1])])
+
     async def counters_of(self, rules: Collection[Rule]) -> dict[int, tuple[int, int]]:
         """(packets, bytes) by cookie, of these. The switch finds a flow by its whole cookie without a search."""
         if len(rules) > MOST_ASKED:
-            return await self.counters({rule.stage for rule in rules})
+            return await self.counted()
         places = map(place, rules)
         return await self._count(FlowStatsRequest(table_id=t, cookie=key, cookie_mask=EXACT) for t, key in places)
 

@@ -1,0 +1,143 @@
+"""Which flows move when a group's instances change: only those that must. Flows hash as a switch hashes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from segue.compile.rules.paths import ROUNDS
+from segue.model.path import EMPTY, Hop, Step
+from segue.rollout.slots import MOST_SLOTS, assign
+from segue.verify.hash import multipath
+
+CHECKED = settings(deadline=None, max_examples=100)
+BASIS = 4711
+Weights = dict[str, int]
+
+
+def flows(count: int) -> list[dict[str, int]]:
+    rng = Random(count)
+    return [
+        {
+            "eth_type": 0x0800,
+            "packet_type": 0,
+            "ipv4_src": rng.getrandbits(32),
+            "ipv4_dst": rng.getrandbits(32),
+            "ip_proto": 17,
+            "ip_frag": 0,
+            "udp_src": rng.getrandbits(16),
+            "udp_dst": rng.getrandbits(16),
+        }
+        for _ in range(count)
+    ]
+
+
+FLOWS = flows(300)
+
+
+def hops(weights: Weights) -> tuple[Hop, ...]:
+    return tuple(Hop(name, "n1", 1, "in", 2, "out", 3, 4, False, "bridge", False, w) for name, w in weights.items())
+
+
+def step(weights: Weights, previous: Step | None = None) -> Step:
+    chosen = hops(weights)
+    return Step("g", BASIS, chosen, assign(chosen, previous))
+
+
+def instance(of: Step, flow: dict[str, int]) -> tuple[str, int]:
+    """(the flow's instance, how many empty slots it met)."""
+    slots = of.slots
+    for turn in range(ROUNDS):
+        hop = slots[multipath(flow, BASIS + turn, len(slots))]
+        if hop != EMPTY:
+            return of.hops[hop].instance, turn
+    filled = [hop for hop in slots if hop != EMPTY]
+    return of.hops[filled[multipath(flow, BASIS + ROUNDS, len(filled))]].instance, ROUNDS
+
+
+def moved(old: Step, new: Step) -> list[tuple[str, str]]:
+    """From where to where, for flows that moved and did not meet ROUNDS empty slots: what those choose then, they
+    choose among all that are left."""
+    found = []
+    for flow in FLOWS:
+        (before, met), (after, meets) = instance(old, flow), instance(new, flow)
+        if before != after and max(met, meets) < ROUNDS:
+            found.append((before, after))
+    return found
+
+
+names = st.sampled_from([f"i{n}" for n in range(8)])
+weights = st.dictionaries(names, st.sampled_from([1, 1, 1, 2, 3, 5, 100, 255]), min_size=1, max_size=8)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> Step:
+    """A group after some coming and going."""
+    now = step(draw(weights))
+    for _ in range(draw(st.integers(0, 4))):
+        now = step(draw(weights), now)
+    return now
+
+
+def weights_of(of: Step) -> Weights:
+    return {hop.instance: hop.weight for hop in of.hops}
+
+
+@CHECKED
+@given(histories(), st.data())
+@example(step({"a": 2, "b": 2, "c": 1}), None)
+def test_who_leaves_moves_its_own_flows_alone(old: Step, data: st.DataObject | None) -> None:
+    now = weights_of(old)
+    leaving = data.draw(st.sets(st.sampled_from(sorted(now)), max_size=len(now) - 1)) if data else {"c"}
+    new = step({name: weight for name, weight in now.items() if name not in leaving}, old)
+    assert all(before in leaving for before, _ in moved(old, new))
+
+
+@CHECKED
+@given(st.lists(names, min_size=1, unique=True), st.data())
+def test_who_comes_takes_flows_and_nothing_else_moves(present: list[str], data: st.DataObject) -> None:
+    """Where all have one weight."""
+    old = step(dict.fromkeys(present, 1))
+    for leaving in data.draw(st.lists(st.sampled_from(present), unique=True, max_size=len(present) - 1)):
+        old = step({name: 1 for name in weights_of(old) if name != leaving}, old)
+    new = step({**weights_of(old), "new": 1}, old)
+    assert {after for _, after in moved(old, new)} <= {"new"}
+    assert any(instance(new, flow)[0] == "new" for flow in FLOWS)
+
+
+@CHECKED
+@given(histories())
+def test_everyone_has_its_share(now: Step) -> None:
+    slots = [hop for hop in now.slots if hop != EMPTY]
+    total, weight = len(slots), sum(hop.weight for hop in now.hops)
+    assert len(now.slots) <= MOST_SLOTS + len(now.hops)
+    for number, hop in enumerate(now.hops):
+        share = slots.count(number)
+        assert share >= 1
+        # Never off by more than rounding to whole slots, and the one slot that everybody gets, may cost.
+        assert abs(share / total - hop.weight / weight) <= allowance(now.hops), (weights_of(now), now.slots)
+
+
+def allowance(of: Sequence[Hop]) -> float:
+    return (len(of) + 1) / MOST_SLOTS
+
+
+@CHECKED
+@given(histories())
+def test_no_change_changes_nothing(now: Step) -> None:
+    assert step(weights_of(now), now).slots == now.slots
+
+
+@CHECKED
+@given(histories())
+def test_flows_are_spread_by_weight(now: Step) -> None:
+    many = flows(1000)
+    counted = [instance(now, flow)[0] for flow in many]
+    slots = [hop for hop in now.slots if hop != EMPTY]
+    for number, hop in enumerate(now.hops):
+        expected = slots.count(number) / len(slots)
+        spread = 5 * (expected * (1 - expected) / len(many)) ** 0.5
+        assert abs(counted.count(hop.instance) / len(many) - expected) < spread + 0.05
