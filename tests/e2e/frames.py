@@ -45,7 +45,8 @@ def ip(text: str) -> bytes:
 
 def checksum(data: bytes) -> int:
     """RFC 1071."""
-    total = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2)))
+    words: tuple[int, ...] = struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2))
+    total = sum(words)
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
@@ -96,6 +97,21 @@ def datagram(
     ports = ports or {ICMP: (8, 0), ICMP6: (128, 0)}.get(protocol, (4000, 7000))
     start, end = ip(source), ip(target)
     return ether(from_mac, to_mac, *packet(start, end, protocol, segment(start, end, protocol, ports, data), ttl))
+
+
+def fragments(from_mac: bytes, to_mac: bytes, source: str, target: str, carried: bytes, first: int) -> list[bytes]:
+    """A UDP segment in two frames, the second from offset ``first`` (a multiple of 8) on."""
+    start, end = ip(source), ip(target)
+    found = []
+    for offset, part, more in ((0, carried[:first], 1), (first, carried[first:], 0)):
+        if len(start) == 4:
+            kind, whole = packet(start, end, UDP, part)
+            head = whole[:6] + (more << 13 | offset >> 3).to_bytes(2, "big") + whole[8:10] + bytes(2) + whole[12:20]
+            whole = head[:10] + checksum(head).to_bytes(2, "big") + head[12:] + part
+        else:
+            kind, whole = packet(start, end, 44, struct.pack("!BBHI", UDP, 0, offset | more, 7) + part)
+        found.append(ether(from_mac, to_mac, kind, whole))
+    return found
 
 
 def arp(operation: int, sender: tuple[bytes, str], target: tuple[bytes, str], to_mac: bytes = b"\xff" * 6) -> bytes:

@@ -46,7 +46,10 @@ class Probe(NamedTuple):
         if self.ethertype:
             return ether(source, target, self.ethertype, data)
         protocol = ICMP6 if self.family == 6 and self.protocol == ICMP else self.protocol
-        ends = (self.source_ip or address(self.source, self.family), self.target_ip or address(self.target, self.family))
+        ends = (
+            self.source_ip or address(self.source, self.family),
+            self.target_ip or address(self.target, self.family),
+        )
         return datagram(source, target, *ends, data, protocol, self.ports)
 
     def after(self, data: bytes, functions: int) -> bytes:

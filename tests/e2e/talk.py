@@ -23,6 +23,8 @@ QUIET = 0.25
 """Seconds without a packet after which no more are expected."""
 ROUND = 50
 """Datagrams sent at once."""
+Arrival = tuple[socket.socket, bytes, Any]
+"""(where, data, sender)."""
 
 
 def adder(name: str, node: str, identity: int, encap: str = "none", arms: int = 2) -> LabHost:
@@ -72,13 +74,13 @@ def udp(fabric: Fabric, member: str, port: int = 0, family: int = 4) -> socket.s
     return namespace.inside(fabric.lab.namespace(member), make)
 
 
-def gather(socks: Iterable[socket.socket], expected: int, within: float = 3.0) -> list[tuple[socket.socket, bytes, Any]]:
+def gather(socks: Iterable[socket.socket], expected: int, within: float = 3.0) -> list[Arrival]:
     """What arrives until ``expected`` packets are there, and then, for a moment, whether there are more."""
     poll = select.poll()
     by_fd = {sock.fileno(): sock for sock in socks}
     for fd in by_fd:
         poll.register(fd, select.POLLIN)
-    found: list[tuple[socket.socket, bytes, Any]] = []
+    found: list[Arrival] = []
     end = time.monotonic() + (within if expected else QUIET)
     while (left := end - time.monotonic()) > 0:
         for fd, _ in poll.poll(left * 1000):
@@ -104,7 +106,9 @@ class Talk:
     ) -> None:
         self.addresses, self.port, self.flows = addresses, port, list(flows)
         self.servers = {family: udp(fabric, server, port, family) for family in addresses}
-        self.clients = {family: {flow: udp(fabric, client, flow, family) for flow in self.flows} for family in addresses}
+        self.clients = {
+            family: {flow: udp(fabric, client, flow, family) for flow in self.flows} for family in addresses
+        }
 
     def __enter__(self) -> Talk:
         return self
@@ -116,7 +120,7 @@ class Talk:
             sock.close()
 
     def there(self, family: int, payload: Callable[[int], bytes], expected: int | None = None) -> dict[int, bytes]:
-        """One datagram in each flow; by flow, what the server got. ``expected``: fewer than all, where some are lost."""
+        """One datagram in each flow; by flow, what the server got. ``expected``: not all, where some are lost."""
         peers, found = {}, {}
         for some in _rounds(self.flows):
             for flow in some:

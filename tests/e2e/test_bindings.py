@@ -37,7 +37,7 @@ def fabric() -> Iterator[Fabric]:
 
 
 def arrives(fabric: Fabric, source: str, target: str, addresses: tuple[str, str], data: bytes, as_data: bytes) -> bool:
-    wires = {name: Wire(fabric, name) for name in ("client", "server", "wanderer") if name in hosts(fabric)}
+    wires = {name: Wire(fabric, name) for name in sorted(hosts(fabric) - {"f"})}
     try:
         wires[source].send(datagram(of(source), of(target), *addresses, data))
         found = watch(wires, 1, within=0.5)
@@ -94,8 +94,8 @@ def test_a_function_may_move(fabric: Fabric) -> None:
         fabric.lab.add_host(adder("f", node, 1))
         fabric.until(lambda: visited(fabric), f"the function to work on {node}", within=10)
         (one,) = fabric.status("c")["chains"]
-        where = {hop["node"] for path in one["paths"] if path["phase"] == "active" for hop in path["steps"][0]["instances"]}
-        assert where == {node}
+        active = [path for path in one["paths"] if path["phase"] == "active"]
+        assert {hop["node"] for path in active for hop in path["steps"][0]["instances"]} == {node}
 
 
 def can_apply(fabric: Fabric) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from .fabric import ApiError, Fabric
-from .frames import ICMP, SCTP, TCP, UDP, silent
-from .probes import ADDRESSES, PLACES, Bench, Probe, chain
+from .frames import ICMP, SCTP, TCP, UDP, fragments, ip, of, segment, silent, watch
+from .probes import ADDRESSES, PLACES, Bench, Probe, address, chain, unmarked
 from .talk import adder, apply, delete
 
 pytestmark = pytest.mark.root
@@ -47,6 +47,9 @@ def afterwards(fabric: Fabric) -> Iterator[None]:
     there = [("chain", one["name"]) for one in fabric.get("/v1/objects/chain")]
     if there:
         fabric.delete(*there)
+
+
+NOT_IP = Probe("client", "server", 0, ethertype=0x88B5)
 
 
 def udp(*ports: int, **more: Any) -> Probe:
@@ -145,8 +148,8 @@ CASES: dict[str, tuple[Any, list[Probe], list[Probe]]] = {
         [udp(5, 65534), udp(6, 65535)],
         [udp(4, 65534), udp(7, 65535), udp(5, 65533), udp(65534, 5)],
     ),
-    "IPv4 only": ({"from": "client", "ethertype": "ipv4"}, [udp(7000)], [udp(7000, family=6), udp(0, ethertype=0x88B5)]),
-    "IPv6 only": ({"from": "client", "ethertype": "ipv6"}, [udp(7000, family=6)], [udp(7000), udp(0, ethertype=0x88B5)]),
+    "IPv4 only": ({"from": "client", "ethertype": "ipv4"}, [udp(7000)], [udp(7000, family=6), NOT_IP]),
+    "IPv6 only": ({"from": "client", "ethertype": "ipv6"}, [udp(7000, family=6)], [udp(7000), NOT_IP]),
     "another EtherType": (
         {"from": "client", "ethertype": "0x88b5"},
         [Probe("client", "server", 0, ethertype=0x88B5), Probe("client", "mate", 0, ethertype=0x88B5)],
@@ -160,7 +163,7 @@ CASES: dict[str, tuple[Any, list[Probe], list[Probe]]] = {
     "a whole network": (
         {"network": "web"},
         [Probe("client", "server"), Probe("mate", "client", 6), Probe("server", "third", protocol=TCP)],
-        [udp(0, ethertype=0x88B5)],
+        [NOT_IP],
     ),
     "several classifiers": (
         [
@@ -183,6 +186,27 @@ def test_classifier(fabric: Fabric, bench: Bench, case: str) -> None:
     number = len(inside)
     expected = {("forward", "entered"): number, ("forward", "x"): number, ("forward", "left"): number}
     assert bench.counts(name) == expected
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("encapsulation", ["nsh", "mpls"])
+def test_fragments(fabric: Fabric, bench: Bench, family: int, encapsulation: str) -> None:
+    """Only a first fragment has ports; a classifier that asks for none takes them all, to one instance."""
+    start, end = address("client", family), address("server", family)
+    carried = segment(ip(start), ip(end), UDP, (4000, 7000), bytes(range(200)))
+    both = fragments(of("client"), of("server"), start, end, carried, 96)
+    match = {"from": "client", "protocol": "udp"}
+    for asked, inside in (({}, both), ({"destination_ports": 7000}, both[:1]), ({"destination_ports": 7001}, [])):
+        one = chain(match | asked, ["x", "y"], encapsulation=encapsulation)
+        apply(fabric, {"chains": {"c": one}})
+        visits = [unmarked(frame) for frame in inside]
+        # The functions leave alone what they see but a part of.
+        bench.exchange([("client", frame) for frame in both], {"x-in": visits, "y-in": visits, "server": both})
+    apply(fabric, {"chains": {"c": chain(match, [["x", "y"]], encapsulation=encapsulation)}})
+    for frame in both:
+        bench.wires["client"].send(frame)
+    found = watch(bench.wires, 4)
+    assert sorted(len(found[port]) for port in ("x-in", "y-in")) == [0, 2]
 
 
 def test_answers_are_the_classifier_read_backwards(fabric: Fabric, bench: Bench) -> None:

@@ -78,8 +78,9 @@ def forwarder(name: str, node: str, *ports: str) -> LabHost:
         addresses = tuple(f"{a}/{64 if ':' in a else 24}" for a in INTENT["ports"][label]["addresses"])
         gateways = tuple(gateway(cidr) for cidr in (RIGHT if label.endswith("-out") else LEFT))
         legs.append(LabPort(label, mac_of(label), addresses, gateways, interface=label))
+    last = legs[-1]
     routes = [
-        f"ip route add {there}/{'128' if ':' in there else '32'} via {legs[-1].gateways[':' in there]} dev {legs[-1].interface}"
+        f"ip route add {there} via {last.gateways[':' in there]} dev {last.interface}"
         for label in ("server", "ks")
         for there in INTENT["ports"][label]["addresses"]
     ]
@@ -125,12 +126,14 @@ Visit = tuple[str, bytes, int]
 """(port, destination MAC, TTL) of a packet as a function that does not route gets it."""
 
 
-def passed(bench: Bench, source: str, target: str, family: int, *visits: Visit, ttl: int = 63, **more: Any) -> None:
+def passed(
+    bench: Bench, source: str, target: str, family: int, *visits: Visit, ttl: int = 63, protocol: int = UDP
+) -> None:
     """A packet visits these, each of which raises its bytes, and arrives with ``ttl``."""
-    ends = [INTENT["ports"][name]["addresses"][family == 6] for name in (source, target)]
+    start, end = (INTENT["ports"][name]["addresses"][family == 6] for name in (source, target))
 
     def frame(to: bytes, functions: int, left: int) -> bytes:
-        return datagram(of(source), to, *ends, added(b"payload", functions), ttl=left, **more)
+        return datagram(of(source), to, start, end, added(b"payload", functions), protocol, ttl=left)
 
     expected = {target: [frame(of(target), len(visits), ttl)]}
     for number, (name, to, left) in enumerate(visits):
@@ -175,7 +178,7 @@ def test_shared_where_classifiers_tell_packets_apart(fabric: Fabric, bench: Benc
     chains = {
         "udp": chain({"from": "client", "to": "server", "protocol": "udp"}, ["two", "x"], symmetric=True),
         "tcp": chain({"from": "client", "to": "server", "protocol": "tcp"}, ["two", "y"], symmetric=True),
-        "port": chain({"from": "mate", "protocol": "sctp", "destination_ports": 80}, ["y", "two"], encapsulation="mpls"),
+        "sctp": chain({"from": "mate", "protocol": "sctp"}, ["y", "two"], encapsulation="mpls"),
     }
     apply(fabric, {"chains": chains})
     for family in (4, 6):
@@ -186,7 +189,7 @@ def test_shared_where_classifiers_tell_packets_apart(fabric: Fabric, bench: Benc
     both = {(way, step): 2 for way in ("forward", "reverse") for step in ("entered", "two", "left")}
     assert counts["udp"] == both | {("forward", "x"): 2, ("reverse", "x"): 2}
     assert counts["tcp"] == both | {("forward", "y"): 2, ("reverse", "y"): 2}
-    assert counts["port"] == {}
+    assert counts["sctp"] == {}
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
@@ -259,7 +262,7 @@ def test_the_path_survives_nat(fabric: Fabric) -> None:
             assert translated(made.peers.values(), family)
             # A translator may choose other source ports: the payload says whose each is.
             assert sorted(arrived.values()) == sorted(added(data, 2) for data in sent.values())
-            back = made.back(family, lambda flow: arrived[flow])
+            back = made.back(family, arrived.__getitem__)
             assert back == {flow: added(data, 2) for flow, data in sent.items()}
 
 
@@ -272,5 +275,5 @@ def test_answers_go_back_through_nat(fabric: Fabric) -> None:
             arrived = made.there(family, sent.__getitem__)
             assert translated(made.peers.values(), family)
             assert sorted(arrived.values()) == sorted(added(data, 1) for data in sent.values())
-            back = made.back(family, lambda flow: arrived[flow])
+            back = made.back(family, arrived.__getitem__)
             assert back == {flow: added(data, 2) for flow, data in sent.items()}

@@ -34,9 +34,7 @@ def talk(fabric: Fabric, request: pytest.FixtureRequest) -> Iterator[Talk]:
 
 def apply(fabric: Fabric, *steps: list[str], **weights: int) -> None:
     """A symmetric chain through these steps; ``weights``: of instances, 1 where none is given."""
-    instances = {
-        f"plain-{name}": {"node": node, "weight": weights.get(name, 1)} for name, node in scene.PLACES.items()
-    }
+    instances = {f"plain-{name}": {"node": node, "weight": weights.get(name, 1)} for name, node in scene.PLACES.items()}
     chain = {
         "match": {"from": "client", "to": "server", "protocol": "udp"},
         "through": [[f"plain-{name}" for name in step] for step in steps],

@@ -68,8 +68,10 @@ def assert_chain(fabric: Fabric, talk: Talk, name: str, steps: list[list[str]], 
 
 
 def assert_payloads(talk: Talk, family: int, forward: int, reverse: int) -> None:
-    """Every datagram arrives once, with every byte raised by the number of functions that it met."""
+    """Every datagram arrives once, with every byte raised by the number of functions that it met; the largest that
+    fits the hosts' links among them."""
     sent = {flow: bytes(range(flow % 251)) + b"\xff\xfe%d" % flow for flow in talk.flows}
+    sent[talk.flows[0]] = bytes(range(256)).ljust({4: 1472, 6: 1452}[family], b"\xa5")
     assert talk.there(family, sent.__getitem__) == {flow: added(data, forward) for flow, data in sent.items()}
     assert talk.back(family, sent.__getitem__) == {flow: added(data, reverse) for flow, data in sent.items()}
 

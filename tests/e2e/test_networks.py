@@ -34,11 +34,18 @@ PORTS: dict[str, dict[str, Any]] = {
     "blue1": {"network": "blue", "node": "n1", "addresses": ["10.5.0.1", "fd05::1"]},
     "blue2": {"network": "blue", "node": "n2", "addresses": ["10.5.0.2", "fd05::2"]},
 }
+
+
+def connected(four: str, six: str) -> dict[str, Any]:
+    subnets = [{"cidr": f"{four}.0/24", "gateway": f"{four}.1"}, {"cidr": f"{six}::/64", "gateway": f"{six}::1"}]
+    return {"subnets": subnets}
+
+
 INTENT: dict[str, Any] = {
     "nodes": ["n1", "n2", "n3"],
     "networks": {
-        "web": {"subnets": [{"cidr": "10.0.0.0/24", "gateway": "10.0.0.1"}, {"cidr": "fd00::/64", "gateway": "fd00::1"}]},
-        "db": {"subnets": [{"cidr": "10.1.0.0/24", "gateway": "10.1.0.1"}, {"cidr": "fd01::/64", "gateway": "fd01::1"}]},
+        "web": connected("10.0.0", "fd00"),
+        "db": connected("10.1.0", "fd01"),
         "red": ["10.5.0.0/24", "fd05::/64"],
         "blue": ["10.5.0.0/24", "fd05::/64"],
     },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import random
 import subprocess
 import threading
@@ -162,7 +163,7 @@ class Changer(threading.Thread):
                 self._fabric.apply(loud(*self.asked), wait=self._rng.choice([0, 0, 0.05, 10]), ready=False)
                 self.acknowledged, self.asked = self.asked, None
                 time.sleep(self._rng.random() * 0.05)
-        except (OSError, ValueError):  # the server was killed
+        except (OSError, ValueError, http.client.HTTPException):  # the server was killed
             pass
         except Exception as error:
             self.problem = error

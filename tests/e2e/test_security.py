@@ -1,63 +1,27 @@
-"""Port security, and who may write a path on a packet: nobody but the network, and a function of that very path.
-
-Functions here are silent hosts, so that the test itself can answer in their place, rightly and wrongly.
-"""
+"""Port security, and who may write a path on a packet: nobody but the network, and functions."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from .fabric import Fabric
-from .frames import ICMP6, UDP, Wire, advertisement, arp, datagram, ether, ip, mac, of, packet, segment, silent, watch
+from .forgery import OTHER_MAC, frame, labels, mark, nsh, path_ids, running
+from .frames import ICMP6, UDP, advertisement, arp, datagram, ether, ip, mac, of, packet, segment, watch
 from .frames import solicitation as asks
-from .probes import Bench, Probe, chain, shown
-from .talk import added, adder, apply
+from .probes import Bench, Probe
 
 pytestmark = pytest.mark.root
-
-OTHER_MAC = "02:00:00:00:00:99"
 ALL_NODES = mac("33:33:00:00:00:01")
 BROADCAST = b"\xff" * 6
-INTENT: dict[str, Any] = {
-    "nodes": ["n1", "n2", "n3"],
-    "networks": {"web": ["10.0.0.0/24", "fd00::/64"]},
-    "ports": {
-        "client": {"network": "web", "node": "n1", "addresses": ["10.0.0.10", "fd00::10"]},
-        "mate": {"network": "web", "node": "n1", "addresses": ["10.0.0.11", "fd00::11"]},
-        "third": {"network": "web", "node": "n2", "addresses": ["10.0.0.30", "fd00::30"]},
-        "server": {"network": "web", "node": "n3", "addresses": ["10.0.0.20", "fd00::20"]},
-        "loose": {"network": "web", "node": "n1", "addresses": ["10.0.0.40", "fd00::40"], "security": False},
-        "guest": {
-            "network": "web",
-            "node": "n2",
-            "addresses": ["10.0.0.50", "fd00::50"],
-            "allowed": ["10.0.0.128/29", "fd00::5:0/112", {"ip": "10.0.0.140", "mac": OTHER_MAC}],
-        },
-    },
-    "instances": {"x": "n2", "dumb": "n2", "wise": {"node": "n2", "aware": "nsh"}, "mute": {"node": "n1", "aware": "mpls"}},
-    "chains": {
-        "plain": chain({"from": "client", "to": "server", "protocol": "udp"}, ["dumb", "x"]),
-        "aware": chain({"from": "mate", "to": "server", "protocol": "udp"}, ["wise", "x"]),
-        "label": chain(
-            {"from": "third", "to": "server", "protocol": "udp", "ethertype": "ipv4"}, ["mute", "x"], encapsulation="mpls"
-        ),
-    },
-}
-HOSTS = ["client", "mate", "third", "server", "loose", "guest"]
 
 
 @pytest.fixture(scope="module")
 def fabric() -> Iterator[Fabric]:
-    hosts = [silent(name, INTENT["ports"][name]["node"]) for name in HOSTS]
-    mutes = [adder(name, node, 9) for name, node in (("dumb", "n2"), ("wise", "n2"), ("mute", "n1"))]
-    hosts += [adder("x", "n2", 1), *(type(h)(h.name, h.node, h.ports) for h in mutes)]
-    with Fabric(hosts) as running:
-        apply(running, INTENT)
-        yield running
+    with running() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +33,7 @@ def bench(fabric: Fabric) -> Iterator[Bench]:
 
 @pytest.fixture(scope="module")
 def paths(fabric: Fabric) -> dict[str, int]:
-    return {c["name"]: c["paths"][0]["id"] for c in fabric.status()["chains"]}
+    return path_ids(fabric)
 
 
 @pytest.fixture
@@ -78,24 +42,6 @@ def uncounted(bench: Bench) -> Iterator[None]:
     before = bench.all_counts()
     yield
     assert bench.all_counts() == before
-
-
-def nsh(path: int, index: int, inner: bytes, protocol: int = 3, first: int = 0x0FC6) -> bytes:
-    """RFC 8300: version 0, TTL 63, 6 words long, MD type 1."""
-    return struct.pack("!HBBI", first, 1, protocol, path << 8 | index) + bytes(16) + inner
-
-
-def labels(path: int, index: int, inner: bytes) -> bytes:
-    return struct.pack("!II", path << 12 | 63, index << 12 | 0x100 | 63) + inner
-
-
-def mark(path: int, index: int) -> bytes:
-    return b"\x0a\x5e" + (path << 8 | index).to_bytes(4, "big")
-
-
-def frame(source: str = "client", target: str = "server", family: int = 4, **more: Any) -> bytes:
-    ends = [INTENT["ports"][port]["addresses"][family == 6] for port in (source, target)]
-    return datagram(of(source), of(target), more.get("source_ip", ends[0]), ends[1], b"forged")
 
 
 # -- whose address is it -------------------------------------------------------------------------------------------
@@ -130,6 +76,7 @@ def test_spoofed_neighbors(bench: Bench, uncounted: None) -> None:
     bench.lost(
         ("client", arp(1, (mate, "10.0.0.11"), (bytes(6), "10.0.0.30"))),
         ("client", arp(1, (client, "10.0.0.11"), (bytes(6), "10.0.0.30"))),
+        ("client", BROADCAST + client + arp(1, (mate, "10.0.0.10"), (bytes(6), "10.0.0.30"))[12:]),
         ("client", arp(2, (client, "10.0.0.11"), (third, "10.0.0.30"), third)),
         ("client", arp(2, (client, "10.0.0.10"), (third, "10.0.0.30"), third)),
         ("client", arp(1, (client, "10.0.0.20"), (bytes(6), "10.0.0.20"))),
@@ -212,109 +159,17 @@ def test_tunnel_lookalikes_are_just_datagrams(
     inner = nsh(paths["aware"], 254, frame("mate")) if port == 4790 else frame("mate")
     head = struct.pack("!BBBBI", 0x0C if port == 4790 else 8, 0, 0, 4 if port == 4790 else 0, 1 << 8)
     node = bytes.fromhex(fabric.exec("n3", "cat", "/sys/class/net/br-ul/address").stdout.strip().replace(":", ""))
-    for target, address, arrives in ((of("third"), "10.0.0.30", 1), (of("third"), "192.0.2.3", 1), (node, "192.0.2.3", 0)):
+    for target, address, arrives in (
+        (of("third"), "10.0.0.30", 1),
+        (of("third"), "192.0.2.3", 1),
+        (node, "192.0.2.3", 0),
+    ):
         sent = datagram(of("client"), target, "10.0.0.10", address, head + inner, UDP, (port, port))
         bench.wires["client"].send(sent)
         found = watch(bench.wires, arrives)
         assert {name: got for name, got in found.items() if got} == ({"third": [sent]} if arrives else {})
 
 
-# -- functions -----------------------------------------------------------------------------------------------------
-
-
-def visit(bench: Bench, source: str, port: str) -> bytes:
-    """The frame with which a function is visited by a packet that really is on its path."""
-    bench.wires[source].send(frame(source))
-    return only(bench, port)
-
-
-def only(bench: Bench, port: str, others: tuple[str, ...] = ("x-in",)) -> bytes:
-    """The one frame that arrives, at ``port``; ``others`` may be visited on the way."""
-    found = watch(bench.wires, 1)
-    assert len(found[port]) == 1, found
-    assert not [name for name, got in found.items() if got and name != port and name not in others]
-    return found[port][0]
-
-
-def test_a_function_that_marks(bench: Bench, paths: dict[str, int]) -> None:
-    """It may send on only what came to it: of its path, at its step, by the port that the path leaves it by."""
-    visited = visit(bench, "client", "dumb-in")
-    assert visited[6:12] == mark(paths["plain"], 255)
-    before = bench.all_counts()
-    wrong = [mark(path, index) for path in (*paths.values(), 99) for index in (255, 254, 253, 0)]
-    wrong.remove(visited[6:12])
-    bench.lost(
-        ("dumb-in", visited),
-        *(("dumb-out", visited[:6] + forged + visited[12:]) for forged in wrong),
-        ("dumb-out", frame("client")),
-        ("dumb-out", frame("server", "client")),
-        ("dumb-out", ether(of("dumb-out"), of("server"), 0x88B5, b"own words")),
-    )
-    assert bench.all_counts() == before
-    bench.wires["dumb-out"].send(visited)
-    assert only(bench, "server") == arrived("client")
-
-
-def arrived(source: str) -> bytes:
-    """``frame(source)`` behind function x."""
-    ends = [INTENT["ports"][port]["addresses"][0] for port in (source, "server")]
-    return datagram(of(source), of("server"), ends[0], ends[1], added(b"forged", 1))
-
-
-def test_a_function_that_speaks_nsh(bench: Bench, paths: dict[str, int]) -> None:
-    visited = visit(bench, "mate", "wise-in")
-    inner = frame("mate")
-    own = paths["aware"]
-    assert shown([visited[14:]]) == shown([nsh(own, 255, inner)])
-    assert visited[:6] == of("wise-in")
-    back = visited[6:12] + visited[:6]
-    before = bench.all_counts()
-    wrong = [(path, index) for path in (*paths.values(), 99, 0) for index in (255, 254, 253, 1, 0)]
-    wrong.remove((own, 254))
-    bench.lost(
-        *(("wise-out", ether(back[6:], back[:6], 0x894F, nsh(*forged, inner))) for forged in wrong),
-        ("wise-in", ether(back[6:], back[:6], 0x894F, nsh(own, 254, inner))),
-        ("wise-out", inner),
-        ("wise-out", inner[:6] + mark(own, 255) + inner[12:]),
-    )
-    assert bench.all_counts() == before
-    # What is not whole, or carries no Ethernet frame, goes no further, whether it is counted or not.
-    bench.lost(
-        ("wise-out", ether(back[6:], back[:6], 0x894F, nsh(own, 254, inner[14:], 1))),
-        ("wise-out", ether(back[6:], back[:6], 0x894F, nsh(own, 254, frame("mate", family=6)[14:], 2))),
-        ("wise-out", back + b"\x89\x4f" + nsh(own, 254, inner)[:20]),
-        ("wise-out", back + b"\x89\x4f" + nsh(own, 254, inner)[:30]),
-        ("wise-out", ether(back[6:], back[:6], 0x894F, nsh(own, 254, inner, first=0x4FC6))),
-    )
-    bench.wires["wise-out"].send(ether(back[6:], back[:6], 0x894F, nsh(own, 254, inner)))
-    assert only(bench, "server") == arrived("mate")
-
-
-def test_a_function_that_speaks_mpls(bench: Bench, paths: dict[str, int]) -> None:
-    visited = visit(bench, "third", "mute-in")
-    inner = frame("third")
-    own = paths["label"]
-    assert shown([visited]) == shown([inner[:12] + b"\x88\x47" + labels(own, 255, inner[14:])])
-    before = bench.all_counts()
-
-    def reply(path: int, index: int) -> bytes:
-        return visited[:14] + labels(path, index, inner[14:])
-
-    wrong = [(path, index) for path in (*paths.values(), 99, 0) for index in (255, 254, 253, 16, 0)]
-    wrong.remove((own, 254))
-    bench.lost(
-        *(("mute-out", reply(*forged)) for forged in wrong),
-        ("mute-in", reply(own, 254)),
-        ("mute-out", visited[:14] + labels(own, 254, b"")[4:] + inner[14:]),
-        ("mute-out", visited[:14] + labels(own, 254, b"")[:4] + labels(own, 254, inner[14:])),
-        ("mute-out", inner),
-    )
-    assert bench.all_counts() == before
-    bench.wires["mute-out"].send(reply(own, 254))
-    assert only(bench, "server") == arrived("third")
-
-
 def test_silence(bench: Bench) -> None:
     """Nothing of all this comes late."""
-    assert isinstance(bench.wires["server"], Wire)
     bench.lost()

@@ -348,7 +348,7 @@ def packets(draw: st.DrawFn, objects: Objects, proper: bool = False) -> tuple[st
 
 def answer(objects: Objects, sender: str, receiver: str, packet: Packet) -> Packet:
     """What ``receiver`` says to the packet that ``sender`` sent it."""
-    fields = {name: value for name, value in packet.frame.network.items() if name != "ip_frag"}
+    fields = packet.frame.network
     back = dict(fields)
     for name in fields:
         if name.endswith("_src"):
@@ -454,7 +454,7 @@ def _above_ip(draw: st.DrawFn, family: int, classifier: Classifier | None) -> di
     elif protocol == 1 and family == 4:
         fields["icmpv4_type"] = draw(st.sampled_from([8, 8, 0, 3]))
     elif protocol == 58 and family == 6:
-        fields["icmpv6_type"] = draw(st.sampled_from([128, 128, 129, 1]))
+        fields["icmpv6_type"] = draw(st.sampled_from([128, 128, 129, 1, 133, 134, 136, 137]))
     return fields
 
 

@@ -17,9 +17,10 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from strategies import intents, packets, variants
 from test_meaning import compare, told
-from worlds import DRAIN, Flight, World, delivered, visited, without_source_mac
+from worlds import DRAIN, GPE, Flight, World, delivered, visited, without_source_mac
 
 from segue.model.intent import Chain, Objects, Port
+from segue.model.view import TUNNEL_GPE
 from segue.server.conductor import Refused
 from segue.verify.explain import explain, summary
 from segue.verify.meaning import FORWARD, Meaning, Outcome
@@ -70,14 +71,21 @@ class Run:
         self.versions.append(dict(self.world.objects))
 
     def plug(self) -> None:
+        """A port's interface appears, or the tunnel of a node that carries paths."""
         missing = self.unplugged()
         if missing:
-            port = self.choose(*missing)
-            self.world.plug(port.name, port.node)
+            self.appear(self.choose(*missing))
 
-    def unplugged(self) -> list[Port]:
+    def unplugged(self) -> list[Port | str]:
         found = [value for value in self.world.objects.values() if isinstance(value, Port)]
-        return [port for port in found if port.name not in self.world.places]
+        tunnels = [name for name, node in self.world.nodes.items() if TUNNEL_GPE not in node.bound]
+        return [*(port for port in found if port.name not in self.world.places), *tunnels]
+
+    def appear(self, what: object) -> None:
+        if isinstance(what, Port):
+            self.world.plug(what.name, str(what.node))
+        else:
+            self.world.nodes[str(what)].bind(TUNNEL_GPE, GPE)
 
     def deliver(self) -> None:
         node = str(self.choose(*self.world.nodes))
@@ -147,11 +155,9 @@ class Run:
         self.base = self.data.draw(intents(route_mode=False, dense=True))
         self.world.become({ref: value for ref, value in self.base.items() if ref[0] != "chain"})
         self.versions.append(dict(self.world.objects))
-        for port in self.unplugged():
-            if port.name.startswith("p") or self.data.draw(st.integers(0, 5)):
-                self.world.plug(port.name, str(port.node))
-        for node in self.world.nodes:
-            self.world.tunnels(node)
+        for what in self.unplugged():
+            if (isinstance(what, Port) and what.name.startswith("p")) or self.data.draw(st.integers(0, 5)):
+                self.appear(what)
         self.world.settle()
         self.change()
 
@@ -160,8 +166,8 @@ class Run:
             while not sent.flight.done:
                 self.world.move(sent.flight)
         self.land()
-        for port in self.unplugged():
-            self.world.plug(port.name, str(port.node))
+        for what in self.unplugged():
+            self.appear(what)
         self.world.settle()
         rollouts = self.world.conductor.rollouts
         assert not rollouts._pending

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from segue.compile.rules.paths import ROUNDS
 from segue.model.path import EMPTY, Hop, Step
-from segue.rollout.slots import MOST_SLOTS, assign
+from segue.rollout.slots import MOST_SLOTS, NEAR, assign
 from segue.verify.hash import multipath
 
 CHECKED = settings(deadline=None, max_examples=100)
@@ -74,11 +74,11 @@ weights = st.dictionaries(names, st.sampled_from([1, 1, 1, 2, 3, 5, 100, 255]), 
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> Step:
+def histories(draw: st.DrawFn, of: st.SearchStrategy[Weights] = weights) -> Step:
     """A group after some coming and going."""
-    now = step(draw(weights))
+    now = step(draw(of))
     for _ in range(draw(st.integers(0, 4))):
-        now = step(draw(weights), now)
+        now = step(draw(of), now)
     return now
 
 
@@ -87,9 +87,12 @@ def weights_of(of: Step) -> Weights:
 
 
 @CHECKED
-@given(histories(), st.data())
+@given(histories(st.dictionaries(names, st.sampled_from([1, 1, 2, 3, 5]), min_size=1)), st.data())
 @example(step({"a": 2, "b": 2, "c": 1}), None)
+@example(step({"a": 100, "b": 100, "c": 50}), None)
+@example(step({"a": 255, "b": 1, "c": 1}), None)
 def test_who_leaves_moves_its_own_flows_alone(old: Step, data: st.DataObject | None) -> None:
+    """Where slots are as many as the weights ask for; with the ratios of large weights this can hold only nearly."""
     now = weights_of(old)
     leaving = data.draw(st.sets(st.sampled_from(sorted(now)), max_size=len(now) - 1)) if data else {"c"}
     new = step({name: weight for name, weight in now.items() if name not in leaving}, old)
@@ -113,7 +116,7 @@ def test_who_comes_takes_flows_and_nothing_else_moves(present: list[str], data: 
 def test_everyone_has_its_share(now: Step) -> None:
     slots = [hop for hop in now.slots if hop != EMPTY]
     total, weight = len(slots), sum(hop.weight for hop in now.hops)
-    assert len(now.slots) <= MOST_SLOTS + len(now.hops)
+    assert len(now.slots) <= MOST_SLOTS
     for number, hop in enumerate(now.hops):
         share = slots.count(number)
         assert share >= 1
@@ -122,7 +125,7 @@ def test_everyone_has_its_share(now: Step) -> None:
 
 
 def allowance(of: Sequence[Hop]) -> float:
-    return (len(of) + 1) / MOST_SLOTS
+    return NEAR + (len(of) + 1) / MOST_SLOTS
 
 
 @CHECKED

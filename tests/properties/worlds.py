@@ -206,7 +206,8 @@ class Flight:
 
 
 class World:
-    """``apply`` intents, ``settle``, and ``send`` packets. Interfaces of all ports are there unless ``bare``.
+    """``apply`` intents, ``settle``, and ``send`` packets. Where the world is ``bare``, the interfaces of ports and the
+    tunnels that carry paths are not there by themselves.
 
     ``numbers``: identities that objects are to have.
     """
@@ -262,8 +263,9 @@ class World:
         match value:
             case Node(name=name) if name not in self.nodes:
                 self.nodes[name] = NodeWorld(name)
+                self.nodes[name].bind(TUNNEL_PLAIN, PLAIN)
                 if not self.bare:
-                    self.tunnels(name)
+                    self.nodes[name].bind(TUNNEL_GPE, GPE)
                 self.connect(name)
             case Port(name=name, node=node) if node is not None and not self.bare:
                 self.plug(name, node)
@@ -272,10 +274,6 @@ class World:
                 self.functions[egress] = (ingress, value)
 
     # -- nodes -----------------------------------------------------------------------------------------------------
-
-    def tunnels(self, node: str) -> None:
-        self.nodes[node].bind(TUNNEL_PLAIN, PLAIN)
-        self.nodes[node].bind(TUNNEL_GPE, GPE)
 
     def plug(self, port: str, node: str) -> None:
         """The port's interface appears on the node's switch, and leaves where it was."""

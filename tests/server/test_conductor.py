@@ -229,6 +229,20 @@ def test_a_restart_continues_where_it_was(run: Any) -> None:
     run(scenario)
 
 
+def test_a_path_id_is_not_used_again_soon_after_a_restart(run: Any) -> None:
+    async def scenario(b: Bench) -> None:
+        b.apply(BASE + CHAIN % "a")
+        await b.calm()
+        b.conductor.apply({("chain", "loud"): None})
+        await b.calm()
+        assert b.paths("n2") == {}
+        b.reopen()
+        b.apply(CHAIN % "b")
+        assert list(b.paths("n2")) == [17]
+
+    run(scenario)
+
+
 def test_a_full_disk_refuses_and_changes_nothing(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(b: Bench) -> None:
         b.apply(BASE + CHAIN % "a")

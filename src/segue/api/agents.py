@@ -56,18 +56,16 @@ async def agent(socket: WebSocket[Any, Any, State], state: State) -> None:
 
 async def _serve(socket: WebSocket[Any, Any, State], session: Session) -> None:
     """Both directions, until either ends."""
-    ways = {
-        asyncio.create_task(_receive(socket, session)),
-        asyncio.create_task(_send(socket, session)),
-    }
+    ways = [asyncio.create_task(_receive(socket, session)), asyncio.create_task(_send(socket, session))]
     try:
-        done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        for way in done:
-            way.result()
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for way in ways:
             way.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)
+        # Not raised again: an exception that held this frame, which holds the tasks, would outlive the connection.
+        for ended in await asyncio.gather(*ways, return_exceptions=True):
+            if isinstance(ended, Exception) and not isinstance(ended, WebSocketDisconnect):
+                log.error("the connection of node %s's agent failed", session.node, exc_info=ended)
 
 
 async def _receive(socket: WebSocket[Any, Any, State], session: Session) -> None:

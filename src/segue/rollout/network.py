@@ -54,7 +54,8 @@ class Rollouts:
         self.paths: dict[int, Path] = {}
         self.live: dict[int, tuple[Entry, ...]] = {}
         self._of_chain: dict[str, set[int]] = {}
-        self._cursor = FIRST_PATH_ID
+        self.cursor = FIRST_PATH_ID
+        """The id that is tried next."""
         self._pending: dict[str, int] = {}
         self._chains: dict[int, set[str]] = {}
         self._wanted: dict[str, Wanted] = {}
@@ -76,12 +77,13 @@ class Rollouts:
         live: Mapping[int, tuple[Entry, ...]],
         pending: Mapping[str, int],
         targets: Mapping[str, Target],
+        cursor: int = FIRST_PATH_ID,
     ) -> None:
-        """After a restart: what the store holds. Nobody has acknowledged anything yet."""
+        """After a restart: what the store holds; ``cursor`` as it was. Nobody has acknowledged anything yet."""
+        self.cursor = cursor
         for path in paths:
             self.paths[path.id] = path
             self._of_chain.setdefault(path.spec.chain, set()).add(path.id)
-            self._cursor = max(self._cursor, path.id + 1)
         self.live.update(live)
         for chain, number in pending.items():
             self._number = max(self._number, number)
@@ -97,8 +99,9 @@ class Rollouts:
 
     # -- what is asked for ---------------------------------------------------------------------------------------
 
-    def want(self, targets: Mapping[str, Target | None]) -> None:
-        """These chains, together, are to become this; None: they are to go."""
+    def want(self, targets: Mapping[str, Target | None], after: Iterable[str] = ()) -> None:
+        """These chains, together, are to become this; None: they are to go. ``after``: chains that these may not flip
+        before, because they still take packets that these are to take."""
         together: set[str] = set()
         for chain, target in targets.items():
             wanted = self._match(chain, target)
@@ -111,6 +114,7 @@ class Rollouts:
                 together.add(chain)
         if not together:
             return
+        together.update(chain for chain in after if chain in self._pending)
         for number in {self._pending[chain] for chain in together if chain in self._pending}:
             together |= self._chains.pop(number)
         self._number += 1
@@ -146,8 +150,8 @@ class Rollouts:
     def _allocate(self) -> int:
         """Ids come round again only after all others, long after the last packet with the old meaning."""
         for _ in range(LAST_PATH_ID):
-            candidate = self._cursor
-            self._cursor = FIRST_PATH_ID if candidate == LAST_PATH_ID else candidate + 1
+            candidate = self.cursor
+            self.cursor = FIRST_PATH_ID if candidate == LAST_PATH_ID else candidate + 1
             if candidate not in self.paths:
                 return candidate
         raise NoPathIds(f"all {LAST_PATH_ID - FIRST_PATH_ID + 1} path ids are in use")
@@ -231,6 +235,13 @@ class Rollouts:
             for missing in self._missing.values()
             for reason in missing.get(key, ())
         ]
+
+    def entered(self) -> Iterable[tuple[str, Entry]]:
+        """What enters chains that are to change: (chain, entry)."""
+        for chain in self._pending:
+            for entries in self._entering(chain).values():
+                for entry in entries:
+                    yield chain, entry
 
     def paths_of(self, chain: str) -> list[Path]:
         return [self.paths[key] for key in sorted(self._of_chain.get(chain, ()))]

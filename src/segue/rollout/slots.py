@@ -17,6 +17,10 @@ MOST_SLOTS = 64
 """Open vSwitch compares all links up to here; beyond, it hashes iteratively and a leaving link moves other flows."""
 
 
+NEAR = 1 / 16
+"""How far a share may be from what the weight asks for, when only others have left."""
+
+
 def shares(weights: Sequence[int]) -> list[int]:
     """How many slots each weight gets: in proportion, at least one, MOST_SLOTS together at most where that is
     possible. All weights are positive."""
@@ -25,6 +29,8 @@ def shares(weights: Sequence[int]) -> list[int]:
     total = sum(result)
     if total > MOST_SLOTS:
         result = [max(1, share * MOST_SLOTS // total) for share in result]
+        while sum(result) > MOST_SLOTS and max(result) > 1:
+            result[result.index(max(result))] -= 1
     return result
 
 
@@ -44,9 +50,7 @@ def _kept(hops: Sequence[Hop], previous: Step | None) -> list[int]:
     if not slots:
         return anew
     result = [count or max(1, (2 * slots * w + weight) // (2 * weight)) for count, w in zip(held, weights, strict=True)]
-    if all(held):
-        return result
-    near = max(_error(anew, weights), 1 / MOST_SLOTS)
+    near = max(_error(anew, weights), NEAR if all(held) else 1 / MOST_SLOTS)
     return result if sum(result) <= MOST_SLOTS and _error(result, weights) <= near else anew
 
 
@@ -77,8 +81,13 @@ def assign(hops: Sequence[Hop], previous: Step | None) -> tuple[int, ...]:
                 slots.append(index[name])
             else:
                 slots[slot] = index[name]
-    while slots[-1] == EMPTY:
+    # Only slots that are empty since now may go from the end. Flows that met an empty one before have chosen again, and
+    # would choose otherwise without it.
+    empty_before = {slot for slot, hop in enumerate(previous.slots if previous else ()) if hop == EMPTY}
+    while slots[-1] == EMPTY and len(slots) - 1 not in empty_before:
         slots.pop()
+    if len(hops) == 1:
+        return (0,)
     if len(slots) > MOST_SLOTS:
         # Too many for the switch's exact choice: begin anew, without holes.
         slots = [hop for hop in slots if hop != EMPTY]

@@ -123,7 +123,7 @@ class Agents:
         try:
             check_name(message.node)
         except Bad as error:
-            return f"its node {error}"
+            return f"its node {error}; {error.hint}"
         before = self._sessions.get(message.node)
         if before is not None:
             before.replace()

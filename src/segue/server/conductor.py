@@ -18,11 +18,11 @@ from itertools import chain as chained
 
 import msgspec
 
-from segue.compile.overlap import OverlapIndex
+from segue.compile.overlap import OverlapIndex, entries_overlap
 from segue.compile.views import Problem, ViewCompiler
 from segue.encap import available
 from segue.model.intent import Object, Objects, Ref
-from segue.model.path import Entry, Target
+from segue.model.path import FIRST_PATH_ID, Entry, Target
 from segue.model.view import AnyRecord
 from segue.rollout import Progress, Rollouts
 from segue.server.declared import After, Declared
@@ -106,7 +106,9 @@ class Conductor:
         """What is wrong by no fault of the next change, as when a function's interfaces have moved."""
         for name, target in changes.targets.items():
             self._put_target(name, target)
-        self.rollouts.load(state.paths.values(), state.live, state.pending, self._targets)
+        self.rollouts.load(
+            state.paths.values(), state.live, state.pending, self._targets, state.next_id.get("path", FIRST_PATH_ID)
+        )
         self._publish(changes.views)
         drained = [key for key, path in state.paths.items() if path.phase == "drain"]
         self.rollouts.published(self.revision, state.paths, drained)
@@ -166,7 +168,7 @@ class Conductor:
             writes.location(port, node)
         for name, target in targets.items():
             self._put_target(name, target)
-        self.rollouts.want(targets)
+        self.rollouts.want(targets, self._in_the_way(targets))
         nodes = self._carry_out(writes, changes.views)
         self._problems = set(changes.problems)
         return Outcome(before, after, tuple(sorted(under_way | targets.keys())), self.revision, nodes)
@@ -220,6 +222,15 @@ class Conductor:
             self._index(name, target, False)
             self._index(name, old[name], True)
         return list(problems)
+
+    def _in_the_way(self, targets: Targets) -> set[str]:
+        """Chains that are to change, but until then take packets that these are to take at the same precedence."""
+        coming = [entry for target in targets.values() for entry in _entries(target)]
+        return {
+            chain
+            for chain, entry in self.rollouts.entered()
+            if any(entry.precedence == new.precedence and entries_overlap(entry, new) for new in coming)
+        }
 
     def _index(self, name: str, target: Target | None, present: bool) -> None:
         change = self._overlaps.add if present else self._overlaps.remove
@@ -302,7 +313,7 @@ class Conductor:
         for name, target in targets.items():
             self._put_target(name, target)
         try:
-            self.rollouts.want(targets)
+            self.rollouts.want(targets, self._in_the_way(targets))
             self._carry_out(writes, changes.views)
         except StoreError as error:
             log.warning("where ports are cannot be written, and is tried again: %s", error)
@@ -348,6 +359,8 @@ class Conductor:
         progress = self._held = _then(self._held, self.rollouts.take())
         for path_id, path in progress.paths.items():
             writes.path(path_id, path)
+        if progress.paths:
+            writes.next_id("path", self.rollouts.cursor)
         for path_id, entries in progress.live.items():
             writes.live(path_id, entries)
         for name, number in progress.pending.items():

@@ -2,7 +2,7 @@
 
     object/KIND/NAME   what was declared
     id/KIND/NAME       its numeric identity (nodes, networks, routers, ports)
-    next/KIND          the next identity of that kind
+    next/KIND          the next identity of that kind; next/path: the next path id
     path/ID            a path with its phase
     live/ID            the packets that enter it
     pending/CHAIN      the number of the rollout that the chain waits for

@@ -61,6 +61,10 @@ PATH_MACS = 0x0A5E
 """The first two octets of source MACs that stand for a path inside functions."""
 ND_TOLD = (134, 136, 137)
 """Router advertisement, neighbor advertisement, redirect (RFC 4861 section 4)."""
+MARK, MARK_MASK = 0x0A5E << 32, 0xFFFF << 32
+"""Source MACs that mean a path. No port may use one."""
+ND_TELLS = (134, 136, 137)
+"""Router and neighbor advertisements and redirects (RFC 4861 section 4): the network tells where addresses are."""
 MULTICAST_BIT = 1 << 40
 ECHO = {4: ("icmpv4_type", 8, 0), 6: ("icmpv6_type", 128, 129)}
 TTL = 64

@@ -1,11 +1,12 @@
 """The wiring of a node's graph, drawn where it is wired.
 
+    path, port ---> named (read by path and interface)
+
     self ----+-> static ------------------------------------------------+
     path ----+-> path ----+-> attached, function, comeback, missing     |
     binding -+            +-> marked, unframed                          |
-    peer ----+    ^            |            |                           |
-    port ----+-> name          |            |                           |
-             +-> port <--------+            +-> comeback --------------+-> rule
+    peer ----+                 |            |                           |
+    port ----+-> port <--------+            +-> comeback --------------+-> rule
     network -+-> network <- outlet <- interface <- attached, function --+
     router ----> router ------------------------------------------------+
     classify --> classify ----------------------------------------------+
@@ -22,8 +23,8 @@ from typing import Any
 import msgspec
 
 from segue.compile.rules.networks import network
-from segue.compile.rules.paths import classify, comeback, path
-from segue.compile.rules.ports import interface, name, port
+from segue.compile.rules.paths import classify, comeback, path, path_names
+from segue.compile.rules.ports import interface, port, port_name
 from segue.compile.rules.routers import router
 from segue.compile.rules.static import static
 from segue.compile.rules.wiring import Wiring
@@ -48,7 +49,8 @@ class NodeCompiler:
         graph = self._graph = Graph()
         w = self._wiring = Wiring(graph, encapsulations)
         graph.family("static", w.me, lambda ctx, key: static(ctx, w, key), [w.rule])
-        graph.family("name", w.port, lambda ctx, key: name(ctx, w, key), [w.named])
+        graph.family("port name", w.port, lambda ctx, key: port_name(ctx, w, key), [w.named])
+        graph.family("path names", w.path, lambda ctx, key: path_names(ctx, w, key), [w.named])
         graph.family(
             "path",
             w.path,

@@ -14,6 +14,7 @@ from __future__ import annotations
 from segue.compile.headers import matches
 from segue.compile.marks import mark
 from segue.compile.overlap import headers_overlap
+from segue.compile.rules.ports import key_of
 from segue.compile.rules.tunnels import to_node
 from segue.compile.rules.wiring import Comeback, Wiring, emit_rule
 from segue.engine import Context
@@ -29,6 +30,18 @@ ROUNDS = 3
 PHASES = {"active": 0, "prepare": 1, "drain": 2}
 ND_TYPES = (133, 134, 135, 136, 137)
 """Neighbor discovery (RFC 4861 section 4), which is between a function and its link, never on a path."""
+
+
+def path_names(ctx: Context, wiring: Wiring, key: int) -> None:
+    record = ctx.get(wiring.path, key)
+    me = ctx.get(wiring.me, "self")
+    if record is None or me is None:
+        return
+    for step in record.path.spec.steps:
+        for hop in step.hops:
+            if hop.node == me.name:
+                ctx.emit(wiring.named, hop.ingress_name, hop.ingress)
+                ctx.emit(wiring.named, hop.egress_name, hop.egress)
 
 
 def path(ctx: Context, wiring: Wiring, key: int) -> None:
@@ -70,8 +83,20 @@ class _OnNode:
         if here[-1]:
             self._leave(len(steps))
         if any(here):
+            if self._comes_from_elsewhere() and not self.ctx.get(self.wiring.binding, self.encapsulation.tunnel):
+                self._lacks(f"node {self.me} has no tunnel from other nodes yet")
             for rule in self.encapsulation.unwrap_path(self.path):
                 self.rule(rule.stage, rule.priority, rule.match, *rule.actions)
+
+    def _comes_from_elsewhere(self) -> bool:
+        nodes = {hop.node for step in self.spec.steps for hop in step.hops}
+        for entry in self.spec.entries:
+            network = None if entry.source_port else self.ctx.get(self.wiring.network, entry.network)
+            nodes.update(network.nodes if network else [entry.source_node or self.me])
+        return bool(nodes - {self.me})
+
+    def _lacks(self, what: str) -> None:
+        self.ctx.emit(self.wiring.missing, self.path.id, what)
 
     def _step(self, number: int, step: Step) -> None:
         filled = [hop for hop in step.slots if hop != EMPTY]
@@ -112,6 +137,8 @@ class _OnNode:
         again = SetField("in_port", 0)  # else the switch would not send a packet back where it came from
         if hop.node != self.me:
             away = to_node(self.ctx, self.wiring, hop.node, self.encapsulation.tunnel, self.spec.network)
+            if not away:
+                self._lacks(f"node {self.me} has no tunnel to node {hop.node} yet")
             return (*self.encapsulation.wrap(self.path.id, index), again, *away) if away else None
         binding = self.ctx.get(self.wiring.binding, hop.ingress_name)
         if binding is None:
@@ -126,17 +153,12 @@ class _OnNode:
     def _attach(self, number: int, hop: Hop) -> None:
         """The instance's two ports, and how packets come back from the one that this direction leaves by."""
         ctx, wiring, path = self.ctx, self.wiring, self.path
-        ingress = self._key(hop.ingress_name, hop.ingress)
-        egress = self._key(hop.egress_name, hop.egress)
-        for key, name in ((ingress, hop.ingress_name), (egress, hop.egress_name)):
+        egress = key_of(ctx, wiring, hop.egress_name)
+        for key, name in ((key_of(ctx, wiring, hop.ingress_name), hop.ingress_name), (egress, hop.egress_name)):
             ctx.emit(wiring.attached, key, name)
             ctx.emit(wiring.function, key, (self.encapsulation.name,) if hop.aware else ())
             if ctx.get(wiring.binding, name) is None:
-                ctx.emit(
-                    wiring.missing,
-                    path.id,
-                    f"port {name} has no interface on node {self.me} (external_ids:iface-id={name})",
-                )
+                self._lacks(f"port {name} has no interface on node {self.me} (external_ids:iface-id={name})")
         after = index_of(number + 1)
         from_port = {SOURCE_PORT: egress}
         if hop.aware:
@@ -147,10 +169,6 @@ class _OnNode:
         else:
             marked = match(from_port | {PATH: 0}, eth_src=mark(path.id, index_of(number)))
             self.rule("path_return", 20, marked, *_resume(path.id, after, self.spec.source_mac), Next("steer"))
-
-    def _key(self, name: str, key: int) -> int:
-        """By which packets from the port are known: its key now, or the path's, when the port itself is gone."""
-        return max(self.ctx.values(self.wiring.named, name), default=key)
 
     def _leave(self, number: int) -> None:
         """Behind the last step the packet goes on as if its source had just sent it, but is not classified again."""

@@ -15,11 +15,16 @@ from segue.packet.addresses import ETH_ARP, ETH_IPV4, ETH_IPV6, Prefix, host_pre
 ARP_REQUEST, ARP_REPLY = 1, 2
 
 
-def name(ctx: Context, wiring: Wiring, key: int) -> None:
+def port_name(ctx: Context, wiring: Wiring, key: int) -> None:
     record = ctx.get(wiring.port, key)
     me = ctx.get(wiring.me, "self")
     if record is not None and me is not None and record.node == me.name:
         ctx.emit(wiring.named, record.name, key)
+
+
+def key_of(ctx: Context, wiring: Wiring, name: str) -> int:
+    """By which packets from the port's interface are known here: keys grow, so that the newest is the port's own."""
+    return max(ctx.values(wiring.named, name))
 
 
 def port(ctx: Context, wiring: Wiring, key: int) -> None:
@@ -124,7 +129,7 @@ def interface(ctx: Context, wiring: Wiring, key: int) -> None:
     paths that are not yet gone although the port itself may be."""
     name = ctx.get(wiring.attached, key)
     binding = ctx.get(wiring.binding, name) if name else None
-    if name is None or binding is None:
+    if name is None or binding is None or key != key_of(ctx, wiring, name):
         return
     record = ctx.get(wiring.port, key)
     owner = f"port/{name}"

@@ -39,8 +39,8 @@ class Wiring:
         self.missing: Relation[int, str] = graph.relation("missing", watched=True)
         """By path id: what the path lacks on this node before it can carry packets."""
         self.named: Relation[str, int] = graph.relation("named")
-        """By port name: the key of that port of this node. One that was deleted and declared anew has another than on
-        paths of before."""
+        """By port name: the keys of ports of that name on this node, as records and paths have them. There are several
+        while paths drain whose port was deleted, and perhaps declared anew."""
         self.attached: Relation[int, str] = graph.relation("attached")
         """By port key: the name of a port that belongs on this node."""
         self.function: Relation[int, tuple[str, ...]] = graph.relation("function")
