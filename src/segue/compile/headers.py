@@ -66,4 +66,10 @@ def matches(headers: Headers) -> Iterator[dict[str, Value]]:
 def _ports(field: str, ports: tuple[int, int] | None) -> list[dict[str, Value]]:
     if ports is None or ports == ALL_PORTS:
         return [{}]
-    return [{field: value if mask == 0xFFFF else (value, mask)} for value, mask in range_masks(*ports)]
+    return [_port(field, value, mask) for value, mask in range_masks(*ports)]
+
+
+def _port(field: str, value: int, mask: int) -> dict[str, Value]:
+    """A fragment shows no ports; to a switch they look like 0 then."""
+    whole: dict[str, Value] = {} if value else {"ip_frag": 0}
+    return {field: value if mask == 0xFFFF else (value, mask)} | whole

@@ -49,6 +49,7 @@ REGISTERS = {
 L2 = frozenset({"eth_src", "eth_dst", "eth_type"})
 L3 = frozenset({"ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst", "ip_proto"})
 L4 = frozenset({"tcp_src", "tcp_dst", "udp_src", "udp_dst", "sctp_src", "sctp_dst", "icmpv4_type", "icmpv6_type"})
+FRAGMENT = frozenset({"ip_frag"})
 ARP = frozenset({"arp_op", "arp_spa", "arp_tpa", "arp_sha", "arp_tha"})
 ND = frozenset({"ipv6_nd_target", "ipv6_nd_sll", "ipv6_nd_tll", "nd_options_type", "nd_reserved"})
 NSH = frozenset({"packet_type", "nsh_spi", "nsh_si"})
@@ -94,7 +95,7 @@ STAGES: tuple[Stage, ...] = (
         "path_return",
         "A packet on a path: from another node it goes on; from a function it goes on only where that function "
         "stands on that path at that step. The rest of what a function's interface sends is ordinary traffic.",
-        L2 | L3 | L4 | {SOURCE_PORT, PATH, INDEX, NETWORK},
+        L2 | L3 | L4 | FRAGMENT | {SOURCE_PORT, PATH, INDEX, NETWORK},
         frozenset({PATH, INDEX, "eth_src"}),
         ("steer", "port_security"),
     ),
@@ -126,7 +127,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "classify",
         "Which packets enter which path. Higher precedence first; what matches nothing is forwarded.",
-        L2 | L3 | L4 | {SOURCE_PORT, NETWORK},
+        L2 | L3 | L4 | FRAGMENT | {SOURCE_PORT, NETWORK},
         frozenset({PATH, INDEX}),
         ("steer", "route"),
     ),

@@ -7,6 +7,7 @@ which starts in the middle, with registers given by actions.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from segue.model.program import cookie
@@ -88,17 +89,31 @@ def compare(question: Question, text: str) -> tuple[bool, str]:
     return False, _difference(question, said, visits)
 
 
+_TABLE = re.compile(r" *\d+\. ")
+
+
 def _own_part(text: str) -> str:
-    """Without what the trace says of further bridges: where a tunnel's packets go in the underlay is not asked."""
+    """Without what the trace says of further bridges: where a tunnel's packets go in the underlay is not asked.
+
+    Such a part is as deep as the action that led there, or stands at the end; what belongs to it is deeper, but for
+    the numbers of its tables, which are written to the left.
+    """
     kept = []
-    bridges = 0
+    own, header, depth = True, 0, -1
     for line in text.splitlines():
-        if line.startswith("bridge("):
-            bridges += 1
-        elif not line.strip():
-            bridges = min(bridges, 1)
-        if bridges < 2:
-            kept.append(line)
+        indent = len(line) - len(line.lstrip())
+        if line.lstrip().startswith("bridge("):
+            if own:
+                own = False
+            else:
+                header, depth = 2, indent
+        if header:
+            header -= 1
+            continue
+        if depth >= 0 and (indent > depth or _TABLE.match(line)):
+            continue
+        depth = -1
+        kept.append(line)
     return "\n".join(kept)
 
 
