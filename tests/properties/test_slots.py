@@ -7,11 +7,16 @@ from random import Random
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from states import BASE
+from worlds import World, visited
 
 from segue.compile.rules.paths import ROUNDS
+from segue.intent import parse
 from segue.model.path import EMPTY, Hop, Step
+from segue.packet.addresses import derived_mac
 from segue.rollout.slots import MOST_SLOTS, NEAR, assign
 from segue.verify.hash import multipath
+from segue.verify.packet import Packet
 
 CHECKED = settings(deadline=None, max_examples=100)
 BASIS = 4711
@@ -91,10 +96,11 @@ def weights_of(of: Step) -> Weights:
 @example(step({"a": 2, "b": 2, "c": 1}), None)
 @example(step({"a": 100, "b": 100, "c": 50}), None)
 @example(step({"a": 255, "b": 1, "c": 1}), None)
+@example(step({"a": 1, "b": 1, "d": 1}, step({"a": 1, "b": 1, "c": 1, "d": 1})), None)
 def test_who_leaves_moves_its_own_flows_alone(old: Step, data: st.DataObject | None) -> None:
     """Where slots are as many as the weights ask for; with the ratios of large weights this can hold only nearly."""
     now = weights_of(old)
-    leaving = data.draw(st.sets(st.sampled_from(sorted(now)), max_size=len(now) - 1)) if data else {"c"}
+    leaving = data.draw(st.sets(st.sampled_from(sorted(now)), max_size=len(now) - 1)) if data else {max(now)}
     new = step({name: weight for name, weight in now.items() if name not in leaving}, old)
     assert all(before in leaving for before, _ in moved(old, new))
 
@@ -144,3 +150,40 @@ def test_flows_are_spread_by_weight(now: Step) -> None:
         expected = slots.count(number) / len(slots)
         spread = 5 * (expected * (1 - expected) / len(many)) ** 0.5
         assert abs(counted.count(hop.instance) / len(many) - expected) < spread + 0.05
+
+
+def test_flows_of_a_chain_stay_when_an_instance_leaves_and_comes_back() -> None:
+    """Through the whole compiler, and answers meet whom the questions met."""
+    world = World()
+
+    def met(source_port: int, back: bool) -> str:
+        ends = (2, 1) if back else (1, 2)
+        fields = {
+            "eth_src": derived_mac("port", "server" if back else "client"),
+            "eth_dst": derived_mac("port", "client" if back else "server"),
+            "eth_type": 0x0800,
+            "ipv4_src": 0x0A000000 + ends[0],
+            "ipv4_dst": 0x0A000000 + ends[1],
+            "nw_ttl": 64,
+            "ip_proto": 17,
+            "udp_dst" if back else "udp_src": source_port,
+        }
+        journey = world.send("server" if back else "client", Packet.of(fields))
+        [(name, _)] = visited(journey, world)
+        return name
+
+    def all_met(members: str) -> dict[int, str]:
+        match = "match: {from: client, to: server}"
+        chain = f"\nchains: {{c: {{{match}, through: [[{members}]], symmetric: true}}}}"
+        world.become(dict(parse(BASE + chain, "test").objects))
+        world.settle()
+        there = {port: met(port, False) for port in range(1, 60)}
+        assert {port: met(port, True) for port in there} == there
+        return there
+
+    every = all_met("f1, f2, f3")
+    assert set(every.values()) == {"f1", "f2", "f3"}
+    fewer = all_met("f1, f3")
+    assert all(fewer[port] == name for port, name in every.items() if name != "f2")
+    again = all_met("f3, f2, f1")
+    assert again == every
