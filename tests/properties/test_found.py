@@ -157,13 +157,19 @@ def test_pings_of_the_gateway_pass_a_function_that_routes() -> None:
 
 
 def test_an_instance_that_is_declared_anew_while_its_old_path_drains() -> None:
-    world = at_rest("c: {match: {from: client, to: other}, through: [f1]}")
+    base = BASE.replace("  f1: n2", "  f1: {ingress: in1, egress: out1}")
+    arms = "  in1: {network: web, node: n2, address: 10.0.0.8}\n  out1: {node: n2}\n"
+    base = base.replace("instances:\n", arms + "instances:\n")
+    without = base.replace("  f1: {ingress: in1, egress: out1}\n", "").replace(arms, "")
+    world = at_rest("c: {match: {from: client, to: other}, through: [f1]}", base)
     flight = world.launch("client", udp("10.0.0.1", "10.0.0.2"))
     while flight.inside is None:
         world.move(flight)
-    for base in (BASE.replace("  f1: n2\n", ""), BASE, BASE.replace("  f1: n2\n", "")):
-        declare(world, "c: {match: {from: client, to: other}, through: [f2]}", base)
+    own = {"eth_src": derived_mac("port", "in1"), "eth_dst": derived_mac("port", "other")}
+    for now in (without, base, without, base):
+        declare(world, "c: {match: {from: client, to: other}, through: [f2]}", now)
         world.calm()
+    assert ports(world.send("in1", udp("10.0.0.8", "10.0.0.2", **own))) == ["other"]
     while not flight.done:
         world.move(flight)
     assert ports(flight.journey) == ["other"]

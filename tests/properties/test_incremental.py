@@ -25,27 +25,28 @@ from segue.model.view import AnyRecord
 from segue.server.conductor import Refused
 from segue.server.records import IDENTIFIED
 
-CHECKED = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+CHECKED = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 
 Inputs = dict[tuple[Hashable, ...], Any]
 """By what is set: ("object", ref), ("identity", ref), ("location", port), ("path", id), ("live", id) of the server's
 graph, ("bind", node, name) of a node's."""
 Step = list[tuple[tuple[Hashable, ...], Any]]
-NUMBERS: dict[Ref, int] = {}
+NUMBERS: dict[tuple[int, Ref], int] = {}
 
 
-def numbered(declared: Objects) -> dict[Ref, int]:
-    """All states are of one world, where no two things ever have the same number."""
-    return {ref: NUMBERS.setdefault(ref, len(NUMBERS) + 1) for ref in declared if ref[0] in IDENTIFIED}
+def numbered(declared: Objects, life: int) -> dict[Ref, int]:
+    """All states are of one world, where no two things ever have the same number, and what is deleted and declared anew
+    begins another ``life``."""
+    return {ref: NUMBERS.setdefault((life, ref), len(NUMBERS) + 1) for ref in declared if ref[0] in IDENTIFIED}
 
 
-def inputs(declared: Objects) -> Inputs:
+def inputs(declared: Objects, life: int = 0) -> Inputs:
     """All that the graphs are given when the intent is in force."""
-    world = World(numbers=numbered(declared))
+    world = World(numbers=numbered(declared, life))
     world.become(declared)
     world.settle()
     found: Inputs = {("object", ref): value for ref, value in world.objects.items()}
-    found |= {("identity", ref): number for ref, number in numbered(declared).items()}
+    found |= {("identity", ref): number for ref, number in numbered(declared, life).items()}
     found |= {("location", name): node for name, node in world.conductor.locations.items()}
     found |= {("path", key): path for key, path in world.conductor.rollouts.paths.items()}
     found |= {("live", key): entries for key, entries in world.conductor.rollouts.live.items()}
@@ -55,8 +56,8 @@ def inputs(declared: Objects) -> Inputs:
 
 
 @cache
-def named(name: str) -> Inputs:
-    return inputs(objects(name))
+def named(name: str, life: int = 0) -> Inputs:
+    return inputs(objects(name), life)
 
 
 class Both:
@@ -170,10 +171,11 @@ def pieces(draw: st.DrawFn, step: Step, most: int = 6) -> list[Step]:
 @given(st.data())
 def test_walks_between_named_states(data: st.DataObject) -> None:
     walk = Walk()
-    for name in data.draw(st.lists(st.sampled_from(sorted(TEXTS)), min_size=1, max_size=4)):
-        for step in data.draw(pieces(difference(walk.now, named(name)))):
+    lives = st.tuples(st.sampled_from(sorted(TEXTS)), st.integers(0, 1))
+    for name, life in data.draw(st.lists(lives, min_size=1, max_size=4)):
+        for step in data.draw(pieces(difference(walk.now, named(name, life)))):
             walk.take(step)
-        assert walk.now == named(name)
+        assert walk.now == named(name, life)
 
 
 @CHECKED
@@ -186,7 +188,7 @@ def test_walks_between_random_intents(data: st.DataObject) -> None:
         except Refused:
             # Not to be declared, and to be computed all the same.
             goal = {("object", ref): value for ref, value in declared.items()}
-            goal |= {("identity", ref): number for ref, number in numbered(declared).items()}
+            goal |= {("identity", ref): number for ref, number in numbered(declared, 0).items()}
         for step in data.draw(pieces(difference(walk.now, goal))):
             walk.take(step)
 
