@@ -52,7 +52,7 @@ class Subject:
             return begun
 
         begun, steered = self.probe.first_steered(number, change)
-        seen = self.watcher.since(begun)
+        seen = self.watcher.flipped(begun)
         ready = max(min(s.time for s in seen if s.node == node) for node in ENDS)
         flipped = min(s.time for s in seen if "classify" in s.stages)
         self.note("accepted", begun, accepted)

@@ -51,6 +51,15 @@ class Watcher:
     def since(self, begun: int) -> list[Seen]:
         return [seen for seen in self._seen if seen.time > begun]
 
+    def flipped(self, begun: int, within: float = 5.0) -> list[Seen]:
+        """As ``since``, once a classifier is among them: packets may be steered before this thread has heard why."""
+        end = time.monotonic() + within
+        while not any("classify" in seen.stages for seen in self.since(begun)):
+            if time.monotonic() > end:
+                raise RuntimeError("no switch told of a new classifier")
+            time.sleep(0.001)
+        return self.since(begun)
+
     async def _connect(self) -> None:
         for node, target in self._targets.items():
             client = OpenFlowClient(target, on_event=self._taker(node))

@@ -110,7 +110,7 @@ def _hosts(draw: st.DrawFn, draft: Draft, nodes: tuple[str, ...], dense: bool) -
             Port(
                 name=name,
                 network=network,
-                node=draw(st.sampled_from(nodes)),
+                node=None if seldom(draw, 8) else draw(st.sampled_from(nodes)),
                 mac=draw(st.sampled_from([None, f"02:00:00:00:00:0{number}"])),
                 addresses=tuple(addresses),
                 security=often(draw, 6),

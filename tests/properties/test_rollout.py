@@ -84,7 +84,7 @@ class Run:
 
     def appear(self, what: object) -> None:
         if isinstance(what, Port):
-            self.world.plug(what.name, str(what.node))
+            self.world.plug(what.name, self.world.home(what))
         else:
             self.world.nodes[str(what)].bind(TUNNEL_GPE, GPE)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -267,13 +268,17 @@ class World:
                 if not self.bare:
                     self.nodes[name].bind(TUNNEL_GPE, GPE)
                 self.connect(name)
-            case Port(name=name, node=node) if node is not None and not self.bare:
-                self.plug(name, node)
+            case Port() if not self.bare:
+                self.plug(value.name, self.home(value))
             case Instance(ingress=ingress, egress=egress):
                 self.functions[ingress] = (egress, value)
                 self.functions[egress] = (ingress, value)
 
     # -- nodes -----------------------------------------------------------------------------------------------------
+
+    def home(self, port: Port) -> str:
+        """Where the port's machine is, whether the port says so or not."""
+        return port.node or sorted(self.nodes)[zlib.crc32(port.name.encode()) % len(self.nodes)]
 
     def plug(self, port: str, node: str) -> None:
         """The port's interface appears on the node's switch, and leaves where it was."""

@@ -41,6 +41,7 @@ def application(service: Service) -> Litestar:
         exception_handlers={Exception: answer},
         request_max_body_size=LARGEST_BODY,
         openapi_config=None,
+        logging_config=None,
     )
 
 

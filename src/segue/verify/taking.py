@@ -1,0 +1,119 @@
+"""Which chain takes a packet, and in which direction: the part of ``meaning`` that reads classifiers."""
+
+from __future__ import annotations
+
+from segue.model.intent import Chain, Classifier, Port
+from segue.packet.addresses import (
+    ETH_IPV4,
+    ETH_IPV6,
+    PROTO_ICMP,
+    PROTO_ICMPV6,
+    PROTO_SCTP,
+    PROTO_TCP,
+    PROTO_UDP,
+)
+from segue.verify.landscape import FAMILY, Landscape, ends_of, inside
+from segue.verify.packet import Packet
+
+FORWARD, REVERSE = "forward", "reverse"
+PROTOCOLS = {"tcp": PROTO_TCP, "udp": PROTO_UDP, "sctp": PROTO_SCTP}
+TRANSPORT = {number: name for name, number in PROTOCOLS.items()}
+
+
+class Taking:
+    def __init__(self, landscape: Landscape) -> None:
+        self._land = landscape
+
+    def chain(self, port: Port, packet: Packet) -> tuple[Chain, str] | None:
+        found = [
+            (chain.precedence, direction == FORWARD, chain, direction)
+            for chain in self._land.chains.values()
+            for direction in ((FORWARD, REVERSE) if chain.symmetric else (FORWARD,))
+            if any(self._matches(self._land.classifiers[name], direction, port, packet) for name in chain.classifiers)
+        ]
+        if not found:
+            return None
+        _, _, chain, direction = max(found, key=lambda one: one[:2])
+        return chain, direction
+
+    def _matches(self, c: Classifier, direction: str, port: Port, packet: Packet) -> bool:
+        there = (c.source_port, c.source_prefix, c.source_ports)
+        here = (c.destination_port, c.destination_prefix, c.destination_ports)
+        (from_port, from_prefix, from_ports), (to_port, to_prefix, to_ports) = (
+            (there, here) if direction == FORWARD else (here, there)
+        )
+        if from_port is not None:
+            if from_port != port.name:
+                return False
+        elif port.network not in (self._starts(c) if direction == FORWARD else self._answers_start(c)):
+            return False
+        if not _is_ethertype(c, packet):
+            return False
+        ends = ends_of(packet)
+        if ends is None:
+            return to_port is None or packet.fields["eth_dst"] == self._land.mac(self._land.ports[to_port])
+        source, destination = ends
+        return (
+            (to_port is None or destination in self._land.addresses(self._land.ports[to_port]))
+            and inside(source, from_prefix)
+            and inside(destination, to_prefix)
+            and _is_protocol(c, packet)
+            and _in_range("src", from_ports, packet)
+            and _in_range("dst", to_ports, packet)
+        )
+
+    def _starts(self, c: Classifier) -> set[str]:
+        """The network that packets of a classifier start in. What it says goes first; then a source prefix that lies in
+        one network near its destination; then its destination's network; then the only one that there is."""
+        if c.source_port is not None:
+            network = self._land.ports[c.source_port].network
+        elif c.network is not None:
+            network = c.network
+        elif c.destination_port is not None:
+            network = self._land.ports[c.destination_port].network
+        else:
+            network = next(iter(self._land.networks)) if len(self._land.networks) == 1 else None
+        if c.source_port is None and c.network is None:
+            owners = self._land.near(network, c.source_prefix)
+            if len(owners) == 1:
+                return owners
+        return {network} if network else set()
+
+    def _answers_start(self, c: Classifier) -> set[str]:
+        """Answers start where the packets went: in the destination's network; else in those, connected by a router with
+        the one where the packets started, that have the destination's prefix; else in any of these."""
+        if c.destination_port is not None:
+            network = self._land.ports[c.destination_port].network
+            return {network} if network else set()
+        found: set[str] = set()
+        for network in self._starts(c):
+            found |= self._land.near(network, c.destination_prefix) or {network, *self._land.connected(network)}
+        return found
+
+
+def _is_ethertype(c: Classifier, packet: Packet) -> bool:
+    """Without an ethertype a classifier means IP, and with a prefix that prefix's family (which ``inside`` sees)."""
+    eth_type = packet.fields["eth_type"]
+    if c.ethertype is None:
+        return eth_type in FAMILY
+    return eth_type == {"ipv4": ETH_IPV4, "ipv6": ETH_IPV6}.get(c.ethertype) or (
+        c.ethertype not in ("ipv4", "ipv6") and eth_type == int(c.ethertype, 16)
+    )
+
+
+def _is_protocol(c: Classifier, packet: Packet) -> bool:
+    if c.protocol is None:
+        return True
+    protocol = packet.fields["ip_proto"]
+    if c.protocol == "icmp":
+        return protocol == (PROTO_ICMP if packet.fields["eth_type"] == ETH_IPV4 else PROTO_ICMPV6)
+    return protocol == (PROTOCOLS[c.protocol] if c.protocol in PROTOCOLS else int(c.protocol))
+
+
+def _in_range(end: str, ports: tuple[int, int] | None, packet: Packet) -> bool:
+    """A fragment shows no transport ports, so it is in no range but that of all ports."""
+    if ports is None or ports == (0, 0xFFFF):
+        return True
+    if packet.fields["ip_frag"]:
+        return False
+    return ports[0] <= packet.fields[f"{TRANSPORT[packet.fields['ip_proto']]}_{end}"] <= ports[1]
