@@ -15,9 +15,9 @@ web: ## install what is missing, and run the second example: a firewall and a ca
 	@.venv/bin/python examples/web.py
 
 clean: ## remove the networks that `make run` and `make web` left up
-	@if [ -x .venv/bin/segue ]; then \
-		.venv/bin/segue lab down dragonflow && .venv/bin/segue lab down web; \
-	else echo "nothing to remove"; fi
+	@if .venv/bin/segue --version >/dev/null 2>&1; then \
+		.venv/bin/segue lab down dragonflow; first=$$?; .venv/bin/segue lab down web && exit $$first; \
+	else echo "Segue is not installed in .venv; if a network of it is up, \`make run\` and then \`make clean\`"; fi
 
 test: ## install what the tests need, and run them
 	@scripts/install test

@@ -16,9 +16,8 @@ from .fabric import Fabric
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 CHANGES = int(os.environ.get("SEGUE_CHANGES", "1000"))
-SECONDS = float(os.environ.get("SEGUE_SECONDS", "90"))
-FEWEST = 300
-"""How many a slow machine must manage all the same."""
+SECONDS = float(os.environ.get("SEGUE_SECONDS", "240"))
+"""At most; an idle machine needs less than one."""
 RATE = 2000
 
 
@@ -29,5 +28,5 @@ def test_changes_under_traffic_lose_nothing(capsys: pytest.CaptureFixture[str]) 
     with capsys.disabled():
         print(f"\n{figures}")
     assert figures.clean, str(figures)
-    assert figures.changes >= min(CHANGES, FEWEST), str(figures)
+    assert figures.changes >= CHANGES, str(figures)
     assert figures.packets + figures.replies >= RATE * figures.seconds * 0.95, str(figures)

@@ -103,6 +103,11 @@ def test_huge_parts_give_short_messages(text):
 
 
 @pytest.mark.slow
+def test_a_name_that_yaml_takes_for_no_key() -> None:
+    with pytest.raises(intent.IntentError, match="a name of 10000 characters; names have at most 63"):
+        intent.parse("chains:\n  " + "c" * 10_000 + ":\n    through: [a]\n", "x.yaml")
+
+
 def test_hundred_thousand_ports_take_seconds():
     ports = {
         f"p{i}": {"network": "w", "node": "n", "addresses": [f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}"]}

@@ -248,6 +248,10 @@ def _refuse(event: Any, source: str, line: int) -> NoReturn:
     fail(source, line, f"tag {show(str(event.tag))} is not allowed here", "remove it, values need no tags")
 
 
+_LONG_KEY = re.compile(r"\s*([^\s:]{1024,})\s*:")
+"""What YAML does not take for a key any more, though it stands before a colon."""
+
+
 def _explain(text: str, error: yaml.MarkedYAMLError, mark: Any) -> tuple[str, str]:
     problem = error.problem or "it cannot be read"
     here = ""
@@ -259,6 +263,8 @@ def _explain(text: str, error: yaml.MarkedYAMLError, mark: Any) -> tuple[str, st
         return "a tab cannot indent YAML", "use spaces"
     if "cannot start any token" in problem and here:
         return f"a value cannot start with {here}", f"put it in quotes: '{here}...'"
+    if mark is not None and (long := _LONG_KEY.match(lines[mark.line] if mark.line < len(lines) else "")):
+        return f"a name of {len(long[1])} characters", "names have at most 63"
     if "mapping values are not allowed" in problem:
         return "a second colon on the line", "put the value in quotes, or start a new line"
     return f"this is not YAML: {problem}", "check the indentation, brackets and quotes around here"
