@@ -168,7 +168,7 @@ def test_between_functions_that_do_not_route(fabric: Fabric, bench: Bench, encap
 
 def test_sources_are_found_again(fabric: Fabric, bench: Bench) -> None:
     """Where packets of many come, each gets back the MAC that belongs to its address."""
-    apply(fabric, {"chains": {"c": chain({"to": "server", "protocol": "udp"}, ["two", "x"])}})
+    apply(fabric, {"chains": {"c": chain({"to": "server", "network": "web", "protocol": "udp"}, ["two", "x"])}})
     for source in ("client", "mate"):
         passed(bench, source, "server", 4, ("x-in", RIGHT_MAC, 63))
         passed(bench, source, "server", 6, ("x-in", RIGHT_MAC, 63))
@@ -268,7 +268,10 @@ def test_the_path_survives_nat(fabric: Fabric) -> None:
 
 def test_answers_go_back_through_nat(fabric: Fabric) -> None:
     """The server's port is what both directions are known by: NAT leaves it alone."""
-    apply(fabric, {"chains": {"c": chain({"to": "ks", "protocol": "udp"}, ["nat", "x"], symmetric=True)}})
+    apply(
+        fabric,
+        {"chains": {"c": chain({"to": "ks", "network": "web", "protocol": "udp"}, ["nat", "x"], symmetric=True)}},
+    )
     with talk(fabric) as made:
         for family in (4, 6):
             sent = {flow: b"flow %d" % flow for flow in made.flows}

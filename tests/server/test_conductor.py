@@ -208,6 +208,32 @@ def test_overlapping_chains_are_refused_and_precedence_mends_it(run: Any) -> Non
     run(scenario)
 
 
+def test_a_router_is_no_way_round_a_chain(run: Any) -> None:
+    """Whoever says only where packets go means them wherever they come from."""
+
+    async def scenario(b: Bench) -> None:
+        b.apply(
+            """
+            nodes: [n1, n2, n3]
+            networks:
+              web: {cidr: 10.0.0.0/24, gateway: 10.0.0.1}
+              far: {cidr: 10.1.0.0/24, gateway: 10.1.0.1}
+              apart: 10.2.0.0/24
+            routers: {r: [web, far]}
+            ports: {server: {network: web, node: n3, address: 10.0.0.20}}
+            instances: {a: n2}
+            chains: {c: {match: {to: server, protocol: udp}, through: [a]}}
+            """
+        )
+        paths = b.conductor.rollouts.paths_of("c")
+        assert sorted(path.spec.network_name for path in paths) == ["far", "web"]
+        b.apply("chains: {c: {match: {to: server, protocol: udp, network: web}, through: [a]}}")
+        await b.calm()
+        assert [path.spec.network_name for path in b.conductor.rollouts.paths_of("c")] == ["web"]
+
+    run(scenario)
+
+
 def test_a_restart_continues_where_it_was(run: Any) -> None:
     async def scenario(b: Bench) -> None:
         b.apply(BASE + CHAIN % "a")

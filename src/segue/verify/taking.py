@@ -63,8 +63,8 @@ class Taking:
         )
 
     def _starts(self, c: Classifier) -> set[str]:
-        """The network that packets of a classifier start in. What it says goes first; then a source prefix that lies in
-        one network near its destination; then its destination's network; then the only one that there is."""
+        """The networks that packets of a classifier start in. What it says goes first; then those near its destination
+        that have its source prefix; then all near its destination, or the only one that there is."""
         if c.source_port is not None:
             network = self._land.ports[c.source_port].network
         elif c.network is not None:
@@ -74,9 +74,8 @@ class Taking:
         else:
             network = next(iter(self._land.networks)) if len(self._land.networks) == 1 else None
         if c.source_port is None and c.network is None:
-            owners = self._land.near(network, c.source_prefix)
-            if len(owners) == 1:
-                return owners
+            everywhere = {network, *self._land.connected(network)} if network else set()
+            return self._land.near(network, c.source_prefix) or everywhere
         return {network} if network else set()
 
     def _answers_start(self, c: Classifier) -> set[str]:

@@ -72,7 +72,9 @@ class Direction:
                 )
 
     def _networks(self) -> list[tuple[str, int]]:
-        """Where the packets start, as (name, key). Answers start wherever the packets may have gone."""
+        """Where the packets start, as (name, key): all networks from which routers lead to the destination, or those of
+        them that have the source prefix, so that nothing goes round the chain by way of a router. Answers start
+        wherever the packets may have gone."""
         ref = ("classifier", self.classifier.name)
         if self.port is not None:
             if not self.port.network:
@@ -89,7 +91,7 @@ class Direction:
         if not self.forward or not self.classifier.network:
             near = self._connected(known)
             owners = self._owners(near, parse_prefix(self.from_prefix)) if self.from_prefix else set()
-            names = (owners if len(owners) == 1 else names) if self.forward else owners or near
+            names = owners or near
         found = []
         for name in sorted(names):
             key = self.ctx.get(self.w.id, ("network", name))

@@ -57,6 +57,8 @@ def use(ctx: Context, w: Wiring, name: str) -> None:
         if one.egress != two.egress:
             continue
         reason = _confused(one, two, declared.rewrites)
+        if reason and (one.chain, one.direction) == (two.chain, two.direction) and one.network != two.network:
+            reason += "; or let the chain's classifiers say in which network: their packets start"
         if reason:
             both = f"{_path(one)} and {_path(two)}"
             message = f"packets of {both} could not be told apart when they leave instance {name!r}: {reason}"
