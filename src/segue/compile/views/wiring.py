@@ -121,11 +121,3 @@ class Wiring:
 
 def complain(ctx: Context, wiring: Wiring, ref: Ref, field: str, message: str) -> None:
     ctx.emit(wiring.problem, Problem(ref[0], ref[1], field, message), True)
-
-
-def suggestion(name: str, known: list[str]) -> str:
-    """ "; did you mean x?" where one of ``known`` is like ``name``."""
-    import difflib
-
-    near = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {near[0]!r}?" if near else ""
