@@ -14,7 +14,13 @@ from bench.chains import ChainFabric
 from segue.model.stages import TABLE
 from segue.openflow.client import ClientEvent, OpenFlowClient
 from segue.openflow.connection import Received
-from segue.openflow.monitor import ADD, FlowMonitorReply, FlowMonitorRequest, FlowUpdate
+from segue.openflow.protocol import (
+    FlowMonitor,
+    FlowMonitorFlags,
+    FlowMonitorReply,
+    FlowMonitorRequest,
+    FlowUpdateFull,
+)
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -65,7 +71,7 @@ class Watcher:
             client = OpenFlowClient(target, on_event=self._taker(node))
             self._clients.append(client)
             await client.connect(asynchronous=True)
-            await client.request(FlowMonitorRequest(monitor_id=1, flags=ADD))
+            await client.request(FlowMonitorRequest([FlowMonitor(monitor_id=1, flags=FlowMonitorFlags.ADD)]))
 
     async def _close(self) -> None:
         for client in self._clients:
@@ -76,7 +82,7 @@ class Watcher:
             now = time.monotonic_ns()
             if isinstance(event, Received) and isinstance(event.message, FlowMonitorReply):
                 updates = event.message.updates
-                stages = frozenset(_STAGE[update.table_id] for update in updates if isinstance(update, FlowUpdate))
+                stages = frozenset(_STAGE[update.table_id] for update in updates if isinstance(update, FlowUpdateFull))
                 if stages:
                     self._seen.append(Seen(now, node, stages))
 

@@ -1,272 +1,629 @@
-"""The connection as a script: bytes and times in, events and bytes out."""
+"""The connection as a script: bytes and times in, events and bytes out, for both ends."""
 
+import itertools
 import random
+from typing import Any
 
 import pytest
 
+from segue.openflow.codec import UnknownMessage, decode_many, encode
 from segue.openflow.connection import (
-    REMEMBERED,
+    LAST_XID,
+    LIMITS,
     Connection,
     Dead,
     Event,
+    Failed,
+    Garbled,
+    Limits,
     Ready,
     Received,
     Refused,
     Replied,
     VersionError,
 )
-from segue.openflow.flow import FlowEntry
-from segue.openflow.messages import (
+from segue.openflow.declare import Message
+from segue.openflow.events import names
+from segue.openflow.protocol.actions import Output
+from segue.openflow.protocol.basic import (
     BarrierReply,
     BarrierRequest,
-    BundleControl,
-    BundleType,
     EchoReply,
     EchoRequest,
     Error,
-    FeaturesReply,
-    FeaturesRequest,
-    FlowMod,
-    FlowMonitorReply,
-    FlowStatsReply,
-    FlowStatsRequest,
-    FlowUpdateAbbrev,
     Hello,
-    Message,
-    PortDescReply,
-    PortDescRequest,
-    PortStatus,
-    decode,
-    encode,
+    VersionBitmap,
 )
-from segue.openflow.port import Port
-from segue.openflow.wire import EncodeError, ProtocolError
+from segue.openflow.protocol.bundles import BundleAddMessage, BundleControl, OnfBundleAddMessage
+from segue.openflow.protocol.flow_mod import FlowMod
+from segue.openflow.protocol.flows import FlowRemoved, FlowStats, FlowStatsReply, FlowStatsRequest
+from segue.openflow.protocol.monitors import FlowMonitorReply, FlowUpdateAbbrev
+from segue.openflow.protocol.ports import Port, PortDescReply, PortDescRequest, PortStatus
+from segue.openflow.protocol.roles import RoleReply, RoleRequest
+from segue.openflow.protocol.switch import DescReply, DescRequest, FeaturesReply, FeaturesRequest
+from segue.openflow.protocol.table_features import TableFeatures, TableFeaturesRequest
+from segue.openflow.wire import V10, V12, V13, V14, V15, VERSIONS, EncodeError, ProtocolError
 
-from .samples import PLAIN_MOD, PORT, SAMPLES
-
-
-def sent(connection: Connection) -> list[tuple[Message, int]]:
-    data = connection.data_to_send()
-    messages = []
-    while data:
-        length = int.from_bytes(data[2:4], "big")
-        messages.append(decode(data[:length]))
-        data = data[length:]
-    return messages
+SETS = [frozenset(chosen) for n in (1, 2, 3) for chosen in itertools.combinations(VERSIONS, n)] + [frozenset(VERSIONS)]
+MOD = FlowMod({"in_port": 1}, (Output(2),), priority=7)
 
 
-def ready() -> Connection:
-    connection = Connection(0.0)
-    assert connection.receive_data(encode(Hello(), 1), 0.0) == [Ready(6)]
-    assert sent(connection) == [(Hello(), 1)]
+def sent(connection: Connection) -> list[tuple[Any, int]]:
+    return [(msg, xid) for msg, xid, _ in decode_many(connection.data_to_send())]
+
+
+def hello(version: int, versions: set[int] | None = None, xid: int = 9) -> bytes:
+    return encode(Hello(() if versions is None else (VersionBitmap.of(frozenset(versions)),)), xid, version)
+
+
+def ready(version: int = V15, **settings: Any) -> Connection:
+    connection = Connection(0.0, versions={version}, **settings)
+    assert connection.receive_data(hello(version), 0.0) == [Ready(version)]
+    connection.data_to_send()
     return connection
 
 
-# -- handshake -----------------------------------------------------------------------------------------------------
+def said(connection: Connection, msg: Message, xid: int = 0, now: float = 0.0) -> list[Event]:
+    return connection.receive_data(encode(msg, xid, connection.version), now)
 
 
-def test_hello_comes_first_and_offers_only_one_version() -> None:
+# -- the version ---------------------------------------------------------------------------------------------------
+
+
+def negotiated(ours: frozenset[int], theirs: frozenset[int]) -> int | None:
+    """What the specification says of two sets (OpenFlow 1.5.1 section 6.3.1)."""
+    if max(ours) >= V13 and max(theirs) >= V13:
+        return max(ours & theirs, default=None)
+    lesser = min(max(ours), max(theirs))
+    return lesser if lesser in ours and lesser in theirs else None
+
+
+@pytest.mark.parametrize("ours", SETS, ids=names)
+def test_both_ends_come_to_the_same_version(ours: frozenset[int]) -> None:
+    for theirs in SETS:
+        controller = Connection(0.0, versions=ours)
+        switch = Connection(0.0, side="switch", versions=theirs)
+        wanted = negotiated(ours, theirs)
+        agreed: list[int | None] = []
+        to_switch, to_controller = controller.data_to_send(), switch.data_to_send()
+        for end, data in ((controller, to_controller), (switch, to_switch)):
+            try:
+                (event,) = end.receive_data(data, 0.0)
+                assert isinstance(event, Ready)
+                agreed.append(event.version)
+            except VersionError:
+                agreed.append(None)
+                ((error, _),) = sent(end)
+                assert (error.type, error.code) == (0, 0)
+                assert error.data.isascii()
+        # Without two bitmaps an end that speaks the lesser version goes on until the other one's error comes.
+        assert wanted in agreed
+        assert set(agreed) <= {wanted, min(max(ours), max(theirs))}
+        if wanted is not None:
+            assert agreed == [wanted, wanted]
+
+
+def test_hello_comes_first() -> None:
+    ((msg, xid),) = sent(Connection(0.0, versions={V10, V13}))
+    assert msg == Hello((VersionBitmap.of({V10, V13}),))
+    assert xid == 1
+    data = Connection(0.0, versions={V10, V12}).data_to_send()
+    assert data.hex() == "0300000800000001"  # nothing that a reader of the header only could stumble upon
+
+
+def test_a_peer_that_only_looks_at_the_header() -> None:
     connection = Connection(0.0)
-    assert sent(connection) == [(Hello((6,)), 1)]
-    assert not connection.ready
-    assert connection.receive_data(encode(Hello((1, 4, 5, 6)), 9), 0.0) == [Ready(6)]
-    assert connection.ready
+    assert connection.receive_data(bytes.fromhex("0100000800000001"), 0.0) == [Ready(V10)]
+    assert connection.version == V10
 
 
-@pytest.mark.parametrize("hello", [encode(Hello((1, 4)), 9), bytes.fromhex("0500000800000009")])
-def test_a_peer_of_other_versions_is_refused(hello: bytes) -> None:
+def test_a_peer_of_a_version_to_come() -> None:
+    for peer in ("0900000800000001", "0900001000000001ffff0008deadbeef", "09000010000000010001000800000252"):
+        connection = Connection(0.0)
+        assert connection.receive_data(bytes.fromhex(peer), 0.0) == [Ready(V15)]
+
+
+def test_bitmaps_go_before_headers() -> None:
+    connection = Connection(0.0, versions={V10, V13, V15})
+    assert connection.receive_data(hello(V15, {V10, V13}), 0.0) == [Ready(V13)]
+    with pytest.raises(VersionError) as e:
+        Connection(0.0, versions={V13}).receive_data(hello(V15, {V10, V15}), 0.0)
+    assert e.value.versions == (V10, V15)
+    assert str(e.value) == "the peer does not speak OpenFlow 1.3 (it speaks 1.0, 1.5)"
+
+
+@pytest.mark.parametrize("peer", [V10, V12, V14])
+def test_a_refusal_can_be_read_by_the_refused(peer: int) -> None:
+    connection = Connection(0.0, versions={V15} if peer < V13 else {V10, V15})
+    connection.data_to_send()
+    with pytest.raises(VersionError):
+        connection.receive_data(hello(peer, xid=7), 0.0)
+    ((error, xid, version),) = decode_many(connection.data_to_send())
+    assert (error.type, error.code, xid, version) == (0, 0, 7, peer)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_nothing_comes_before_hello(version: int) -> None:
     connection = Connection(0.0)
-    with pytest.raises(VersionError, match=r"does not speak OpenFlow 1\.5 "):
-        connection.receive_data(hello, 0.0)
-    assert sent(connection)[1:] == [(Error(0, 0, b"OpenFlow 1.5 only"), 9)]
+    connection.data_to_send()
+    with pytest.raises(ProtocolError, match="before a hello"):
+        connection.receive_data(encode(EchoRequest(b"?"), 5, version), 0.0)
+    data = connection.data_to_send()
+    ((error, xid, spoken),) = decode_many(data)
+    assert (error.type, error.code, xid, spoken) == (1, 1, 5, version)
+    assert error.data == encode(EchoRequest(b"?"), 5, version)
 
 
-def test_versions_are_named_as_people_name_them() -> None:
-    assert "it speaks 1.0, 1.3" in str(VersionError((1, 4)))
+def test_a_peer_that_refuses() -> None:
+    connection = Connection(0.0)
+    connection.data_to_send()
+    with pytest.raises(ProtocolError, match=r"refused the connection: 1\.4 only"):
+        connection.receive_data(encode(Error(0, 0, b"1.4 only"), 1, V14), 0.0)
+    assert connection.data_to_send() == b""  # an error is not answered
+    with pytest.raises(ProtocolError, match="refused the connection"):
+        said(ready(), Error(0, 0))
 
 
-@pytest.mark.parametrize("message", [Error(0, 0, b"go away"), EchoRequest(), PortStatus(0, PORT)])
-def test_nothing_comes_before_hello(message: Message) -> None:
-    with pytest.raises(ProtocolError):
-        Connection(0.0).receive_data(encode(message, 1), 0.0)
+def test_another_hello_is_nothing() -> None:
+    connection = ready(V13)
+    assert connection.receive_data(hello(V10) + hello(V15, {V15}), 0.0) == []
+    assert connection.version == V13
+    assert sent(connection) == []
+
+
+def test_nothing_can_be_sent_before_the_version_is_known() -> None:
+    with pytest.raises(RuntimeError):
+        Connection(0.0).send(EchoRequest())
+
+
+@pytest.mark.parametrize("versions", [set(), {7}, {0, V13}])
+def test_versions_that_are_none(versions: set[int]) -> None:
+    with pytest.raises(ValueError, match="versions"):
+        Connection(0.0, versions=versions)
 
 
 # -- framing -------------------------------------------------------------------------------------------------------
 
 
-def script() -> tuple[list[Message], bytes]:
-    """Every message that a switch may send unasked, in one stream."""
-    messages = [m for m, _ in SAMPLES if isinstance(m, PortStatus | FlowMonitorReply)] + [PLAIN_MOD]
-    return messages, b"".join(encode(m, 0) for m in messages)
+def script(version: int) -> tuple[list[Message], bytes]:
+    messages: list[Message] = [
+        PortStatus(0, Port(1, name="p1")),
+        FlowRemoved({"in_port": 1}, priority=1),
+        UnknownMessage(0x70, b"whatever"),
+        UnknownMessage(4, b"\xde\xad\xbe\xefshort"),
+    ]
+    return messages, b"".join(encode(m, 0, version) for m in messages)
 
 
-def test_one_byte_at_a_time() -> None:
-    messages, data = script()
-    connection = ready()
-    events: list[Event] = []
-    for offset in range(len(data)):
-        events += connection.receive_data(data[offset : offset + 1], 0.0)
-    assert events == [Received(m, 0) for m in messages]
-
-
-def test_any_split() -> None:
-    messages, data = script()
-    dice = random.Random(1)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_split(version: int) -> None:
+    messages, data = script(version)
+    wanted = [Received(m, 0) for m in ready(version).receive_data(data, 0.0) for m in [m.message]]  # type: ignore[union-attr]
+    assert len(wanted) == len(messages)
+    for at in range(len(data) + 1):
+        connection = ready(version)
+        assert connection.receive_data(data[:at], 0.0) + connection.receive_data(data[at:], 0.0) == wanted
+    connection = ready(version)
+    events = [event for n in range(len(data)) for event in connection.receive_data(data[n : n + 1], 0.0)]
+    assert events == wanted
+    dice = random.Random(version)
     for _ in range(100):
-        connection = ready()
-        events: list[Event] = []
-        offset = 0
+        connection = ready(version)
+        events, offset = [], 0
         while offset < len(data):
             size = dice.choice((1, 7, 8, 9, 100, 1000))
             events += connection.receive_data(memoryview(data)[offset : offset + size], 0.0)
             offset += size
-        assert events == [Received(m, 0) for m in messages]
+        assert events == wanted
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_from_hello_on_byte_by_byte(version: int) -> None:
+    _, data = script(version)
+    connection = Connection(0.0, versions={version})
+    stream = hello(version) + data
+    events = [event for n in range(len(stream)) for event in connection.receive_data(stream[n : n + 1], 0.0)]
+    assert events[0] == Ready(version)
+    assert len(events) == 5
 
 
 def test_a_header_that_lies() -> None:
+    for length in range(8):
+        with pytest.raises(ProtocolError, match=f"{length} bytes"):
+            ready().receive_data(bytes((6, 2, 0, length, 0, 0, 0, 1)), 0.0)
+        with pytest.raises(ProtocolError, match=f"{length} bytes"):
+            Connection(0.0).receive_data(bytes((6, 0, 0, length)) + bytes(9), 0.0)
+
+
+def test_what_came_before_the_lie_is_known() -> None:
     connection = ready()
-    with pytest.raises(ProtocolError, match="7 bytes"):
-        connection.receive_data(bytes.fromhex("0602000700000001"), 0.0)
+    events: list[Event] = []
+    with pytest.raises(ProtocolError):
+        connection.receive_data(encode(PortStatus(0, Port(1)), 0) + bytes(8), 0.0, events)
+    assert len(events) == 1
 
 
-def test_another_version_after_the_handshake() -> None:
-    with pytest.raises(ProtocolError, match="version 0x4"):
-        ready().receive_data(bytes.fromhex("0402000800000001"), 0.0)
+def test_whole_frames() -> None:
+    connection = ready(V13)
+    xid = connection.send(BarrierRequest())
+    assert connection.receive_frame(encode(BarrierReply(), xid, V13), 3.0) == [
+        Replied(BarrierRequest(), BarrierReply(), xid)
+    ]
+    assert connection.next_timer() == 8.0
+    for wrong in (b"", b"\4\x15", encode(BarrierReply(), 1, V13) + b"\0"):
+        with pytest.raises(ProtocolError):
+            connection.receive_frame(wrong, 3.0)
+    connection.receive_data(b"\4\x15\0", 3.0)
+    assert connection.take_rest() == b"\4\x15\0"
+    assert connection.receive_data(encode(BarrierReply(), 99, V13), 3.0) == []
+
+
+def test_a_message_that_dribbles_in_is_not_copied_each_time() -> None:
+    connection = ready()
+    data = encode(EchoRequest(bytes(65000)), 3)
+    for n in range(len(data)):
+        assert connection.receive_data(data[n : n + 1], 0.0) == []
+    assert sent(connection) == [(EchoReply(bytes(65000)), 3)]
 
 
 # -- requests ------------------------------------------------------------------------------------------------------
 
 
-def test_replies_find_their_requests_in_any_order() -> None:
-    connection = ready()
+@pytest.mark.parametrize("version", VERSIONS)
+def test_replies_find_their_requests_in_any_order(version: int) -> None:
+    connection = ready(version)
     features = connection.send(FeaturesRequest())
     barrier = connection.send(BarrierRequest())
-    assert sent(connection) == [(FeaturesRequest(), features), (BarrierRequest(), barrier)]
-    assert features != barrier
-    assert connection.receive_data(encode(BarrierReply(), barrier), 0.0) == [
-        Replied(BarrierRequest(), BarrierReply(), barrier)
-    ]
-    reply = FeaturesReply(5)
-    assert connection.receive_data(encode(reply, features), 0.0) == [Replied(FeaturesRequest(), reply, features)]
-    assert connection.receive_data(encode(reply, features), 0.0) == []
+    described = connection.send(DescRequest())
+    assert sent(connection) == [(FeaturesRequest(), features), (BarrierRequest(), barrier), (DescRequest(), described)]
+    reply = DescReply("us", "", "", "", "")
+    assert said(connection, reply, described) == [Replied(DescRequest(), reply, described)]
+    assert said(connection, BarrierReply(), barrier) == [Replied(BarrierRequest(), BarrierReply(), barrier)]
+    assert said(connection, FeaturesReply(5), features) == [Replied(FeaturesRequest(), FeaturesReply(5), features)]
+    assert said(connection, FeaturesReply(5), features) == []  # the xid is used up
+
+
+def test_roles_and_bundles_are_answered() -> None:
+    connection = ready(V15)
+    role = connection.send(RoleRequest(2, 7))
+    assert said(connection, RoleReply(2, 7), role) == [Replied(RoleRequest(2, 7), RoleReply(2, 7), role)]
+    opened = connection.send(BundleControl(1, 0))
+    assert said(connection, BundleControl(1, 1), opened) == [Replied(BundleControl(1, 0), BundleControl(1, 1), opened)]
+    assert said(connection, BundleControl(1, 1), opened) == []
 
 
 def test_a_reply_of_another_kind_is_none() -> None:
     connection = ready()
     xid = connection.send(FeaturesRequest())
-    assert connection.receive_data(encode(BarrierReply(), xid), 0.0) == []
-    assert connection.receive_data(encode(PortStatus(0, PORT), xid), 0.0) == [Received(PortStatus(0, PORT), xid)]
-    assert len(connection.receive_data(encode(FeaturesReply(5), xid), 0.0)) == 1
+    assert said(connection, BarrierReply(), xid) == []
+    assert said(connection, PortStatus(0, Port(1)), xid) == [Received(PortStatus(0, Port(1)), xid)]
+    assert len(said(connection, FeaturesReply(5), xid)) == 1
 
 
-def test_errors_find_their_requests() -> None:
-    connection = ready()
-    error = Error(4, 9)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_errors_find_their_requests(version: int) -> None:
+    connection = ready(version)
+    error = Error(1, 6)
     first, second = FlowMod(priority=1), FlowMod(priority=2)
     xids = [connection.send(first), connection.send(second)]
-    asked = connection.send(PortDescRequest())
-    assert connection.receive_data(encode(error, xids[1]), 0.0) == [Refused(error, xids[1], second)]
-    assert connection.receive_data(encode(error, asked), 0.0) == [Refused(error, asked, PortDescRequest())]
-    assert connection.receive_data(encode(error, 12345), 0.0) == [Refused(error, 12345, None)]
-    assert connection.receive_data(encode(error, xids[0]), 0.0) == [Refused(error, xids[0], first)]
+    asked = connection.send(DescRequest())
+    assert said(connection, error, xids[1]) == [Refused(error, xids[1], second)]
+    assert said(connection, error, asked) == [Refused(error, asked, DescRequest())]
+    assert said(connection, error, 12345) == [Refused(error, 12345, None)]
+    assert said(connection, error, xids[0]) == [Refused(error, xids[0], first)]
+    assert said(connection, DescReply("", "", "", "", ""), asked) == []
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_error_may_bring_its_request_along(version: int) -> None:
+    connection = ready(version)
+    data = encode(FlowMod(priority=3), 77, version)
+    for quoted, request in (
+        (data, FlowMod(priority=3)),
+        (data[:-1], None),
+        (data + b"\0", None),
+        (encode(FlowMod(priority=3), 78, version), None),
+        (encode(Error(1, 1), 77, version), None),
+        (bytes((version, 14, 0, 12, 0, 0, 0, 77)) + bytes(4), None),
+    ):
+        error = Error(1, 6, quoted)
+        assert said(connection, error, 77) == [Refused(error, 77, request)]
 
 
 def test_a_barrier_says_that_what_came_before_was_carried_out() -> None:
     connection = ready()
-    before = connection.send(PLAIN_MOD)
+    before = connection.send(MOD)
     barrier = connection.send(BarrierRequest())
-    after = connection.send(PLAIN_MOD)
-    connection.receive_data(encode(BarrierReply(), barrier), 0.0)
+    after = connection.send(MOD, 5)  # an xid of the caller's own, lower than those before
+    said(connection, BarrierReply(), barrier)
     error = Error(5, 0)
-    assert connection.receive_data(encode(error, before), 0.0) == [Refused(error, before, None)]
-    assert connection.receive_data(encode(error, after), 0.0) == [Refused(error, after, PLAIN_MOD)]
+    assert said(connection, error, before) == [Refused(error, before, None)]
+    assert said(connection, error, after) == [Refused(error, after, MOD)]
 
 
 def test_not_everything_is_remembered_for_ever() -> None:
-    connection = ready()
-    xids = [connection.send(PLAIN_MOD) for _ in range(REMEMBERED + 1)]
+    connection = ready(limits=Limits(remembered=100))
+    xids = [connection.send(MOD) for _ in range(101)]
     error = Error(5, 0)
-    assert connection.receive_data(encode(error, xids[0]), 0.0) == [Refused(error, xids[0], None)]
-    assert connection.receive_data(encode(error, xids[1]), 0.0) == [Refused(error, xids[1], PLAIN_MOD)]
+    assert said(connection, error, xids[0]) == [Refused(error, xids[0], None)]
+    assert said(connection, error, xids[1]) == [Refused(error, xids[1], MOD)]
+    connection = ready(limits=Limits(remembered_octets=10_000))
+    xids = [connection.send(EchoReply(bytes(1000))) for _ in range(11)]
+    assert said(connection, error, xids[1]) == [Refused(error, xids[1], None)]
+    assert said(connection, error, xids[-1])[0].request is not None  # type: ignore[union-attr]
 
 
-def test_parts_are_put_together() -> None:
-    connection = ready()
-    xid = connection.send(PortDescRequest())
-    ports = tuple(Port(n, f"p{n}") for n in range(5))
-    assert connection.receive_data(encode(PortDescReply(ports[:2], True), xid), 0.0) == []
-    assert connection.receive_data(encode(PortDescReply((), True), xid), 0.0) == []
-    assert connection.receive_data(encode(PortDescReply(ports[2:]), xid), 0.0) == [
-        Replied(PortDescRequest(), PortDescReply(ports), xid)
-    ]
-
-
-def test_parts_are_told_one_by_one_if_so_asked() -> None:
-    connection = ready()
-    request = FlowStatsRequest(table_id=3)
-    xid = connection.send(request, stream=True)
-    parts = [FlowStatsReply((FlowEntry(3, n, {}),), n < 2) for n in range(3)]
-    events = [event for part in parts for event in connection.receive_data(encode(part, xid), 0.0)]
-    assert events == [Replied(request, part, xid, part.more) for part in parts]
-    assert connection.receive_data(encode(parts[0], xid), 0.0) == []
+def test_barriers_and_forgetting_go_together() -> None:
+    connection = ready(limits=Limits(remembered=3))
+    xids = [connection.send(MOD) for _ in range(2)]
+    barrier = connection.send(BarrierRequest())
+    xids += [connection.send(MOD) for _ in range(3)]
+    said(connection, BarrierReply(), barrier)
+    error = Error(5, 0)
+    assert [said(connection, error, xid)[0].request for xid in xids] == [None, None, MOD, MOD, MOD]  # type: ignore[union-attr]
 
 
 def test_a_forgotten_request_stays_silent() -> None:
     connection = ready()
     xid = connection.send(FeaturesRequest())
     connection.forget(xid)
-    assert connection.receive_data(encode(FeaturesReply(5), xid), 0.0) == []
+    assert said(connection, FeaturesReply(5), xid) == []
 
 
 def test_updates_answer_nothing() -> None:
     update = FlowMonitorReply((FlowUpdateAbbrev(7),))
-    assert ready().receive_data(encode(update, 0), 0.0) == [Received(update, 0)]
+    assert said(ready(), update) == [Received(update, 0)]
 
 
 def test_bundle_additions_have_xids_in_a_row() -> None:
-    connection = ready()
-    opened = connection.send(BundleControl(1, BundleType.OPEN_REQUEST))
-    xids = connection.send_bundle_adds([PLAIN_MOD] * 3, 1, 3)
-    then = connection.send(BarrierRequest())
-    assert [xid for _, xid in sent(connection)] == [opened, *xids, then] == list(range(opened, opened + 5))
+    for version, addition in ((V13, OnfBundleAddMessage), (V14, BundleAddMessage), (V15, BundleAddMessage)):
+        connection = ready(version)
+        before = connection.send(EchoRequest())
+        xids = connection.send_bundle_adds([MOD] * 3, 1, 3)
+        then = connection.send(BarrierRequest())
+        messages = sent(connection)
+        assert [xid for _, xid in messages] == [before, *xids, then] == list(range(before, before + 5))
+        assert [m.__class__ for m, _ in messages[1:4]] == [addition] * 3
+        assert all(m.xid is None for m, _ in messages[1:4])
 
 
 def test_what_cannot_be_said_is_not_sent() -> None:
-    connection = ready()
+    connection = ready(V13)
     with pytest.raises(EncodeError):
         connection.send(FlowMod(priority=-1))
     with pytest.raises(EncodeError):
-        connection.send_bundle_adds([PLAIN_MOD, FlowMod(priority=-1)], 1, 3)
+        connection.send(FlowMod(importance=1))
+    with pytest.raises(EncodeError) as e:
+        connection.send_bundle_adds([MOD, FlowMod(priority=-1)], 1, 3)
+    assert e.value.index == 1
     assert sent(connection) == []
 
 
 def test_xids_begin_anew_before_they_end() -> None:
     connection = ready()
-    connection._next_xid = 0xFFFFFFFE
-    xids = connection.send_bundle_adds([PLAIN_MOD] * 3, 1, 3)
-    assert xids == range(1, 4)
+    connection.take_xids(LAST_XID - 10)
+    waiting = connection.send(FeaturesRequest(), 1)
+    xids = connection.send_bundle_adds([MOD] * 20, 1, 3)
+    assert xids == range(1, 21)
+    connection.take_xids(LAST_XID - 30)
+    connection.take_xids(100)  # over the end
+    taken = connection.send(BarrierRequest(), None)
+    assert taken not in (0, waiting)
+
+
+# -- parts ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", [V13, V14, V15])
+def test_parts_are_put_together(version: int) -> None:
+    connection = ready(version)
+    xid = connection.send(PortDescRequest())
+    ports = tuple(Port(n, name=f"p{n}") for n in range(5))
+    assert said(connection, PortDescReply(ports[:2], flags=1), xid) == []
+    assert said(connection, PortDescReply((), flags=1), xid) == []
+    (event,) = said(connection, PortDescReply(ports[2:]), xid)
+    assert isinstance(event, Replied)
+    assert [port.name for port in event.reply.ports] == [port.name for port in ports]
+    assert event.reply.flags == 0
+
+
+def test_parts_are_told_one_by_one_if_so_asked() -> None:
+    connection = ready(V13)
+    request = FlowStatsRequest(table_id=3)
+    xid = connection.send(request, stream=True)
+    parts = [FlowStatsReply((FlowStats(cookie=n),), flags=int(n < 2)) for n in range(3)]
+    events = [event for part in parts for event in said(connection, part, xid)]
+    assert events == [Replied(request, part, xid, part.flags == 1) for part in parts]
+    assert said(connection, parts[0], xid) == []
+
+
+@pytest.mark.parametrize("limits", [Limits(parts=10), Limits(assembled=1000)])
+def test_a_reply_without_end_is_given_up(limits: Limits) -> None:
+    connection = ready(V13, limits=limits)
+    xid = connection.send(FlowStatsRequest())
+    part = FlowStatsReply((FlowStats(cookie=1),), flags=1)
+    events = [event for _ in range(100) for event in said(connection, part, xid)]
+    assert [event.__class__ for event in events] == [Failed]
+    assert connection._pending == {}
+    assert said(connection, FlowStatsReply(), xid) == []
+
+
+def test_a_reply_that_has_no_parts() -> None:
+    connection = ready(V13)
+    xid = connection.send(DescRequest())
+    (event,) = said(connection, DescReply("", "", "", "", "", flags=1), xid)
+    assert isinstance(event, Failed)
+    assert event.request == DescRequest()
+
+
+def test_a_long_reply_goes_in_parts() -> None:
+    controller, switch = ready(V13), ready(V13, side="switch")
+    xid = controller.send(FlowStatsRequest())
+    (event,) = switch.receive_data(controller.data_to_send(), 0.0)
+    assert event == Received(FlowStatsRequest(), xid)
+    flows = tuple(FlowStats({"in_port": n}, cookie=n) for n in range(5000))
+    switch.send(FlowStatsReply(flows), xid)
+    data = switch.data_to_send()
+    assert len(decode_many(data)) > 5
+    (event,) = controller.receive_data(data, 0.0)
+    assert isinstance(event, Replied)
+    assert [flow.cookie for flow in event.reply.flows] == list(range(5000))
+
+
+def test_a_switch_puts_requests_together() -> None:
+    switch = ready(V13, side="switch")
+    tables = [TableFeatures(n, name=f"t{n}") for n in range(4)]
+    assert said(switch, TableFeaturesRequest(tables[:2], flags=1), 8) == []
+    assert said(switch, TableFeaturesRequest(tables[2:3], flags=1), 9) == []
+    (event,) = said(switch, TableFeaturesRequest(tables[2:], flags=0), 8)
+    assert isinstance(event, Received)
+    assert [table.table_id for table in event.message.tables] == [0, 1, 2, 3]
+    assert sent(switch) == []
+
+
+def test_requests_without_end() -> None:
+    switch = ready(V13, side="switch", limits=Limits(parts=5, assemblies=3, assembly_time=2.0))
+    part = TableFeaturesRequest((TableFeatures(1),), flags=1)
+    for _ in range(50):
+        assert said(switch, part, 8) == []
+    ((error, xid),) = sent(switch)
+    assert (error.type, error.code, xid) == (1, 13, 8)
+    assert said(switch, TableFeaturesRequest((TableFeatures(1),)), 8) == []
+    for n in range(50):
+        said(switch, part, 100 + n)
+        assert switch._assemblies is not None
+        assert len(switch._assemblies) <= 3
+    assert len(sent(switch)) == 47
+    assert switch.next_timer() == 2.0
+    switch.handle_timer(2.0)
+    assert len(sent(switch)) == 3
+    assert not switch._assemblies
+    assert said(switch, FlowStatsRequest(flags=1), 5) == []
+    ((error, _),) = sent(switch)
+    assert (error.type, error.code) == (1, 2)
+
+
+# -- what cannot be read -------------------------------------------------------------------------------------------
+
+SHORT_MOD = bytes((V13, 14, 0, 12, 0, 0, 0, 77)) + bytes(4)
+
+
+def test_a_switch_answers_what_it_cannot_read() -> None:
+    switch = ready(V13, side="switch")
+    (event,) = switch.receive_data(SHORT_MOD, 0.0)
+    assert isinstance(event, Garbled)
+    assert (event.error, event.data, event.answered) == ("OFPBRC_BAD_LEN", SHORT_MOD, True)
+    ((error, xid),) = sent(switch)
+    assert error == Error(1, 6, SHORT_MOD)
+    assert xid == 77
+
+
+def test_a_controller_does_not() -> None:
+    controller = ready(V13)
+    (event,) = controller.receive_data(bytes((V13, 12, 0, 12, 0, 0, 0, 0)) + bytes(4), 0.0)
+    assert isinstance(event, Garbled)
+    assert not event.answered
+    assert sent(controller) == []
+    asked = controller.send(FlowStatsRequest())
+    other = controller.send(DescRequest())
+    controller.data_to_send()
+    events = controller.receive_data(bytes((V13, 19, 0, 20, 0, 0, 0, asked, 0, 1)) + bytes(10), 0.0)
+    assert [event.__class__ for event in events] == [Failed, Garbled]
+    events = controller.receive_data(bytes((V13, 12, 0, 12, 0, 0, 0, other)) + bytes(4), 0.0)
+    assert [event.__class__ for event in events] == [Garbled]  # no reply, whatever its xid
+    assert len(said(controller, DescReply("", "", "", "", ""), other)) == 1
+
+
+@pytest.mark.parametrize("side", ["controller", "switch"])
+def test_another_version_after_the_handshake(side: Any) -> None:
+    connection = ready(V13, side=side)
+    frame = encode(FlowMod(priority=3), 77, V15)
+    (event,) = connection.receive_data(frame, 0.0)
+    assert isinstance(event, Garbled)
+    ((error, xid, version),) = decode_many(connection.data_to_send())
+    assert (error, xid, version) == (Error(1, 0, frame), 77, V13)
+    connection.receive_data(encode(Error(1, 0), 77, V15), 0.0)
+    assert connection.data_to_send() == b""
+
+
+@pytest.mark.parametrize("side", ["controller", "switch"])
+def test_an_error_is_not_answered_with_an_error(side: Any) -> None:
+    connection = ready(V13, side=side)
+    for data in (bytes((V13, 1, 0, 9, 0, 0, 0, 7, 0)), bytes((V13, 1, 0, 12, 0, 0, 0, 7, 255, 255, 0, 1))):
+        (event,) = connection.receive_data(data, 0.0)
+        assert isinstance(event, Garbled)
+    assert connection.data_to_send() == b""
+
+
+@pytest.mark.parametrize("side", ["controller", "switch"])
+def test_too_much_of_it_in_a_row_is_the_end(side: Any) -> None:
+    connection = ready(V13, side=side)
+    frame = encode(EchoRequest(bytes(60_000)), 1, V15)
+    for _ in range(LIMITS.errors - 1):
+        connection.receive_data(frame, 0.0)
+    said(connection, EchoRequest())
+    for _ in range(LIMITS.errors - 1):
+        connection.receive_data(frame, 0.0)
+    assert connection.unsent < 2 * LIMITS.errors * 300
+    with pytest.raises(ProtocolError, match="in a row"):
+        connection.receive_data(frame, 0.0)
+
+
+def test_unknown_types_reach_the_switch_and_can_be_refused() -> None:
+    for version in VERSIONS:
+        switch = ready(version, side="switch")
+        (event,) = said(switch, UnknownMessage(0x70, b"??"), 31)
+        assert event == Received(UnknownMessage(0x70, b"??"), 31)
+        switch.refuse(31, encode(event.message, 31, version), "OFPBRC_BAD_TYPE")
+        switch.refuse(31, event.message, "OFPBRC_BAD_TYPE")
+        first, second = sent(switch)
+        assert first == second == (Error(1, 1, encode(UnknownMessage(0x70, b"??"), 31, version)), 31)
+
+
+def test_noise() -> None:
+    """Whatever comes, it ends in events or in a ProtocolError, and nothing piles up."""
+    dice = random.Random(7)
+    seeds = [encode(m, 0, V13) for m in (MOD, PortStatus(0, Port(1)), PortDescReply((Port(1),)), Error(1, 1))]
+    for n in range(3000):
+        connection = ready(V13, side=dice.choice(("switch", "controller")))
+        connection.send(PortDescRequest() if not connection.switch else EchoRequest(), 0)
+        data = bytearray(dice.choice(seeds) * 2)
+        for _ in range(dice.choice((1, 2, 5))):
+            data[dice.randrange(len(data))] = dice.randrange(256)
+        try:
+            connection.receive_data(bytes(data), 0.0)
+        except ProtocolError:
+            continue
+        assert len(connection._rest) < 65536, n
+
+
+# -- a switch ------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_switch_is_asked() -> None:
+    switch = ready(V15, side="switch")
+    for msg in (FeaturesRequest(), BundleControl(1, 0), BarrierRequest(), MOD):
+        assert said(switch, msg, 4)[0].__class__ is Received
+    asked = switch.send(EchoRequest(b"x"))
+    assert said(switch, EchoReply(b"x"), asked) == [Replied(EchoRequest(b"x"), EchoReply(b"x"), asked)]
+    assert said(switch, EchoReply(b"x"), asked) == []
+    assert said(switch, EchoRequest(b"y"), 4) == []
+    assert sent(switch)[-1] == (EchoReply(b"y"), 4)
 
 
 # -- time ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_echo_is_answered_without_telling() -> None:
-    connection = ready()
-    assert connection.receive_data(encode(EchoRequest(b"are you there"), 77), 0.0) == []
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_echo_is_answered_without_telling(version: int) -> None:
+    connection = ready(version)
+    assert said(connection, EchoRequest(b"are you there"), 77) == []
     assert sent(connection) == [(EchoReply(b"are you there"), 77)]
 
 
-def test_an_echo_of_the_callers_own() -> None:
-    connection = ready()
-    xid = connection.send(EchoRequest(b"x"))
-    assert connection.receive_data(encode(EchoReply(b"x"), xid), 0.0) == [
-        Replied(EchoRequest(b"x"), EchoReply(b"x"), xid)
-    ]
-
-
 def test_a_silent_peer_is_asked_and_then_given_up() -> None:
-    connection = Connection(100.0, echo_interval=5, echo_timeout=10)
-    connection.receive_data(encode(Hello(), 1), 101.0)
+    connection = Connection(100.0, versions={V15}, echo_interval=5, echo_timeout=10)
+    connection.receive_data(hello(V15), 101.0)
     sent(connection)
     assert connection.next_timer() == 106.0
     assert connection.handle_timer(105.9) == []
@@ -276,7 +633,7 @@ def test_a_silent_peer_is_asked_and_then_given_up() -> None:
     assert question == EchoRequest()
     assert connection.next_timer() == 116.0
     assert connection.handle_timer(115.9) == []
-    assert connection.receive_data(encode(EchoReply(), xid), 115.9) == []
+    assert said(connection, EchoReply(), xid, 115.9) == []
     assert connection.next_timer() == pytest.approx(120.9)
     connection.handle_timer(121.0)
     assert len(sent(connection)) == 1
@@ -286,8 +643,7 @@ def test_a_silent_peer_is_asked_and_then_given_up() -> None:
 
 
 def test_any_byte_is_a_sign_of_life() -> None:
-    connection = Connection(0.0, echo_interval=5, echo_timeout=10)
-    connection.receive_data(encode(Hello(), 1), 0.0)
+    connection = ready(echo_interval=5, echo_timeout=10)
     connection.handle_timer(5.0)
     connection.receive_data(b"\x06", 6.0)
     assert connection.handle_timer(10.0) == []
@@ -295,11 +651,13 @@ def test_any_byte_is_a_sign_of_life() -> None:
 
 
 def test_a_peer_that_never_says_hello() -> None:
-    connection = Connection(0.0, echo_interval=5, echo_timeout=10)
+    connection = Connection(0.0, handshake_timeout=10)
     sent(connection)
-    assert connection.handle_timer(5.0) == []
+    connection.receive_data(b"\6\0", 9.0)  # what dribbles in does not put it off
+    assert connection.next_timer() == 10.0
+    assert connection.handle_timer(9.9) == []
     assert sent(connection) == []  # nothing may be asked before the handshake
-    assert connection.handle_timer(15.0) == [Dead(15.0)]
+    assert connection.handle_timer(10.0) == [Dead(10.0)]
 
 
 def test_silence_of_ones_own_making() -> None:

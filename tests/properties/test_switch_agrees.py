@@ -25,8 +25,7 @@ from segue.drivers.ovs.render import OWN, addition
 from segue.model.intent import Node, Objects
 from segue.model.program import Rule, cookie
 from segue.openflow.client import OpenFlowClient
-from segue.openflow.flow import Command, FlowMod
-from segue.openflow.multipart import FlowStatsRequest
+from segue.openflow.protocol import FlowDescRequest, FlowMod, FlowModCommand
 from segue.verify.explain import explain
 from segue.verify.live import Question, compare, questions
 from segue.verify.network import Hop
@@ -75,10 +74,10 @@ class NodeSwitch(Switch):
         return asyncio.run(self._program(list(rules)))
 
     async def _program(self, rules: list[Rule]) -> set[tuple[int, int]]:
-        clear = FlowMod(command=Command.DELETE, table_id=0xFF, cookie=OWN[0], cookie_mask=OWN[1])
+        clear = FlowMod(command=FlowModCommand.DELETE, table_id=0xFF, cookie=OWN[0], cookie_mask=OWN[1])
         async with OpenFlowClient(f"unix:{self._mgmt}") as client:
             await client.bundle([clear, *map(addition, rules)])
-            request = FlowStatsRequest(cookie=OWN[0], cookie_mask=OWN[1])
+            request = FlowDescRequest(cookie=OWN[0], cookie_mask=OWN[1])
             return {(flow.table_id, flow.cookie) async for flows in client.flow_stats(request) for flow in flows}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from segue.drivers.ovs.render import flow_mods
 from segue.model.program import Next, Rule, SetField, cookie, match
-from segue.openflow.flow import RESET_COUNTS, Command
+from segue.openflow.protocol import FlowModCommand, FlowModFlags
 from segue.rollout import change
 
 
@@ -17,7 +17,7 @@ def test_what_is_replaced_in_place_is_not_removed() -> None:
     plan = change({cookie(new): new}, {cookie(old): old})
     assert (plan.add, plan.remove, plan.replaced) == ((new,), (), ())
     (mod,) = flow_mods(plan)
-    assert (mod.command, mod.flags) == (Command.ADD, 0)
+    assert (mod.command, mod.flags) == (FlowModCommand.ADD, 0)
 
 
 def test_another_counter_in_the_same_place_begins_anew() -> None:
@@ -25,4 +25,4 @@ def test_another_counter_in_the_same_place_begins_anew() -> None:
     plan = change({cookie(new): new}, {cookie(old): old})
     assert plan.replaced == (old,)
     (mod,) = flow_mods(plan)
-    assert mod.flags == RESET_COUNTS
+    assert mod.flags == FlowModFlags.RESET_COUNTS

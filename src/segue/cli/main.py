@@ -41,6 +41,7 @@ _COMMANDS = {
     "about": ("schema", "version"),
     "laboratory": ("lab",),
     "processes": ("server", "agent", "up"),
+    "openflow": ("openflow",),
 }
 """By module."""
 _SIGINT, _SIGPIPE = 130, 141
@@ -75,7 +76,7 @@ def parser(first: str = "") -> argparse.ArgumentParser:
     for module in [module for module, names in _COMMANDS.items() if first in names] or _COMMANDS:
         import_module(f"segue.cli.{module}").add_parsers(commands)
     for name, command in commands.choices.items():
-        if name not in ("server", "up", "lab", "schema", "version"):
+        if name not in ("server", "up", "lab", "schema", "version", "openflow"):
             # Without a default of its own it leaves alone what was given before the command.
             text = "the server: http://HOST:PORT or unix:/PATH"
             command.add_argument("--server", metavar="URL", default=argparse.SUPPRESS, help=text)

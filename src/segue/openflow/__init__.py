@@ -1,4 +1,103 @@
-"""OpenFlow 1.5 as Open vSwitch speaks it: a codec and a connection without I/O, and an asyncio client.
+"""OpenFlow 1.0 to 1.5: messages, connections and controllers, usable with nothing else of Segue.
 
-Usable on its own: nothing of Segue is imported here but this package itself.
+    from segue.openflow import App, FLOOD, Output, PacketIn, PacketOut     an application
+    from segue.openflow import decode, encode                              bytes and messages
+    from segue.openflow.as_json import from_json, to_json                  messages and JSON
+    from segue.openflow.connection import Connection                       a connection without its socket
+    from segue.openflow.channel import dial, listen                        with it, on asyncio
+    from segue.openflow.client import OpenFlowClient                       a client of one switch
+    from segue.openflow.controller import Controller                       many switches, for applications
+
+Every message, action, instruction and property is here by its name; `protocol` has them by topic.
 """
+
+from segue.openflow import protocol
+from segue.openflow.app import (
+    HANDLED,
+    App,
+    Handled,
+    Started,
+    Stopping,
+    SwitchDown,
+    SwitchUp,
+    TopologyChanged,
+)
+from segue.openflow.codec import UnknownMessage, decode, decode_many, encode
+from segue.openflow.declare import Message, Record
+from segue.openflow.mac import format_mac, is_multicast, parse_mac
+from segue.openflow.protocol import *  # noqa: F403  (its list of names is the list of the protocol)
+from segue.openflow.wire import (
+    ALL,
+    ALL_GROUPS,
+    ALL_QUEUES,
+    ALL_TABLES,
+    ANY_GROUP,
+    ANY_PORT,
+    CONTROLLER,
+    FLOOD,
+    IN_PORT,
+    LOCAL,
+    MAX_PORT,
+    NICIRA,
+    NO_BUFFER,
+    NORMAL,
+    ONF,
+    TABLE,
+    V10,
+    V11,
+    V12,
+    V13,
+    V14,
+    V15,
+    VERSION_NAMES,
+    VERSIONS,
+    EncodeError,
+    ProtocolError,
+)
+
+__all__ = [
+    *protocol.__all__,
+    "ALL",
+    "ALL_GROUPS",
+    "ALL_QUEUES",
+    "ALL_TABLES",
+    "ANY_GROUP",
+    "ANY_PORT",
+    "App",
+    "CONTROLLER",
+    "EncodeError",
+    "FLOOD",
+    "HANDLED",
+    "Handled",
+    "IN_PORT",
+    "LOCAL",
+    "MAX_PORT",
+    "Message",
+    "NICIRA",
+    "NORMAL",
+    "NO_BUFFER",
+    "ONF",
+    "ProtocolError",
+    "Record",
+    "Started",
+    "Stopping",
+    "SwitchDown",
+    "SwitchUp",
+    "TABLE",
+    "TopologyChanged",
+    "UnknownMessage",
+    "V10",
+    "V11",
+    "V12",
+    "V13",
+    "V14",
+    "V15",
+    "VERSIONS",
+    "VERSION_NAMES",
+    "decode",
+    "decode_many",
+    "encode",
+    "format_mac",
+    "is_multicast",
+    "parse_mac",
+]

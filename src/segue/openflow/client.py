@@ -1,13 +1,13 @@
-"""An asyncio client for one switch, over `unix:PATH` (a bridge's `.mgmt` socket) or `tcp:HOST:PORT`.
+"""A client of one switch: requests, bundles, flows as they are, over `unix:PATH` (a bridge's `.mgmt` socket), `tcp:`
+or `ssl:`.
 
-The connection's rules are in `connection`; here are its socket, its timer, and who waits for what. Writing waits for
-the socket to drain, so a bundle of any length takes bounded memory. Reading happens in pieces of 64 KiB, so that
-no answer, however long, holds the event loop for more than what one piece takes to decode; while a consumer of
+Writing waits for the socket to drain, so a bundle of any length takes bounded memory. While a consumer of
 `flow_stats` lags behind, reading stops.
 
-A bundle (OpenFlow 1.5.1 section 7.3.9) is opened, filled, and sealed with a barrier before it is committed: a switch
-that refuses an addition keeps the bundle without it, so committing before every answer is in would install the
-rest. The barrier's reply comes after all refusals; only if there was none is the bundle committed.
+A bundle (OpenFlow 1.5.1 section 7.3.9; in 1.3 the Open Networking Foundation's extension 230) is opened, filled, and
+sealed with a barrier before it is committed: a switch that refuses an addition keeps the bundle without it, so
+committing before every answer is in would install the rest. The barrier's reply comes after all refusals; only if
+there was none is the bundle committed.
 """
 
 import asyncio
@@ -18,47 +18,18 @@ from typing import Any, Final
 
 import msgspec
 
-from segue.openflow.connection import REPLY_TO, Connection, Dead, Event, Ready, Received, Refused, Replied
-from segue.openflow.errors import FLOW_MONITOR_FAILED
-from segue.openflow.messages import (
-    ATOMIC,
-    ORDERED,
-    BarrierRequest,
-    BundleControl,
-    BundleType,
-    Error,
-    FeaturesReply,
-    FeaturesRequest,
-    FlowEntry,
-    FlowMod,
-    FlowMonitorRequest,
-    FlowStatsRequest,
-    GetConfigReply,
-    GetConfigRequest,
-    Message,
-    SetConfig,
-)
-from segue.openflow.wire import EncodeError, ProtocolError
+from segue.openflow.channel import Channel, ConnectionLost, OpenFlowError, Tls, dial
+from segue.openflow.connection import Connection, Event, Garbled, Received, Refused
+from segue.openflow.declare import Message
+from segue.openflow.protocol.bundles import BundleControl, BundleControlType, BundleFlags, OnfBundleControl
+from segue.openflow.protocol.flows import FlowDescRequest, FlowStatsRequest
+from segue.openflow.protocol.switch import FeaturesRequest, GetConfigRequest, SetConfig
+from segue.openflow.wire import V13, V14, V15, VERSION_NAMES, EncodeError
 
-_READ_SIZE: Final = 1 << 16
+__all__ = ["ClientEvent", "ConnectionLost", "Disconnected", "OpenFlowClient", "OpenFlowError"]
+
 _ADDS_AT_ONCE: Final = 256
-_PARTS_AHEAD: Final = 8
-
-
-class OpenFlowError(Exception):
-    """A switch refused a message. `index` is its place among the flow mods of a bundle, if it was one of those."""
-
-    def __init__(self, error: Error, request: Message | None = None, index: int | None = None) -> None:
-        self.error = error
-        self.request = request
-        self.index = index
-        what = "a message" if request is None else request.__class__.__name__
-        place = "" if index is None else f" number {index} of the bundle"
-        super().__init__(f"the switch refused {what}{place}: {error}")
-
-
-class ConnectionLost(ConnectionError):
-    """The connection ended; what was asked for and not answered may or may not have been done."""
+_MISS_SEND_LEN: Final = 128
 
 
 class Disconnected(msgspec.Struct, frozen=True):
@@ -67,14 +38,15 @@ class Disconnected(msgspec.Struct, frozen=True):
     reason: str
 
 
-ClientEvent = Received | Refused | Disconnected
+ClientEvent = Received | Refused | Garbled | Disconnected
 
 
 class _Bundle:
     """The additions in flight of one bundle, and the first refusal of one."""
 
-    def __init__(self, mods: Sequence[FlowMod]) -> None:
+    def __init__(self, mods: Sequence[Message], version: int) -> None:
         self.mods = mods
+        self.version = version
         self.ranges: list[tuple[range, int]] = []
         self.refusal: OpenFlowError | None = None
 
@@ -84,72 +56,39 @@ class _Bundle:
             if event.xid in xids:
                 index = start + event.xid - xids.start
                 if self.refusal is None:
-                    self.refusal = OpenFlowError(event.error, self.mods[index], index)
+                    self.refusal = OpenFlowError(event.error, self.mods[index], index, version=self.version)
                 return True
         return False
 
 
-class _Socket(asyncio.BufferedProtocol):
-    """Hands the client what the socket reads, in pieces, and keeps it from writing faster than the socket takes."""
-
-    def __init__(self, client: "OpenFlowClient") -> None:
-        self.client = client
-        self.transport: asyncio.Transport | None = None
-        self.writable = asyncio.Event()
-        self.writable.set()
-        self.gone = asyncio.Event()
-        self._buffer = memoryview(bytearray(_READ_SIZE))
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        self.client._begin(self)
-
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self.client._receive(self._buffer[:nbytes])
-
-    def pause_writing(self) -> None:
-        self.writable.clear()
-
-    def resume_writing(self) -> None:
-        self.writable.set()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.writable.set()
-        self.gone.set()
-        self.client._lose(f"the switch closed the connection{f': {exc}' if exc else ''}")
-
-
 class OpenFlowClient:
-    """One connection to one switch. `on_event` is called, in the event loop, with whatever answers nothing."""
+    """One connection to one switch. `on_event` is called, in the event loop, with whatever answers nothing.
+
+    `version` is the one wire version that is spoken, or several of which the switch picks the highest it knows."""
 
     def __init__(
         self,
         target: str,
         *,
+        version: int | Sequence[int] = V15,
         on_event: Callable[[ClientEvent], None] | None = None,
+        tls: Tls = None,
         echo_interval: float = 5.0,
         echo_timeout: float = 10.0,
         connect_timeout: float = 10.0,
     ) -> None:
         self.target = target
-        self.features: FeaturesReply | None = None
+        self.features: Any = None
+        """The switch's FeaturesReply."""
+        self.channel: Channel | None = None
+        self._versions = frozenset((version,) if isinstance(version, int) else version)
         self._on_event = on_event
-        self._echo = (echo_interval, echo_timeout)
+        self._tls = tls
+        self._settings: dict[str, Any] = {"echo_interval": echo_interval, "echo_timeout": echo_timeout}
         self._connect_timeout = connect_timeout
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._socket: _Socket | None = None
-        self._connection: Connection | None = None
-        self._ready: asyncio.Future[None] | None = None
-        self._waiting: dict[int, asyncio.Future[Any]] = {}
-        self._streams: dict[int, asyncio.Queue[Any]] = {}
         self._bundles: list[_Bundle] = []
         self._bundle_ids = itertools.count(1)
-        self._timer: asyncio.TimerHandle | None = None
-        self._paused = False
+        self._begun = False
         self._lost: str | None = None
         self._closed = asyncio.Event()
 
@@ -162,316 +101,181 @@ class OpenFlowClient:
 
     @property
     def connected(self) -> bool:
-        return self._connection is not None and self._connection.ready and self._lost is None
+        return self.channel is not None and self.channel.connected
+
+    @property
+    def version(self) -> int:
+        """The wire version agreed on, 0 before that."""
+        return 0 if self.channel is None else self.channel.version
 
     # -- life ------------------------------------------------------------------------------------------------------
 
-    async def connect(self, *, asynchronous: bool = False) -> FeaturesReply:
-        """Connects and shakes hands. `asynchronous` asks a management socket for port status and the like too.
+    async def connect(self, *, asynchronous: bool = False) -> Any:
+        """Connects and shakes hands; the switch's features. `asynchronous` asks a management socket for port status and
+        the like too.
 
-        OSError if there is no switch, ConnectionLost if it goes away meanwhile, ProtocolError if it does not speak
-        OpenFlow 1.5, TimeoutError if it does not answer in `connect_timeout` seconds.
+        OSError if there is no switch, ConnectionLost if it goes away meanwhile, ProtocolError (VersionError) if it does
+        not speak the version, TimeoutError if it does not answer in `connect_timeout` seconds.
         """
-        if self._loop is not None:
+        if self._begun:
             raise RuntimeError("a client connects once; make another")
-        self._loop = loop = asyncio.get_running_loop()
-        self._ready = loop.create_future()
-        kind, _, rest = self.target.partition(":")
+        self._begun = True
         try:
             async with asyncio.timeout(self._connect_timeout):
-                if kind == "unix":
-                    await loop.create_unix_connection(lambda: _Socket(self), rest)
-                elif kind == "tcp":
-                    host, _, port = rest.rpartition(":")
-                    await loop.create_connection(lambda: _Socket(self), host.strip("[]"), int(port))
-                else:
-                    raise ValueError(f"{self.target!r} is neither unix:PATH nor tcp:HOST:PORT")
-                await self._ready
-                features: FeaturesReply = await self.request(FeaturesRequest())
+                channel = await dial(
+                    self.target,
+                    tls=self._tls,
+                    timeout=self._connect_timeout,
+                    on_channel=self._opened,
+                    versions=self._versions,
+                    **self._settings,
+                )
+                features = await channel.request(FeaturesRequest(), None)
                 if asynchronous:
-                    config: GetConfigReply = await self.request(GetConfigRequest())
-                    await self.request(SetConfig(config.flags, config.miss_send_len or 128))
+                    config = await channel.request(GetConfigRequest(), None)
+                    await channel.request(SetConfig(config.flags, config.miss_send_len or _MISS_SEND_LEN), None)
         except BaseException as e:
-            self._lose(f"could not connect: {e}")
+            reason = f"could not connect: {e}"
+            if self.channel is not None:
+                self.channel.close(reason)
+            self._end(reason, tell=False)
             raise
         self.features = features
         return features
 
+    def _opened(self, channel: Channel) -> None:
+        self.channel = channel
+        channel.on_event = self._event
+        channel.on_close = self._end
+
     async def close(self) -> None:
         """Ends the connection; whoever still waits gets ConnectionLost."""
-        self._lose("closed here")
-        if self._socket is not None:
-            try:
-                async with asyncio.timeout(1):
-                    await self._socket.gone.wait()
-            except TimeoutError:
-                assert self._socket.transport is not None
-                self._socket.transport.abort()
+        self._begun = True
+        if self.channel is None:
+            self._end("closed here", tell=False)
+            return
+        await self.channel.aclose()
+        self._end(self.channel.lost or "")
 
     async def wait_closed(self) -> str:
         """Waits for the end of the connection, and says why it ended."""
         await self._closed.wait()
         return self._lost or ""
 
+    def _end(self, reason: str, tell: bool = True) -> None:
+        if self._lost is not None:
+            return
+        self._lost = reason
+        self._closed.set()
+        if tell:
+            self._tell(Disconnected(reason))
+
     # -- requests --------------------------------------------------------------------------------------------------
 
     async def request(self, msg: Message) -> Any:
         """The reply; None for a message that has none, once a barrier says that it was carried out.
 
-        A flow monitor is asked for with a barrier too, for the reason that `monitor` gives.
-        OpenFlowError if the switch refuses, ConnectionLost, EncodeError.
+        A flow monitor is asked for with a barrier too, for the reason that `protocol.monitors` gives. There is no limit
+        to how long it may take, but for the connection's own liveness. OpenFlowError if the switch refuses,
+        ConnectionLost, EncodeError.
         """
-        xid, future = self._post(msg)
-        try:
-            if msg.__class__ in REPLY_TO and not isinstance(msg, FlowMonitorRequest):
-                await self._drain()
-                return await future
-            await self.barrier()
-            if future.done():
-                return future.result()
-            if isinstance(msg, FlowMonitorRequest):
-                raise OpenFlowError(Error(FLOW_MONITOR_FAILED, 0), msg)
-            return None
-        finally:
-            self._forget(xid, future)
+        return await self._live().request(msg, None)
 
     async def send(self, msg: Message) -> int:
         """Sends without waiting for an answer and returns the xid; an error about it comes as `Refused`."""
-        xid = self._live().send(msg)
-        self._flush()
-        await self._drain()
+        channel = self._live()
+        xid = channel.send(msg)
+        await channel.drain()
         return xid
 
     async def barrier(self) -> None:
         """Returns when the switch has carried out everything sent before."""
-        await self.request(BarrierRequest())
+        await self._live().barrier(None)
 
-    async def bundle(self, mods: Sequence[FlowMod], *, flags: int = ATOMIC | ORDERED) -> None:
-        """Carries out all of `mods`, or none.
+    async def bundle(self, mods: Sequence[Message], *, flags: int = BundleFlags.ATOMIC | BundleFlags.ORDERED) -> None:
+        """Carries out all of `mods`, or none. OpenFlow 1.3 and later.
 
         OpenFlowError says which one the switch refused (`index`) and why; EncodeError which one cannot be said (its
         `index`). In both cases none took effect. ConnectionLost after all were sent leaves it open.
         """
         if not mods:
             return
+        channel = self._live()
+        if channel.version < V13:
+            raise EncodeError(f"OpenFlow {VERSION_NAMES[channel.version]} has no bundles")
+        control = BundleControl if channel.version >= V14 else OnfBundleControl
         bundle_id = next(self._bundle_ids)
-        state = _Bundle(mods)
+        state = _Bundle(mods, channel.version)
         self._bundles.append(state)
-        opened, opening = self._post(BundleControl(bundle_id, BundleType.OPEN_REQUEST, flags))
+        opening = asyncio.ensure_future(
+            channel.request(control(bundle_id, BundleControlType.OPEN_REQUEST, flags), None)
+        )
         committing = False
         try:
+            await asyncio.sleep(0)  # the request is on its way before what it opens
             for start in range(0, len(mods), _ADDS_AT_ONCE):
-                await self._add(state, start, bundle_id, flags)
+                await self._add(channel, state, start, bundle_id, flags)
                 if state.refusal is not None or (opening.done() and opening.exception() is not None):
                     break
-            await self.barrier()
+            await channel.barrier(None)
             await opening
             if state.refusal is not None:
                 raise state.refusal
             committing = True
-            await self.request(BundleControl(bundle_id, BundleType.COMMIT_REQUEST, flags))
+            await channel.request(control(bundle_id, BundleControlType.COMMIT_REQUEST, flags), None)
         except OpenFlowError as e:
             if not committing:
                 with contextlib.suppress(OpenFlowError):
-                    await self.request(BundleControl(bundle_id, BundleType.DISCARD_REQUEST, flags))
+                    await channel.request(control(bundle_id, BundleControlType.DISCARD_REQUEST, flags), None)
             raise state.refusal or e from None
         except (EncodeError, asyncio.CancelledError):
-            if not committing and self.connected:
-                self._live().send(BundleControl(bundle_id, BundleType.DISCARD_REQUEST, flags))
-                self._flush()
+            if not committing:
+                channel.send(control(bundle_id, BundleControlType.DISCARD_REQUEST, flags))
             raise
         finally:
-            self._forget(opened, opening)
+            if not opening.done():
+                opening.cancel()
+            elif not opening.cancelled():
+                opening.exception()  # marks it as seen
             self._bundles.remove(state)
 
-    async def _add(self, state: _Bundle, start: int, bundle_id: int, flags: int) -> None:
+    async def _add(self, channel: Channel, state: _Bundle, start: int, bundle_id: int, flags: int) -> None:
         chunk = state.mods[start : start + _ADDS_AT_ONCE]
+        connection: Connection = channel.connection
         try:
-            xids = self._live().send_bundle_adds(chunk, bundle_id, flags)
+            xids = connection.send_bundle_adds(chunk, bundle_id, flags)
         except EncodeError as e:
             if e.index is not None:
                 e.index += start
             raise
         state.ranges.append((xids, start))
-        self._flush()
-        await self._drain()
+        await channel.drain()
         await asyncio.sleep(0)
 
-    async def flow_stats(self, request: FlowStatsRequest | None = None) -> AsyncGenerator[tuple[FlowEntry, ...], None]:
-        """The flows that `request` means (all, if None), some hundreds at a time, as they arrive."""
-        xid = self._live().send(request or FlowStatsRequest(), stream=True)
-        parts: asyncio.Queue[Any] = asyncio.Queue()
-        self._streams[xid] = parts
-        try:
-            self._flush()
-            await self._drain()
-            more = True
-            while more:
-                part = await parts.get()
-                self._pause_or_resume()
-                if isinstance(part, Exception):
-                    raise part
-                more = part.more
+    async def flow_stats(self, request: Message | None = None) -> AsyncGenerator[Sequence[Any], None]:
+        """The flows that `request` means (all, if None), some hundreds at a time, as they arrive: FlowDesc records in
+        OpenFlow 1.5, FlowStats before."""
+        channel = self._live()
+        if request is None:
+            request = FlowDescRequest() if channel.version >= V15 else FlowStatsRequest()
+        async with contextlib.aclosing(channel.stream(request)) as parts:
+            async for part in parts:
                 if part.flows:
                     yield part.flows
-        finally:
-            del self._streams[xid]
-            if self._connection is not None:
-                self._connection.forget(xid)
-            self._pause_or_resume()
 
     # -- underneath ------------------------------------------------------------------------------------------------
 
-    def _live(self) -> Connection:
-        if self._lost is not None:
-            raise ConnectionLost(f"{self.target}: {self._lost}")
-        if self._connection is None:
-            raise ConnectionLost(f"{self.target}: not connected")
-        return self._connection
+    def _live(self) -> Channel:
+        if self.channel is None or self._lost is not None:
+            raise ConnectionLost(f"{self.target}: {self._lost or 'not connected'}")
+        return self.channel
 
-    def _post(self, msg: Message) -> tuple[int, asyncio.Future[Any]]:
-        """Sends a message; the future gets its reply or its refusal, until `_forget`."""
-        connection = self._live()
-        assert self._loop is not None
-        xid = connection.send(msg)
-        future = self._waiting[xid] = self._loop.create_future()
-        self._pause_or_resume()
-        self._flush()
-        return xid, future
-
-    def _forget(self, xid: int, future: asyncio.Future[Any]) -> None:
-        self._waiting.pop(xid, None)
-        if self._connection is not None:
-            self._connection.forget(xid)
-        if not future.done():
-            future.cancel()
-        elif not future.cancelled():
-            future.exception()  # marks it as seen
-        self._pause_or_resume()
-
-    def _flush(self) -> None:
-        if self._connection is None or self._socket is None or self._socket.transport is None:
+    def _event(self, event: Event) -> None:
+        if isinstance(event, Refused) and any(state.take(event) for state in self._bundles):
             return
-        data = self._connection.data_to_send()
-        if data:
-            self._socket.transport.write(data)
-
-    async def _drain(self) -> None:
-        if self._socket is not None and not self._socket.writable.is_set():
-            await self._socket.writable.wait()
-        self._live()
-
-    def _pause_or_resume(self) -> None:
-        """Stops reading while a stream's consumer lags, unless somebody waits for something else meanwhile."""
-        lagging = not self._waiting and any(parts.qsize() >= _PARTS_AHEAD for parts in self._streams.values())
-        if lagging == self._paused or self._lost is not None or self._socket is None:
-            return
-        self._paused = lagging
-        assert self._socket.transport is not None
-        if lagging:
-            self._socket.transport.pause_reading()
-        else:
-            self._socket.transport.resume_reading()
-
-    def _begin(self, socket: _Socket) -> None:
-        assert self._loop is not None
-        self._socket = socket
-        self._connection = Connection(self._loop.time(), echo_interval=self._echo[0], echo_timeout=self._echo[1])
-        if self._lost is not None and socket.transport is not None:
-            socket.transport.abort()
-            return
-        self._flush()
-        self._tick()
-
-    def _tick(self) -> None:
-        assert self._loop is not None
-        assert self._connection is not None
-        now = self._loop.time()
-        if self._paused:
-            self._connection.alive(now)
-        for event in self._connection.handle_timer(now):
-            self._dispatch(event)
-        self._flush()
-        due = self._connection.next_timer()
-        if due is not None and self._lost is None:
-            self._timer = self._loop.call_at(due, self._tick)
-
-    def _receive(self, data: memoryview) -> None:
-        if self._connection is None or self._loop is None or self._lost is not None:
-            return
-        try:
-            for event in self._connection.receive_data(data, self._loop.time()):
-                self._dispatch(event)
-        except ProtocolError as e:
-            self._flush()
-            self._lose(str(e), e)
-            return
-        self._flush()
-        self._pause_or_resume()
-
-    def _dispatch(self, event: Event) -> None:
-        if isinstance(event, Replied):
-            parts = self._streams.get(event.xid)
-            if parts is not None:
-                parts.put_nowait(event.reply)
-            elif (future := self._waiting.pop(event.xid, None)) is not None and not future.done():
-                future.set_result(event.reply)
-        elif isinstance(event, Refused):
-            if not self._refused(event):
-                self._tell(event)
-        elif isinstance(event, Received):
+        if isinstance(event, (Received, Refused, Garbled)):
             self._tell(event)
-        elif isinstance(event, Ready):
-            if self._ready is not None and not self._ready.done():
-                self._ready.set_result(None)
-        elif isinstance(event, Dead):
-            self._lose(f"the switch has been silent for {event.silence:.1f} seconds", abort=True)
-
-    def _refused(self, event: Refused) -> bool:
-        future = self._waiting.pop(event.xid, None)
-        if future is not None:
-            if not future.done():
-                future.set_exception(OpenFlowError(event.error, event.request))
-            return True
-        parts = self._streams.get(event.xid)
-        if parts is not None:
-            parts.put_nowait(OpenFlowError(event.error, event.request))
-            return True
-        return any(state.take(event) for state in self._bundles)
 
     def _tell(self, event: ClientEvent) -> None:
-        if self._on_event is None:
-            return
-        try:
+        if self._on_event is not None:
             self._on_event(event)
-        except Exception as e:
-            assert self._loop is not None
-            self._loop.call_exception_handler({"message": f"on_event failed for {event!r:.200}", "exception": e})
-
-    def _lose(self, reason: str, cause: Exception | None = None, *, abort: bool = False) -> None:
-        if self._lost is not None:
-            return
-        was_ready = self._connection is not None and self._connection.ready
-        self._lost = reason
-        if self._timer is not None:
-            self._timer.cancel()
-        error = ConnectionLost(f"{self.target}: {reason}")
-        if self._ready is not None and not self._ready.done():
-            self._ready.set_exception(cause or error)
-            self._ready.exception()
-        for future in self._waiting.values():
-            if not future.done():
-                future.set_exception(error)
-        self._waiting.clear()
-        for parts in self._streams.values():
-            parts.put_nowait(error)
-        if self._socket is not None:
-            self._socket.writable.set()
-            if self._socket.transport is not None:
-                if abort:
-                    self._socket.transport.abort()
-                else:
-                    self._socket.transport.close()
-        self._closed.set()
-        if was_ready:
-            self._tell(Disconnected(reason))

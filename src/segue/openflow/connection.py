@@ -1,244 +1,528 @@
-"""One OpenFlow connection without its socket: bytes and the time go in, events and bytes to send come out.
+"""One OpenFlow connection without its socket, of either end: bytes and the time go in, events and bytes to send come
+out.
 
-What it holds true (OpenFlow 1.5.1 sections 6.3 and 7.5.1):
+What it holds true (OpenFlow 1.5.1 sections 6.3 and 7.5; the same in all versions but for what is said here):
 
 - Messages are cut from the stream by the length in their header, however the bytes are split.
-- Each side says hello first; only 1.5 is offered, and a peer that does not speak it is refused with an error.
+- Each side says hello first, in the highest version that it offers, with a bitmap of all when that is 1.3 or later.
+  The version is the highest in both bitmaps, or without two bitmaps the lesser one of both headers. A peer with which
+  there is none is told so by an error, and a peer that does not say hello in time is dead.
 - An echo request is answered at once. When nothing was heard for `echo_interval` seconds one is sent, and when
   nothing came for `echo_timeout` more the connection is dead; any byte at all is a sign of life.
-- A reply finds its request by xid, and so does an error. A request without a reply (a flow mod) is remembered until
-  a later barrier is answered, which says that it was carried out.
-- Replies in parts are put together, unless the request was sent with `stream=True`: then each part is an event.
+- A reply finds its request by xid, and so does an error. A message without a reply (a flow mod) is remembered for
+  a while, until a later barrier says that it was carried out; when an error comes later than that, what it quotes is
+  read instead. A reply that nobody waits for is dropped, so an xid that a peer makes up does no harm.
+- Replies in parts are put together, unless the request was sent with `stream=True`: then each part is an event. A
+  switch puts requests in parts together too.
+- A message in another version, or one that a switch cannot read, is answered with the error that the specification
+  names, and the connection goes on; a controller does not answer what it cannot read, and nobody answers an error
+  with an error.
 
-`ProtocolError` is raised for what cannot be OpenFlow 1.5; the caller then sends what `data_to_send` still holds (an
-error for the peer) and closes. Nothing here reads a clock.
+`ProtocolError` is raised for what ends the connection; the caller then sends what `data_to_send` still holds (an
+error for the peer) and closes. Nothing here reads a clock. Whatever a peer can make this keep is bounded by `Limits`.
 """
 
-from collections import OrderedDict
-from collections.abc import Sequence
-from typing import Any, Final
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Literal
 
 import msgspec
 
-from segue.openflow import multipart
-from segue.openflow.messages import (
-    AggregateReply,
-    AggregateRequest,
+from segue.openflow.codec import READERS, encode
+from segue.openflow.declare import HOMES, REPLIES, REQUESTS, Message
+from segue.openflow.events import Dead, Event, Failed, Garbled, Ready, Received, Refused, Replied, VersionError, names
+from segue.openflow.pairing import MORE, Pairs, continued, encode_parts, join, kind_of, pairs, whole
+from segue.openflow.protocol.basic import (
     BarrierReply,
-    BarrierRequest,
-    BundleControl,
     EchoReply,
     EchoRequest,
     Error,
-    FeaturesReply,
-    FeaturesRequest,
-    FlowMod,
-    FlowMonitorReply,
-    FlowMonitorRequest,
-    FlowStatsReply,
-    FlowStatsRequest,
-    GetConfigReply,
-    GetConfigRequest,
     Hello,
-    Message,
-    PortDescReply,
-    PortDescRequest,
-    decode,
-    encode,
-    encode_bundle_adds,
+    VersionBitmap,
+    hello_versions,
 )
-from segue.openflow.wire import HEADER, HEADER_LEN, VERSION, ProtocolError
+from segue.openflow.protocol.bundles import BundleAddMessage, OnfBundleAddMessage
+from segue.openflow.protocol.errors import error_data, error_message
+from segue.openflow.wire import HEADER, HEADER_LEN, V13, VERSIONS, EncodeError, ProtocolError
 
-REPLY_TO: Final[dict[type[Any], type[Any]]] = {
-    AggregateRequest: AggregateReply,
-    BarrierRequest: BarrierReply,
-    BundleControl: BundleControl,
-    EchoRequest: EchoReply,
-    FeaturesRequest: FeaturesReply,
-    FlowMonitorRequest: FlowMonitorReply,
-    FlowStatsRequest: FlowStatsReply,
-    GetConfigRequest: GetConfigReply,
-    PortDescRequest: PortDescReply,
-}
-"""The class of the reply to each class of request; other messages have none."""
+__all__ = [
+    "Connection",
+    "Dead",
+    "Event",
+    "Failed",
+    "Garbled",
+    "Limits",
+    "Ready",
+    "Received",
+    "Refused",
+    "Replied",
+    "VersionError",
+]
 
-REMEMBERED: Final = 16384
+LAST_XID: Final = 0x7FFFFFFF
+"""Of those that a connection gives out. The upper half is for messages that are sent past it (`pump`)."""
+QUOTED: Final = 256
+"""Octets of a message that an error about it quotes; 64 is the least (section 7.5.4)."""
+_HELLO, _ERROR = 0, 1
 _HELLO_FAILED: Final = 0
+_NOTHING: Final = bytearray()
 
 
-class Ready(msgspec.Struct, frozen=True):
-    """Both sides said hello and agree on `version`."""
+class Limits(msgspec.Struct, frozen=True):
+    """How much a peer can make a connection keep. Octets are those on the wire."""
 
-    version: int
-
-
-class Received(msgspec.Struct, frozen=True):
-    """A message that answers nothing: port status, flow removed, packet in, flow monitor update, or unknown."""
-
-    message: Message
-    xid: int
-
-
-class Replied(msgspec.Struct, frozen=True):
-    """The reply to `request`, whole, or one part of it (`more` says that others follow)."""
-
-    request: Message
-    reply: Message
-    xid: int
-    more: bool = False
+    assembled: int = 1 << 26
+    """Octets of one message in parts."""
+    parts: int = 8192
+    assemblies: int = 8
+    """Requests in parts that a switch takes at the same time."""
+    assembly_time: float = 5.0
+    """Seconds that may lie between two parts of a request (section 7.3.5: not less than one)."""
+    remembered: int = 1024
+    """Messages without a reply that errors can still find."""
+    remembered_octets: int = 1 << 18
+    errors: int = 256
+    """Messages in a row that could not be read, before the connection ends."""
 
 
-class Refused(msgspec.Struct, frozen=True):
-    """The peer's error. `request` is the message it is about, None if that is no longer remembered."""
-
-    error: Error
-    xid: int
-    request: Message | None
-
-
-class Dead(msgspec.Struct, frozen=True):
-    """The peer has been silent for too long."""
-
-    silence: float
-
-
-Event = Ready | Received | Replied | Refused | Dead
-
-
-class VersionError(ProtocolError):
-    """The peer does not speak OpenFlow 1.5; `versions` are those it does."""
-
-    def __init__(self, versions: tuple[int, ...]) -> None:
-        self.versions = versions
-        names = ", ".join(f"1.{version - 1}" for version in versions) or "none"
-        super().__init__(f"the peer does not speak OpenFlow 1.5 (it speaks {names})")
+LIMITS: Final = Limits()
 
 
 class _Pending:
-    __slots__ = ("parts", "request", "stream")
+    """A request that waits for its reply."""
 
-    def __init__(self, request: Message, stream: bool) -> None:
+    __slots__ = ("mark", "parts", "reply", "request", "size", "stream")
+
+    def __init__(self, request: Message, reply: type[Any], stream: bool, mark: int) -> None:
         self.request = request
+        self.reply = reply
         self.stream = stream
+        self.mark = mark
         self.parts: list[Any] = []
+        self.size = 0
+
+
+class _Assembly:
+    """A request whose parts are still coming. With `parts` None it was refused, and its rest is dropped."""
+
+    __slots__ = ("heard", "parts", "size")
+
+    def __init__(self) -> None:
+        self.parts: list[Any] | None = []
+        self.size = 0
+        self.heard = 0.0
 
 
 class Connection:
-    """The state of one connection, begun at `now` (seconds of any clock that only goes forward)."""
+    """The state of one connection, begun at `now` (seconds of any clock that only goes forward). `versions` are wire
+    numbers. `version` is 0 until both sides are `ready`."""
 
-    def __init__(self, now: float, *, echo_interval: float = 5.0, echo_timeout: float = 10.0) -> None:
+    __slots__ = (
+        "_asked",
+        "_assemblies",
+        "_dead",
+        "_errors",
+        "_heard",
+        "_next_xid",
+        "_output",
+        "_pairs",
+        "_pending",
+        "_readers",
+        "_recent",
+        "_recent_count",
+        "_recent_octets",
+        "_rest",
+        "_since",
+        "_wanted",
+        "echo_interval",
+        "echo_timeout",
+        "handshake_timeout",
+        "limits",
+        "peer_versions",
+        "ready",
+        "switch",
+        "unsent",
+        "version",
+        "versions",
+    )
+
+    def __init__(
+        self,
+        now: float,
+        *,
+        side: Literal["controller", "switch"] = "controller",
+        versions: Iterable[int] = frozenset(VERSIONS),
+        echo_interval: float = 5.0,
+        echo_timeout: float = 10.0,
+        handshake_timeout: float = 10.0,
+        limits: Limits = LIMITS,
+    ) -> None:
+        self.versions = versions if isinstance(versions, frozenset) else frozenset(versions)
+        if not self.versions or not self.versions.issubset(VERSIONS):
+            raise ValueError(f"versions {sorted(self.versions)}: one at least, and none but {VERSIONS} can be spoken")
+        self.switch = side == "switch"
         self.echo_interval = echo_interval
         self.echo_timeout = echo_timeout
+        self.handshake_timeout = handshake_timeout
+        self.limits = limits
         self.ready = False
-        self._input = bytearray()
+        self.version = 0
+        self.peer_versions: frozenset[int] = frozenset()
+        self.unsent = 0
+        """Octets that `data_to_send` would give."""
+        self._readers: Any = None
+        self._pairs: Pairs | None = None
+        self._rest = _NOTHING
+        self._wanted = 0
         self._output: list[bytes] = []
         self._next_xid = 1
-        self._heard = now
+        self._since = self._heard = now
         self._asked: float | None = None
         self._dead = False
+        self._errors = 0
         self._pending: dict[int, _Pending] = {}
-        self._unanswered: OrderedDict[int, Message] = OrderedDict()
-        self._output.append(encode(Hello(), self._take_xids(1)))
+        self._recent: deque[tuple[int, int, Message]] | None = None
+        self._recent_count = 0
+        self._recent_octets = 0
+        self._assemblies: dict[int, _Assembly] | None = None
+        highest = max(self.versions)
+        elements = (VersionBitmap.of(self.versions),) if highest >= V13 else ()
+        self._write(encode(Hello(elements), self.take_xids(1), highest))
 
     # -- out -------------------------------------------------------------------------------------------------------
 
-    def send(self, msg: Message, *, stream: bool = False) -> int:
-        """Queues a message and returns its xid; EncodeError if it cannot be said, and then nothing is queued."""
-        xid = self._take_xids(1)
-        self._output.append(encode(msg, xid))
-        if msg.__class__ in REPLY_TO:
-            self._pending[xid] = _Pending(msg, stream)
+    def send(self, msg: Message, xid: int | None = None, *, stream: bool = False) -> int:
+        """Queues a message and returns its xid: `xid`, which a switch's reply has from the request, or a new one.
+
+        EncodeError if it cannot be said, and then nothing is queued. A multipart message that is too long for one
+        goes in parts. RuntimeError before a version is agreed.
+        """
+        known = self._pairs
+        if known is None:
+            raise RuntimeError("nothing can be sent before both sides have said hello")
+        if xid is None:
+            xid = self.take_xids(1)
+            while xid in self._pending:
+                xid = self.take_xids(1)
+        cls = msg.__class__
+        if HOMES.get(cls) in (REPLIES, REQUESTS):
+            parts = encode_parts(msg, xid, self.version)
+            data = parts[0] if len(parts) == 1 else b"".join(parts)
         else:
-            if len(self._unanswered) >= REMEMBERED:
-                self._unanswered.popitem(last=False)
-            self._unanswered[xid] = msg
+            data = encode(msg, xid, self.version)
+        self._write(data)
+        reply = known.reply_to.get(cls)
+        if self.switch:
+            if cls is EchoRequest:
+                self._pending[xid] = _Pending(msg, EchoReply, stream, 0)
+        elif reply is not None:
+            self._pending[xid] = _Pending(msg, reply, stream, self._recent_count)
+        else:
+            self._remember(xid, len(data), msg)
         return xid
 
-    def send_bundle_adds(self, mods: Sequence[FlowMod], bundle_id: int, flags: int) -> range:
-        """Queues the flow mods as additions to a bundle. The range of their xids tells which one an error is about."""
-        first = self._take_xids(len(mods))
-        self._output.append(encode_bundle_adds(mods, bundle_id, flags, first))
+    def send_bundle_adds(self, mods: Sequence[Message], bundle_id: int, flags: int) -> range:
+        """Queues messages as additions to a bundle. The range of their xids tells which one an error is about.
+
+        EncodeError (its `index` says about which) if one cannot be said, and then none is queued.
+        """
+        first = self.take_xids(len(mods))
+        addition = OnfBundleAddMessage if self.version == V13 else BundleAddMessage
+        made = []
+        for index, mod in enumerate(mods):
+            try:
+                made.append(encode(addition(bundle_id, mod, flags), first + index, self.version))
+            except EncodeError as e:
+                e.index = index
+                raise
+        self._write(b"".join(made))
         return range(first, first + len(mods))
+
+    def refuse(self, xid: int, request: Message | bytes, code_name: str) -> None:
+        """Answers a request with an error, named as in the specification (`OFPBRC_BAD_TYPE`)."""
+        data = request if isinstance(request, bytes) else encode_parts(request, xid, self.version)[0]
+        self._write(encode(error_message(self.version, code_name, data[:QUOTED]), xid, self.version))
 
     def data_to_send(self) -> bytes:
         """All bytes queued since the last call."""
-        data = b"".join(self._output)
-        self._output.clear()
+        output = self._output
+        if not output:
+            return b""
+        data = output[0] if len(output) == 1 else b"".join(output)
+        output.clear()
+        self.unsent = 0
         return data
 
     def forget(self, xid: int) -> None:
         """The caller no longer waits for the reply to `xid`; what still comes of it is dropped."""
         self._pending.pop(xid, None)
 
+    def answered_by(self, cls: type[Any]) -> type[Any] | None:
+        """The class of the reply to messages of `cls`, None if they have none. UnknownMessage stands for a reply that
+        nobody declared."""
+        return None if self._pairs is None else self._pairs.reply_to.get(cls)
+
+    def may_stay_silent(self, cls: type[Any]) -> bool:
+        """Whether a switch may refuse messages of `cls` by saying nothing."""
+        return self._pairs is not None and cls in self._pairs.silent
+
+    def take_xids(self, count: int) -> int:
+        """The first of `count` numbers in a row that no message in flight has; 0 is the switch's own."""
+        if self._next_xid + count > LAST_XID:
+            self._next_xid = 1
+        first = self._next_xid
+        self._next_xid += count
+        return first
+
+    def _write(self, data: bytes) -> None:
+        self._output.append(data)
+        self.unsent += len(data)
+
+    def _remember(self, xid: int, size: int, msg: Message) -> None:
+        recent = self._recent
+        if recent is None:
+            recent = self._recent = deque()
+        recent.append((xid, size, msg))
+        self._recent_count += 1
+        self._recent_octets += size
+        limits = self.limits
+        while recent and (len(recent) > limits.remembered or self._recent_octets > limits.remembered_octets):
+            self._recent_octets -= recent.popleft()[1]
+
+    def _error(self, frame: bytes, error: str) -> bool:
+        """Tells the peer what is wrong with its message, unless that is itself an error."""
+        if frame[1] == _ERROR:
+            return False
+        self.refuse(int.from_bytes(frame[4:8], "big"), frame, error)
+        return True
+
     # -- in --------------------------------------------------------------------------------------------------------
 
-    def receive_data(self, data: bytes | bytearray | memoryview, now: float) -> list[Event]:
-        """What the bytes mean. ProtocolError (VersionError) ends the connection."""
+    def receive_data(
+        self, data: bytes | bytearray | memoryview, now: float, events: list[Event] | None = None
+    ) -> list[Event]:
+        """What the bytes mean. ProtocolError (VersionError) ends the connection; what came before it is then in
+        `events`, if the caller gave that list."""
         self._heard = now
         self._asked = None
-        buffer = self._input
-        buffer += data
-        events: list[Event] = []
-        offset, size = 0, len(buffer)
-        try:
-            while size - offset >= HEADER_LEN:
-                length = HEADER.unpack_from(buffer, offset)[2]
-                if length < HEADER_LEN:
-                    raise ProtocolError(f"a header says {length} bytes, less than its own")
-                if size - offset < length:
-                    break
-                raw = bytes(buffer[offset : offset + length])
-                offset += length
-                msg, xid = decode(raw)
-                self._handle(msg, xid, events)
-        finally:
-            del buffer[:offset]
+        if events is None:
+            events = []
+        if self._rest:
+            rest = self._rest
+            rest += data
+            if len(rest) < self._wanted:
+                return events
+            data = bytes(rest)
+            self._rest = _NOTHING
+        elif data.__class__ is not bytes:
+            data = bytes(data)
+        offset, size = 0, len(data)
+        wanted = HEADER_LEN
+        while size - offset >= HEADER_LEN:
+            wanted = data[offset + 2] << 8 | data[offset + 3]
+            if wanted < HEADER_LEN:
+                raise ProtocolError(f"a header says {wanted} bytes, less than its own")
+            after = offset + wanted
+            if after > size:
+                break
+            self._message(data, offset, after, now, events)
+            offset = after
+            wanted = HEADER_LEN
+        if offset < size:
+            self._rest = bytearray(data[offset:])
+            self._wanted = wanted
         return events
 
-    def _handle(self, msg: Message, xid: int, events: list[Event]) -> None:
+    def receive_frame(self, frame: bytes, now: float) -> list[Event]:
+        """What one whole message means; for a caller that cuts them out of the stream itself."""
+        if len(frame) < HEADER_LEN or frame[2] << 8 | frame[3] != len(frame):
+            raise ProtocolError(f"{len(frame)} bytes that are not one message")
+        self._heard = now
+        self._asked = None
+        events: list[Event] = []
+        self._message(frame, 0, len(frame), now, events)
+        return events
+
+    def take_rest(self) -> bytes:
+        """The beginning of a message whose end did not come yet, for a caller that goes on by `receive_frame`."""
+        rest = bytes(self._rest)
+        self._rest = _NOTHING
+        return rest
+
+    def _message(self, data: bytes, offset: int, after: int, now: float, events: list[Event]) -> None:
+        version, kind, _, xid = HEADER.unpack_from(data, offset)
         if not self.ready:
-            self._handshake(msg, xid, events)
-        elif isinstance(msg, EchoRequest):
-            self._output.append(encode(EchoReply(msg.data), xid))
-        elif isinstance(msg, Error):
+            self._handshake(data[offset:after], version, kind, xid, events)
+            return
+        if version != self.version:
+            if kind != _HELLO:
+                reason = f"a message of version {version:#x} on a connection of {self.version:#x}"
+                self._garbled(data[offset:after], "OFPBRC_BAD_VERSION", reason, True, events)
+            return
+        try:
+            msg = self._readers[kind](data, offset, after)
+        except ProtocolError as e:
+            self._unreadable(data[offset:after], kind, xid, e, events)
+            return
+        self._errors = 0
+        cls = msg.__class__
+        pending = self._pending.get(xid) if self._pending else None
+        if pending is not None and pending.reply is cls:
+            self._replied(pending, msg, xid, after - offset, events)
+        elif cls is EchoRequest:
+            self._write(encode(EchoReply(msg.data), xid, self.version))
+        elif cls is Error:
             self._refused(msg, xid, events)
-        elif (pending := self._pending.get(xid)) is not None and REPLY_TO[pending.request.__class__] is msg.__class__:
-            self._replied(pending, msg, xid, events)
-        elif not isinstance(msg, _REPLIES):
+        elif self.switch:
+            self._asked_for(msg, cls, xid, after - offset, now, events)
+        elif kind != _HELLO and cls not in self._pairs.answers:  # type: ignore[union-attr]
             events.append(Received(msg, xid))
 
-    def _handshake(self, msg: Message, xid: int, events: list[Event]) -> None:
-        if isinstance(msg, Error):
-            raise ProtocolError(f"the peer refused the connection: {msg}")
-        if not isinstance(msg, Hello):
-            raise ProtocolError(f"{msg.__class__.__name__} before a hello")
-        if VERSION not in msg.versions:
-            self._output.append(encode(Error(_HELLO_FAILED, 0, b"OpenFlow 1.5 only"), xid))
-            raise VersionError(msg.versions)
+    def _handshake(self, frame: bytes, version: int, kind: int, xid: int, events: list[Event]) -> None:
+        own = max(self.versions)
+        spoken = version if version in VERSIONS else own
+        if kind == _ERROR:
+            text = frame[HEADER_LEN + 4 :].decode("ascii", "backslashreplace")[:200]
+            raise ProtocolError(f"the peer refused the connection: {text or 'it does not say why'}")
+        if kind != _HELLO:
+            self._write(encode(error_message(spoken, "OFPBRC_BAD_TYPE", frame[:QUOTED]), xid, spoken))
+            raise ProtocolError(f"a message of type {kind} before a hello", "OFPBRC_BAD_TYPE")
+        try:
+            hello = READERS[spoken][_HELLO](frame, 0, len(frame))
+        except ProtocolError:
+            hello = Hello()  # what is behind the header may be of a version to come
+        self.peer_versions = hello_versions(hello, version)
+        both_told = own >= V13 and any(isinstance(element, VersionBitmap) for element in hello.elements)
+        common = self.versions & (self.peer_versions if both_told else {min(own, version)})
+        if not common:
+            text = f"OpenFlow {names(self.versions)} is spoken here"
+            self._write(encode(error_message(spoken, "OFPHFC_INCOMPATIBLE", text.encode("ascii")), xid, spoken))
+            raise VersionError(self.versions, tuple(sorted(self.peer_versions)))
+        self.version = max(common)
         self.ready = True
-        events.append(Ready(VERSION))
+        self._readers = READERS[self.version]
+        self._pairs = pairs(self.version)
+        events.append(Ready(self.version))
+
+    def _garbled(self, frame: bytes, error: str, reason: str, answer: bool, events: list[Event]) -> None:
+        self._errors += 1
+        answered = answer and self._error(frame, error)
+        events.append(Garbled(error, frame[:QUOTED], reason, answered))
+        if self._errors >= self.limits.errors:
+            raise ProtocolError(f"{self._errors} messages in a row that cannot be read; the last: {reason}", error)
+
+    def _unreadable(self, frame: bytes, kind: int, xid: int, e: ProtocolError, events: list[Event]) -> None:
+        pending = self._pending.get(xid)
+        if pending is not None and kind in (_ERROR, kind_of(pending.reply, self.version)):
+            del self._pending[xid]
+            events.append(Failed(pending.request, xid, f"the reply cannot be read: {e}"))
+        self._garbled(frame, e.error, str(e), self.switch, events)
 
     def _refused(self, error: Error, xid: int, events: list[Event]) -> None:
+        if error.type == _HELLO_FAILED:
+            text = error.data.decode("ascii", "backslashreplace")[:200]
+            raise ProtocolError(f"the peer refused the connection: {text or 'it does not say why'}")
         pending = self._pending.pop(xid, None)
-        request = pending.request if pending is not None else self._unanswered.pop(xid, None)
+        request = pending.request if pending is not None else self._recall(xid)
+        quoted = error_data(self.version, error)
+        if request is None and whole(quoted, xid, self.version) and quoted[1] != _ERROR:
+            try:
+                request = self._readers[quoted[1]](quoted, 0, len(quoted))
+            except ProtocolError:
+                request = None
         events.append(Refused(error, xid, request))
 
-    def _replied(self, pending: _Pending, msg: Message, xid: int, events: list[Event]) -> None:
-        more = bool(getattr(msg, "more", False))
-        if pending.stream:
-            events.append(Replied(pending.request, msg, xid, more))
-        else:
-            pending.parts.append(msg)
-            if not more:
-                events.append(Replied(pending.request, multipart.join(pending.parts), xid))
+    def _recall(self, xid: int) -> Message | None:
+        for found, _, msg in self._recent or ():
+            if found == xid:
+                return msg
+        return None
+
+    def _replied(self, pending: _Pending, msg: Any, xid: int, size: int, events: list[Event]) -> None:
+        multipart = HOMES.get(pending.reply) is REPLIES
+        more = multipart and bool(msg.flags & MORE)
         if not more:
             del self._pending[xid]
-            if isinstance(msg, BarrierReply):
-                self._carried_out(xid)
+        if pending.stream:
+            events.append(Replied(pending.request, msg, xid, more))
+            return
+        if not more and not pending.parts:
+            events.append(Replied(pending.request, msg, xid))
+            if msg.__class__ is BarrierReply:
+                self._carried_out(pending.mark)
+            return
+        pending.size += size
+        pending.parts.append(msg)
+        field = continued(pending.reply, self.version)
+        if field is None:
+            reason = f"{msg.__class__.__name__} came in parts, which it has none of"
+        elif len(pending.parts) > self.limits.parts or pending.size > self.limits.assembled:
+            reason = f"the reply is longer than {self.limits.parts} parts or {self.limits.assembled} octets"
+        else:
+            if not more:
+                events.append(Replied(pending.request, join(pending.parts, field), xid))
+            return
+        self._pending.pop(xid, None)
+        events.append(Failed(pending.request, xid, reason))
 
-    def _carried_out(self, barrier: int) -> None:
-        for xid in [xid for xid in self._unanswered if (barrier - xid) & 0xFFFFFFFF < 1 << 31]:
-            del self._unanswered[xid]
+    def _carried_out(self, mark: int) -> None:
+        recent = self._recent
+        if recent is None:
+            return
+        while recent and self._recent_count - len(recent) < mark:
+            self._recent_octets -= recent.popleft()[1]
+
+    # -- requests in parts, at a switch ----------------------------------------------------------------------------
+
+    def _asked_for(self, msg: Any, cls: type[Any], xid: int, size: int, now: float, events: list[Event]) -> None:
+        if cls is Hello or cls is EchoReply:
+            return
+        multipart = self.version >= V13 and HOMES.get(cls) is REQUESTS
+        assemblies = self._assemblies
+        if not multipart or not (msg.flags & MORE or (assemblies and xid in assemblies)):
+            events.append(Received(msg, xid))
+            return
+        if assemblies is None:
+            assemblies = self._assemblies = {}
+        assembly = assemblies.get(xid)
+        error = ""
+        if assembly is None:
+            if len(assemblies) >= self.limits.assemblies:
+                self._give_up(
+                    min(assemblies, key=lambda other: assemblies[other].heard), "OFPBRC_MULTIPART_BUFFER_OVERFLOW"
+                )
+            if continued(cls, self.version) is None:
+                error = "OFPBRC_BAD_MULTIPART"
+            assembly = assemblies[xid] = _Assembly()
+        assembly.heard = now
+        if assembly.parts is not None and not error:
+            assembly.size += size
+            assembly.parts.append(msg)
+            if assembly.parts[0].__class__ is not cls:
+                error = "OFPBRC_BAD_MULTIPART"
+            elif len(assembly.parts) > self.limits.parts or assembly.size > self.limits.assembled:
+                error = "OFPBRC_MULTIPART_BUFFER_OVERFLOW"
+        if error:
+            assembly.parts = None
+            self.refuse(xid, msg, error)
+        if msg.flags & MORE:
+            return
+        del assemblies[xid]
+        if assembly.parts is not None:
+            field = continued(cls, self.version)
+            assert field is not None
+            events.append(Received(join(assembly.parts, field), xid))
+
+    def _late_parts(self, now: float) -> None:
+        for xid, assembly in list((self._assemblies or {}).items()):
+            if now >= assembly.heard + self.limits.assembly_time:
+                self._give_up(xid, "OFPBRC_MULTIPART_REQUEST_TIMEOUT")
+
+    def _give_up(self, xid: int, error: str) -> None:
+        assert self._assemblies is not None
+        assembly = self._assemblies.pop(xid)
+        if assembly.parts:
+            self.refuse(xid, assembly.parts[0], error)
 
     # -- time ------------------------------------------------------------------------------------------------------
 
@@ -246,14 +530,25 @@ class Connection:
         """When `handle_timer` is next to be called; None once the peer is dead."""
         if self._dead:
             return None
-        if self._asked is not None:
-            return self._asked + self.echo_timeout
-        return self._heard + self.echo_interval
+        if not self.ready:
+            return self._since + self.handshake_timeout
+        due = self._heard + self.echo_interval if self._asked is None else self._asked + self.echo_timeout
+        if self._assemblies:
+            first = min(assembly.heard for assembly in self._assemblies.values())
+            due = min(due, first + self.limits.assembly_time)
+        return due
 
     def handle_timer(self, now: float) -> list[Event]:
         """Asks a silent peer for a sign of life, and gives up on one that does not answer."""
         if self._dead:
             return []
+        if not self.ready:
+            if now < self._since + self.handshake_timeout:
+                return []
+            self._dead = True
+            return [Dead(now - self._since)]
+        if self._assemblies:
+            self._late_parts(now)
         if self._asked is not None:
             if now < self._asked + self.echo_timeout:
                 return []
@@ -261,22 +556,11 @@ class Connection:
             return [Dead(now - self._heard)]
         if now >= self._heard + self.echo_interval:
             self._asked = now
-            if self.ready:
-                self._output.append(encode(EchoRequest(), self._take_xids(1)))
+            self._write(encode(EchoRequest(), self.take_xids(1), self.version))
         return []
 
     def alive(self, now: float) -> None:
-        """The caller knows that silence is its own doing (it stopped reading): start the wait anew."""
+        """The peer was heard by other means, or silence is the caller's own doing (it stopped reading): start the wait
+        anew. A hello is still awaited no longer than before."""
         self._heard = now
         self._asked = None
-
-    def _take_xids(self, count: int) -> int:
-        """The first of `count` numbers in a row that no message in flight has; 0 is the switch's own."""
-        if self._next_xid + count > 0xFFFFFFFF:
-            self._next_xid = 1
-        first = self._next_xid
-        self._next_xid += count
-        return first
-
-
-_REPLIES: Final = tuple(cls for cls in set(REPLY_TO.values()) if cls is not FlowMonitorReply)

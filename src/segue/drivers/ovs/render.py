@@ -22,8 +22,8 @@ from segue.model.program import (
     cookie,
 )
 from segue.model.stages import TABLE
-from segue.openflow import actions as of
-from segue.openflow.flow import RESET_COUNTS, Command, FlowMod
+from segue.openflow import protocol as of
+from segue.openflow.protocol import FlowMod, FlowModCommand, FlowModFlags
 
 OWN = (COOKIE_MARK, COOKIE_MARK_MASK)
 """Cookie and mask of every flow that is Segue's."""
@@ -37,17 +37,24 @@ def action(a: AnyAction) -> of.Action:
             # Open vSwitch lets actions write the input port in its old 16-bit form alone.
             return of.SetField("in_port_nxm" if field == "in_port" else field, value, mask)
         case Next(stage=stage):
-            return of.Resubmit(TABLE[stage])
+            return of.ResubmitTable(TABLE[stage])
         case Output(port=port):
             return of.Output(port)
         case Move(source=source, target=target, bits=bits, source_offset=low, target_offset=to):
-            return of.Move(source, target, bits, low, to)
+            return of.CopyField(source, target, bits, low, to)
         case Multipath(basis=basis, links=links, register=register):
-            return of.Multipath("symmetric_l3l4+udp", basis, "hrw", links, 0, register)
+            return of.Multipath(
+                register,
+                n_bits=32,
+                max_link=links - 1,
+                fields=of.HashFields.SYMMETRIC_L3L4_UDP,
+                basis=basis,
+                algorithm=of.MultipathAlgorithm.HRW,
+            )
         case Encap(header="nsh"):
-            return of.Encap("nsh", 1)
+            return of.Encap(of.PacketType.NSH, [of.EdPropNshMdType(1)])
         case Encap(header="ethernet"):
-            return of.Encap("ethernet")
+            return of.Encap(of.PacketType.ETH)
         case Decap():
             return of.Decap()
         case PushMpls():
@@ -63,20 +70,20 @@ def addition(rule: Rule, reset: bool = False) -> FlowMod:
     """Adds the rule, or puts it in the place of one with the same table, priority and match, going on from what that
     one has counted unless ``reset``."""
     return FlowMod(
-        command=Command.ADD,
+        command=FlowModCommand.ADD,
         table_id=TABLE[rule.stage],
         priority=rule.priority,
         match=dict(rule.match),
         actions=[action(a) for a in rule.actions],
         cookie=cookie(rule),
-        flags=RESET_COUNTS if reset else 0,
+        flags=FlowModFlags.RESET_COUNTS if reset else 0,
     )
 
 
 def removal(rule: Rule) -> FlowMod:
     """Removes the rule, unless somebody has put another in its place."""
     return FlowMod(
-        command=Command.DELETE_STRICT,
+        command=FlowModCommand.DELETE_STRICT,
         table_id=TABLE[rule.stage],
         priority=rule.priority,
         match=dict(rule.match),
@@ -87,7 +94,7 @@ def removal(rule: Rule) -> FlowMod:
 
 def stray(table: int, key: int) -> FlowMod:
     """Removes a flow of which only table and cookie are known."""
-    return FlowMod(command=Command.DELETE, table_id=table, cookie=key, cookie_mask=(1 << 64) - 1)
+    return FlowMod(command=FlowModCommand.DELETE, table_id=table, cookie=key, cookie_mask=(1 << 64) - 1)
 
 
 def flow_mods(plan: Plan) -> list[FlowMod]:

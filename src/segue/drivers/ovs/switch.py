@@ -16,19 +16,19 @@ from segue.model.program import COOKIE_MARK, COOKIE_MARK_MASK, Rule, cookie
 from segue.model.stages import TABLE
 from segue.openflow.client import ClientEvent, Disconnected, OpenFlowClient
 from segue.openflow.connection import Received
-from segue.openflow.monitor import (
-    ADD,
-    MODIFY,
-    REMOVED,
+from segue.openflow.protocol import (
+    FlowDescRequest,
+    FlowMonitor,
+    FlowMonitorFlags,
     FlowMonitorReply,
     FlowMonitorRequest,
-    FlowMonitorResumed,
     FlowUpdate,
     FlowUpdateAbbrev,
-    Update,
-    UpdateEvent,
+    FlowUpdateAdded,
+    FlowUpdateFull,
+    FlowUpdateModified,
+    FlowUpdateResumed,
 )
-from segue.openflow.multipart import FlowStatsRequest
 
 Place = tuple[int, int]
 """(table, cookie): where a flow is and what it is."""
@@ -55,7 +55,8 @@ class Switch:
         await self._client.connect(asynchronous=True)
         await self._cache.examine()
         # The first answer ends the request; later updates arrive as events.
-        await self._client.request(FlowMonitorRequest(monitor_id=1, flags=ADD | REMOVED | MODIFY))
+        flags = FlowMonitorFlags.ADD | FlowMonitorFlags.REMOVED | FlowMonitorFlags.MODIFY
+        await self._client.request(FlowMonitorRequest([FlowMonitor(monitor_id=1, flags=flags)]))
 
     async def close(self) -> None:
         with contextlib.suppress(ConnectionError):
@@ -64,7 +65,7 @@ class Switch:
     async def observe(self) -> set[Place]:
         """Every flow of Segue's on the bridge."""
         found: set[Place] = set()
-        request = FlowStatsRequest(cookie=OWN[0], cookie_mask=OWN[1])
+        request = FlowDescRequest(cookie=OWN[0], cookie_mask=OWN[1])
         async for flows in self._client.flow_stats(request):
             found.update((flow.table_id, flow.cookie) for flow in flows)
         return found
@@ -81,27 +82,26 @@ class Switch:
 
     async def counters(self, stages: Iterable[str]) -> dict[int, tuple[int, int]]:
         """(packets, bytes) by cookie, of Segue's flows in ``stages``."""
-        requests = [FlowStatsRequest(table_id=TABLE[stage], cookie=OWN[0], cookie_mask=OWN[1]) for stage in stages]
+        requests = [FlowDescRequest(table_id=TABLE[stage], cookie=OWN[0], cookie_mask=OWN[1]) for stage in stages]
         return await self._count(requests)
 
     async def counted(self) -> dict[int, tuple[int, int]]:
         """(packets, bytes) by cookie, of all flows that count for something."""
-        return await self._count([FlowStatsRequest(cookie=COUNTED[0], cookie_mask=COUNTED[1])])
+        return await self._count([FlowDescRequest(cookie=COUNTED[0], cookie_mask=COUNTED[1])])
 
     async def counters_of(self, rules: Collection[Rule]) -> dict[int, tuple[int, int]]:
         """(packets, bytes) by cookie, of these. The switch finds a flow by its whole cookie without a search."""
         if len(rules) > MOST_ASKED:
             return await self.counted()
         places = map(place, rules)
-        return await self._count(FlowStatsRequest(table_id=t, cookie=key, cookie_mask=EXACT) for t, key in places)
+        return await self._count(FlowDescRequest(table_id=t, cookie=key, cookie_mask=EXACT) for t, key in places)
 
-    async def _count(self, requests: Iterable[FlowStatsRequest]) -> dict[int, tuple[int, int]]:
+    async def _count(self, requests: Iterable[FlowDescRequest]) -> dict[int, tuple[int, int]]:
         found: dict[int, tuple[int, int]] = {}
         for request in requests:
             async for flows in self._client.flow_stats(request):
                 for flow in flows:
-                    counted = flow.counters
-                    found[flow.cookie] = (counted.packet_count or 0, counted.byte_count or 0)
+                    found[flow.cookie] = (flow.packet_count, flow.byte_count)
         return found
 
     def _event(self, event: ClientEvent) -> None:
@@ -113,18 +113,18 @@ class Switch:
             places = {
                 (update.table_id, update.cookie)
                 for update in others
-                if isinstance(update, FlowUpdate) and update.cookie & COOKIE_MARK_MASK == COOKIE_MARK
+                if isinstance(update, FlowUpdateFull) and update.cookie & COOKIE_MARK_MASK == COOKIE_MARK
             }
             if places or any(map(_may_hide_another, others)):
                 self._disturbed(places)
 
 
-def _may_hide_another(update: Update) -> bool:
+def _may_hide_another(update: FlowUpdate) -> bool:
     """A flow that was put where one of Segue's was is reported as itself alone; a switch that had to stop reporting
     does not say what it left out."""
-    if isinstance(update, FlowUpdate):
-        return update.event in (UpdateEvent.ADDED, UpdateEvent.MODIFIED) and update.table_id in TABLES
-    return isinstance(update, FlowMonitorResumed)
+    if isinstance(update, (FlowUpdateAdded, FlowUpdateModified)):
+        return update.table_id in TABLES
+    return isinstance(update, FlowUpdateResumed)
 
 
 def place(rule: Rule) -> Place:

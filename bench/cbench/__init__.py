@@ -1,0 +1,1 @@
+"""A generator of packet-ins in the manner of Cbench, which checks every answer, and the controllers it measures."""

@@ -1,0 +1,187 @@
+"""``segue openflow run``: a controller with applications."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import logging
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from segue.cli.errors import Failure, Mistake
+from segue.cli.openflow_apps import Applications
+
+if TYPE_CHECKING:
+    from segue.openflow.controller import Controller
+
+ABOUT = """\
+Runs a controller with one application or several, each by its name or as a file of Python.
+
+  learning-switch   learns addresses, installs flows, floods what it does not know
+  discovery         finds the links between switches (LLDP)
+  spanning-tree     makes floods safe in networks with loops (loads discovery)
+  arp-proxy         answers ARP requests for addresses that it knows"""
+EXAMPLES = """\
+examples:
+  segue openflow run learning-switch
+  segue openflow run learning-switch spanning-tree --listen ptcp:0.0.0.0:6653
+  segue openflow run mine.py --messages            every message as JSON, one a line
+  segue openflow run mine.py --connect tcp:192.0.2.7:6653 --versions 1.3
+
+an application is a file with
+  from segue.openflow import FLOOD, App, Output, PacketIn, PacketOut
+  app = App("hub")
+
+  @app.on(PacketIn)
+  def packet_in(switch, msg):
+      return PacketOut.answering(msg, [Output(FLOOD)])
+
+A file that changes is loaded again, and switches stay connected. Ctrl-C ends it gracefully."""
+
+
+def add_run_parser(commands: Any) -> None:
+    run = commands.add_parser("run", help="run a controller with applications", description=ABOUT, epilog=EXAMPLES)
+    run.add_argument("apps", nargs="+", metavar="APP", help="a name (above), or a file of Python")
+    run.add_argument(
+        "--listen",
+        action="append",
+        metavar="TARGET",
+        help="ptcp:HOST:PORT, pssl:HOST:PORT or punix:PATH; may be repeated (default ptcp:127.0.0.1:6653)",
+    )
+    run.add_argument(
+        "--connect",
+        action="append",
+        default=[],
+        metavar="TARGET",
+        help="tcp:HOST:PORT, ssl:HOST:PORT or unix:PATH of a switch",
+    )
+    run.add_argument("--versions", metavar="LIST", help="such as 1.0,1.3 (default: 1.0 to 1.5)")
+    run.add_argument("--messages", action="store_true", help="print every message as JSON, one a line")
+    run.add_argument("--keep-flows", action="store_true", help="do not empty switches of their flows when they connect")
+    run.add_argument("--no-reload", action="store_true", help="do not load files again when they change")
+    run.add_argument(
+        "--spin",
+        nargs="?",
+        type=float,
+        const=50.0,
+        metavar="US",
+        help="look for messages for so many microseconds (50) before sleeping: answers sooner, wants a processor of its own",
+    )
+    run.add_argument("--certificate", metavar="FILE", help="TLS: our certificate, with --key and --ca")
+    run.add_argument("--key", metavar="FILE", help="TLS: our private key")
+    run.add_argument("--ca", metavar="FILE", help="TLS: who signed the switches' certificates")
+    run.add_argument("-v", "--verbose", action="store_true", help="log more")
+    run.set_defaults(run=run_controller)
+
+
+def run_controller(args: argparse.Namespace) -> int:
+    logging.basicConfig(
+        level=logging.DEBUG if args.verbose else logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr
+    )
+    applications = Applications(args.apps)
+    apps = applications.load()
+    factory = None
+    if args.spin is not None:
+        if not 0 < args.spin <= 10_000:
+            raise Mistake(f"--spin {args.spin:g}: between 0 and 10,000 microseconds")
+        from segue.openflow.spin import spinning_loop
+
+        spin = args.spin * 1e-6
+
+        def factory() -> asyncio.AbstractEventLoop:
+            return spinning_loop(spin)
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(_run(args, applications, apps))
+
+
+def _versions(text: str | None) -> Any:
+    from segue.openflow.wire import VERSION_NAMES, VERSIONS
+
+    if text is None:
+        return VERSIONS
+    numbers = {name: number for number, name in VERSION_NAMES.items()}
+    wrong = [word for word in text.split(",") if word.strip() not in numbers]
+    if wrong:
+        raise Mistake(f"--versions: {wrong[0]!r} is not one of {', '.join(numbers)}")
+    return {numbers[word.strip()] for word in text.split(",")}
+
+
+async def _run(args: argparse.Namespace, applications: Applications, apps: Any) -> int:
+    from segue.openflow.controller import Controller
+    from segue.openflow.endpoint import Certificates
+
+    tls = None
+    if args.certificate or args.key or args.ca:
+        if not (args.certificate and args.key and args.ca):
+            raise Mistake("TLS needs all of --certificate, --key and --ca")
+        tls = Certificates(args.certificate, args.key, args.ca)
+    try:
+        controller = Controller(
+            apps,
+            versions=_versions(args.versions),
+            keep_flows=args.keep_flows,
+            observe=_print if args.messages else None,
+        )
+    except ValueError as e:
+        raise Mistake(str(e)) from None
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    listening = args.listen or ([] if args.connect else ["ptcp:127.0.0.1:6653"])
+    try:
+        addresses = await controller.start(listening, args.connect, tls)
+    except ValueError as e:
+        raise Mistake(str(e)) from None
+    except OSError as e:
+        await controller.stop()
+        raise Failure(f"cannot listen at {', '.join(listening)}: {e.strerror or e}") from None
+    what = ", ".join(app.name for app in controller.dispatch.apps)
+    where = "; ".join(
+        [*(f"listening at {address}" for address in addresses), *(f"connecting to {t}" for t in args.connect)]
+    )
+    print(f"segue: {what}: {where}", file=sys.stderr, flush=True)
+    # What was made until now stays for good: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    watching = None if args.no_reload else loop.create_task(_reload(controller, applications))
+    await stopped.wait()
+    if watching is not None:
+        watching.cancel()
+    await controller.stop()
+    return 0
+
+
+async def _reload(controller: Controller, applications: Applications) -> None:
+    """Looks twice a second whether a file changed; one that cannot be loaded leaves what runs as it is."""
+    while True:
+        await asyncio.sleep(0.5)
+        if not applications.changed():
+            continue
+        await asyncio.sleep(0.1)  # an editor may still be writing
+        try:
+            controller.load(applications.load())
+        except (Mistake, ValueError) as e:
+            print(f"segue: not loaded again: {e}", file=sys.stderr, flush=True)
+        else:
+            print("segue: loaded again", file=sys.stderr, flush=True)
+
+
+def _print(switch: Any, channel: Any, way: str, msg: Any, xid: int) -> None:
+    from segue.openflow.as_json import to_json
+
+    line = {
+        "time": round(time.time(), 6),
+        "datapath_id": f"{switch.id:016x}" if switch is not None else None,
+        "way": way,
+        **to_json(msg, xid, channel.version),
+    }
+    try:
+        print(json.dumps(line), flush=True)
+    except BrokenPipeError:
+        signal.raise_signal(signal.SIGTERM)

@@ -1,0 +1,206 @@
+"""``segue openflow watch``: between switches and their controller, and what passes.
+
+Octets are passed on as they were read, before anybody looks at them as messages. Each direction reads on when the
+other end has taken what was read before, so memory is bounded: by a few socket buffers, and one message that is not
+whole yet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import socket
+import sys
+from typing import Any
+
+from segue.cli.openflow_decode import show, to_object
+from segue.cli.openflow_filter import Test, by_type, types, where
+from segue.cli.openflow_frames import Frame, Frames
+from segue.cli.openflow_recording import Recorder
+from segue.cli.openflow_sockets import end, listening, place, unlist
+from segue.cli.openflow_sources import Said
+from segue.cli.openflow_time import now
+from segue.cli.terminal import complain
+from segue.openflow.endpoint import Endpoint
+
+_CHUNK = 1 << 16
+_PATIENCE = 10.0
+_FEATURES_REPLY = 6
+_OTHER = {"switch": "controller", "controller": "switch"}
+
+
+def run(args: argparse.Namespace) -> int:
+    target = end(args.target, listen=False)
+    tests = _tests(args)
+    if args.count is not None and args.count < 1:
+        from segue.cli.errors import Mistake
+
+        raise Mistake(f"--count {args.count}: at least 1 is wanted")
+    bound = listening(args.listen)
+    recorder: Recorder | None = None
+    try:
+        recorder = Recorder(args.record) if args.record else None
+        watcher = Watcher(
+            target, tests, recorder, args.output or ("text" if sys.stdout.isatty() else "json"), args.count
+        )
+        complain(f"listening at {place(bound)} for switches, calling {args.target} for each")
+        asyncio.run(watcher.serve(bound))
+    finally:
+        unlist(bound)
+        bound.close()
+    return 1 if recorder is not None and recorder.broken else 0
+
+
+def _tests(args: argparse.Namespace) -> list[Test]:
+    tests: list[Test] = []
+    if args.type:
+        tests.append(by_type(types(args.type, "--type")))
+    if args.not_type:
+        unwanted = by_type(types(args.not_type, "--not-type"))
+        tests.append(lambda obj: not unwanted(obj))
+    if args.side:
+        tests.append(lambda obj: obj["from"] == args.side)
+    return [*tests, *map(where, args.where)]
+
+
+class Watcher:
+    """All connections of one run."""
+
+    def __init__(
+        self, target: Endpoint, tests: list[Test], recorder: Recorder | None, form: str, count: int | None
+    ) -> None:
+        self._target = target
+        self._tests = tests
+        self._recorder = recorder
+        self._form = form
+        self._left = count
+        self._connections = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(self, bound: socket.socket) -> None:
+        """Until `count` messages are printed, or for ever."""
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        start: Any = asyncio.start_unix_server if bound.family == socket.AF_UNIX else asyncio.start_server
+        server = await start(self._called, sock=bound)
+        try:
+            await self._done
+        finally:
+            server.close()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            if self._recorder is not None:
+                self._recorder.close()
+
+    async def _called(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task: Any = asyncio.current_task()
+        self._tasks.add(task)
+        self._connections += 1
+        try:
+            await _Connection(self, self._connections).run(reader, writer, self._target)
+        except asyncio.CancelledError:
+            pass  # the run is over
+        except BaseException as error:  # such as nobody reading the output any more
+            if not self._done.done():
+                self._done.set_exception(error)
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+    def record(self, at: int, connection: int, side: str, frames: list[Frame]) -> None:
+        if self._recorder is not None:
+            for frame in frames:
+                self._recorder.write(at, connection, side, frame.data)
+
+    def show(self, said: Said, datapath: str) -> None:
+        if self._left == 0:
+            return
+        obj = to_object(said)
+        if datapath:
+            head = {key: obj.pop(key) for key in ("time", "connection")}
+            obj = {**head, "datapath": datapath, **obj}
+        if all(test(obj) for test in self._tests):
+            show(obj, self._form)
+            sys.stdout.flush()
+            if self._left is not None:
+                self._left -= 1
+                if self._left == 0 and not self._done.done():
+                    self._done.set_result(None)
+
+
+class _Connection:
+    """One switch and the controller."""
+
+    def __init__(self, watcher: Watcher, number: int) -> None:
+        self._watcher = watcher
+        self._number = number
+        self._datapath = ""
+
+    async def run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: Endpoint) -> None:
+        try:
+            calling = (
+                asyncio.open_unix_connection(target.path)
+                if target.kind == "unix"
+                else asyncio.open_connection(target.host, target.port)
+            )
+            there = await asyncio.wait_for(calling, _PATIENCE)
+        except (OSError, TimeoutError) as error:
+            why = getattr(error, "strerror", "") or "no answer in time"
+            complain(f"connection {self._number}: cannot connect to {target}: {why.lower()}")
+            return
+        for one in (writer, there[1]):
+            link = one.get_extra_info("socket")
+            if link.family != socket.AF_UNIX:
+                link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        both = [
+            asyncio.create_task(self._pass(reader, there[1], "switch")),
+            asyncio.create_task(self._pass(there[0], writer, "controller")),
+        ]
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            for task in both:
+                task.cancel()
+            results = await asyncio.gather(*both, return_exceptions=True)
+            there[1].close()
+        for result in results:
+            if isinstance(result, OSError) and not isinstance(result, BrokenPipeError):
+                complain(f"connection {self._number} ended: {(result.strerror or str(result)).lower()}")
+            elif isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
+                raise result
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, side: str) -> None:
+        frames = Frames()
+        while data := await reader.read(_CHUNK):
+            at = now()
+            found = frames.feed(data)
+            self._watcher.record(at, self._number, side, found)
+            with _passing():
+                writer.write(data)
+            self._show(at, side, found)
+            with _passing():
+                await writer.drain()
+        found = frames.finish()
+        self._watcher.record(now(), self._number, side, found)
+        self._show(now(), side, found)
+        with contextlib.suppress(OSError, NotImplementedError):
+            writer.write_eof()
+
+    def _show(self, at: int, side: str, frames: list[Frame]) -> None:
+        for frame in frames:
+            if side == "switch" and frame.data[1:2] == bytes([_FEATURES_REPLY]) and len(frame.data) >= 16:
+                self._datapath = frame.data[8:16].hex()
+            self._watcher.show(Said(frame, at, side, _OTHER[side], self._number), self._datapath)
+
+
+class _passing:  # noqa: N801
+    """A peer that went away is the connection's end; a reader of the output that went away is the command's. Both
+    would be a BrokenPipeError."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, BrokenPipeError):
+            raise ConnectionResetError(error.errno or 0, "the other end has gone") from None

@@ -1,0 +1,69 @@
+"""Which connections belong together: a switch may have auxiliary connections beside its main one.
+
+OpenFlow 1.3 and later, 1.5.1 section 6.3.8: each connection of a switch tells the same datapath id and its own
+auxiliary id in its features reply; the main one has 0. An auxiliary connection lives only as long as the main one: it
+is not accepted before, and it is closed when the main one goes. A second connection with ids that are taken replaces
+the first, because a switch that calls again has lost the old one, whatever our side of it still believes.
+
+`C` is whatever the caller has for a connection; it is only kept here, compared by identity.
+"""
+
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+C = TypeVar("C")
+
+MOST_AUXILIARIES: Final = 255
+
+
+class Place(msgspec.Struct, Generic[C], frozen=True):
+    """Where a connection was put. `main` is the switch's main connection (itself, if it is that); None says that the
+    connection is to be closed, as its switch has none. `replaced` are those to be closed now."""
+
+    main: C | None
+    replaced: tuple[C, ...] = ()
+
+
+class Datapaths(Generic[C]):
+    """The connections of all switches, by datapath id and auxiliary id."""
+
+    def __init__(self) -> None:
+        self._switches: dict[int, dict[int, C]] = {}
+
+    def __len__(self) -> int:
+        return len(self._switches)
+
+    def add(self, datapath_id: int, auxiliary_id: int, connection: C) -> Place[C]:
+        """Enters a connection whose features are known."""
+        if auxiliary_id == 0:
+            before = self._switches.pop(datapath_id, {})
+            self._switches[datapath_id] = {0: connection}
+            return Place(connection, tuple(other for other in before.values() if other is not connection))
+        own = self._switches.get(datapath_id)
+        if own is None or not 0 < auxiliary_id <= MOST_AUXILIARIES:
+            return Place(None)
+        taken = own.get(auxiliary_id)
+        own[auxiliary_id] = connection
+        return Place(own[0], () if taken is None or taken is connection else (taken,))
+
+    def remove(self, datapath_id: int, connection: C) -> tuple[C, ...]:
+        """Takes out a connection that has gone; what it returns is to be closed too. One that is not here any more (it
+        was replaced) takes nothing with it."""
+        own = self._switches.get(datapath_id, {})
+        number = next((number for number, other in own.items() if other is connection), None)
+        if number is None:
+            return ()
+        del own[number]
+        if number:
+            return ()
+        del self._switches[datapath_id]
+        return tuple(own.values())
+
+    def main(self, datapath_id: int) -> C | None:
+        """The main connection of a switch."""
+        return self._switches.get(datapath_id, {}).get(0)
+
+    def auxiliaries(self, datapath_id: int) -> dict[int, C]:
+        """auxiliary id -> connection, without the main one."""
+        return {number: other for number, other in self._switches.get(datapath_id, {}).items() if number}

@@ -1,0 +1,461 @@
+"""A connection on its socket, with requests and answers: `Channel`, of either end; and how to come by one.
+
+`dial` calls a peer, `Dialer` calls again whenever the connection ends, with growing pauses and some chance in them so
+that a thousand switches do not all come at the same moment; `listen` waits to be called. `on_channel` gets each
+channel when both sides have agreed on a version, and before anything that comes behind the hello: it sets `on_event`
+and the like.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import ssl
+from collections.abc import AsyncGenerator, Callable, Iterable
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from segue.openflow.connection import (
+    LIMITS,
+    Connection,
+    Dead,
+    Event,
+    Failed,
+    Garbled,
+    Limits,
+    Ready,
+    Received,
+    Refused,
+    Replied,
+)
+from segue.openflow.declare import Message
+from segue.openflow.endpoint import Certificates, Endpoint, active, passive
+from segue.openflow.link import ConnectionLost, Link
+from segue.openflow.pairing import MORE
+from segue.openflow.protocol.basic import BarrierRequest, Error
+from segue.openflow.protocol.errors import error_message, error_name, type_name
+from segue.openflow.wire import V14, V15, VERSIONS, ProtocolError
+
+__all__ = ["Channel", "ConnectionLost", "Dialer", "Listener", "OpenFlowError", "dial", "listen"]
+
+log = logging.getLogger("segue.openflow")
+
+BACKLOG: Final = 4096
+"""Callers that may wait to be accepted: a thousand switches come at once when a controller starts."""
+_PARTS_AHEAD: Final = 8
+_MOST_PARTS_AHEAD: Final = 1024
+
+Side = Literal["controller", "switch"]
+Tls = Certificates | ssl.SSLContext | None
+
+
+class OpenFlowError(Exception):
+    """The peer refused a message. `index` is its place among the messages of a bundle, if it was one of those; `name`
+    the error code's name in the specification, or None."""
+
+    def __init__(
+        self, error: Error, request: Message | None = None, index: int | None = None, *, version: int = V15
+    ) -> None:
+        self.error = error
+        self.request = request
+        self.index = index
+        self.version = version
+        self.name = error_name(version, error)
+        what = "a message" if request is None else type(request).__name__
+        place = "" if index is None else f" number {index} of the bundle"
+        kind = type_name(version, error.type) or f"type {error.type:#x}"
+        super().__init__(f"the switch refused {what}{place}: {kind} {self.name or f'code {error.code}'}")
+
+
+class Channel(Link):
+    """One connection. `on_event` is called, in the event loop, with whatever answers nothing: Received, Refused,
+    Garbled."""
+
+    __slots__ = ("_on_open", "_streams", "_waiting")
+
+    def __init__(
+        self,
+        connection: Connection,
+        loop: asyncio.AbstractEventLoop,
+        on_open: Callable[["Channel"], None] | None = None,
+        *,
+        name: str = "",
+    ) -> None:
+        super().__init__(connection, loop, name=name)
+        self._on_open = on_open
+        self._waiting: dict[int, asyncio.Future[Any]] | None = None
+        self._streams: dict[int, asyncio.Queue[Any]] | None = None
+
+    async def request(self, msg: Message, timeout: float | None = 10.0) -> Any:  # noqa: ASYNC109
+        """The reply; None for a message that has none, once a barrier says that it was carried out.
+
+        A flow monitor is asked for with a barrier too, for the reason that `protocol.monitors` gives. Raises
+        OpenFlowError, ConnectionLost, TimeoutError, EncodeError, and ProtocolError for a reply that cannot be read.
+        """
+        async with asyncio.timeout(timeout):
+            future, xid = self._post(msg)
+            try:
+                reply = self.connection.answered_by(type(msg))
+                silent = self.connection.may_stay_silent(type(msg))
+                if reply is not None and not silent:
+                    await self.drain()
+                    return await future
+                await self.barrier(None)
+                if future.done():
+                    return future.result()
+                if silent:
+                    why = "OFPMOFC_UNKNOWN" if self.version >= V14 else "OFPBRC_EPERM"
+                    raise OpenFlowError(error_message(self.version, why), msg, version=self.version)
+                return None
+            finally:
+                self._forget(xid, future)
+
+    async def barrier(self, timeout: float | None = 10.0) -> None:  # noqa: ASYNC109
+        """Returns when the peer has carried out everything sent before."""
+        await self.request(BarrierRequest(), timeout)
+
+    async def stream(self, msg: Message) -> AsyncGenerator[Any, None]:
+        """The parts of a multipart reply as they arrive. While they are not taken, reading stops."""
+        connection = self._live()
+        xid = connection.send(msg, stream=True)
+        if self.observe is not None:
+            self.observe("out", msg, xid)
+        parts: asyncio.Queue[Any] = asyncio.Queue()
+        if self._streams is None:
+            self._streams = {}
+        self._streams[xid] = parts
+        try:
+            self._soon()
+            await self.drain()
+            more = True
+            while more:
+                part = await parts.get()
+                self._regulate()
+                if isinstance(part, Exception):
+                    raise part
+                more = bool(getattr(part, "flags", 0) & MORE)
+                yield part
+        finally:
+            del self._streams[xid]
+            connection.forget(xid)
+            self._regulate()
+
+    # -- underneath ------------------------------------------------------------------------------------------------
+
+    def _dispatch(self, event: Event) -> None:
+        if self._lost is not None:
+            return
+        cls = event.__class__
+        if cls is Received:
+            if self.observe is not None:
+                self.observe("in", event.message, event.xid)  # type: ignore[union-attr]
+            self._tell(event)
+        elif isinstance(event, Replied):
+            if self.observe is not None:
+                self.observe("in", event.reply, event.xid)
+            self._settle(event.xid, event.reply)
+        elif isinstance(event, Refused):
+            if self.observe is not None:
+                self.observe("in", event.error, event.xid)
+            if self._waits(event.xid):
+                self._settle(event.xid, OpenFlowError(event.error, event.request, version=self.version))
+            else:
+                self._tell(event)
+        elif isinstance(event, Failed):
+            self._settle(event.xid, ProtocolError(event.reason))
+        elif isinstance(event, Garbled):
+            self._tell(event)
+        elif isinstance(event, Ready):
+            if self._on_open is not None:
+                on_open, self._on_open = self._on_open, None
+                self._call(on_open, self)
+        elif isinstance(event, Dead):
+            what = "been silent" if self.connection.ready else "not said hello"
+            self._lose(f"the peer has {what} for {event.silence:.1f} seconds", abort=True)
+
+    def _waits(self, xid: int) -> bool:
+        return (self._waiting is not None and xid in self._waiting) or (
+            self._streams is not None and xid in self._streams
+        )
+
+    def _settle(self, xid: int, answer: Any) -> None:
+        """Gives whoever waits for `xid` the reply, or the exception."""
+        parts = None if self._streams is None else self._streams.get(xid)
+        if parts is not None:
+            parts.put_nowait(answer)
+            self._regulate()
+            return
+        future = None if self._waiting is None else self._waiting.pop(xid, None)
+        if future is not None and not future.done():
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+
+    def _post(self, msg: Message) -> tuple[asyncio.Future[Any], int]:
+        self._live()
+        xid = self.send(msg)
+        future = self._loop.create_future()
+        if self._waiting is None:
+            self._waiting = {}
+        self._waiting[xid] = future
+        self._regulate()
+        return future, xid
+
+    def _forget(self, xid: int, future: asyncio.Future[Any]) -> None:
+        if self._waiting is not None:
+            self._waiting.pop(xid, None)
+        self.connection.forget(xid)
+        if not future.done():
+            future.cancel()
+        elif not future.cancelled():
+            future.exception()  # marks it as seen
+        self._regulate()
+
+    def _fail(self, error: ConnectionLost) -> None:
+        for future in (self._waiting or {}).values():
+            if not future.done():
+                future.set_exception(error)
+        self._waiting = None
+        for parts in (self._streams or {}).values():
+            parts.put_nowait(error)
+
+    def _lagging(self) -> bool:
+        """A stream's consumer takes its time; bearable for longer if somebody waits for something else meanwhile."""
+        if not self._streams:
+            return False
+        ahead = max(parts.qsize() for parts in self._streams.values())
+        return ahead >= (_MOST_PARTS_AHEAD if self._waiting else _PARTS_AHEAD)
+
+
+# -- calling and being called --------------------------------------------------------------------------------------
+
+
+class _Factory:
+    """Makes the connections of one dialer or listener, which share what is the same in all."""
+
+    def __init__(
+        self,
+        *,
+        side: Side = "controller",
+        versions: Iterable[int] = VERSIONS,
+        echo_interval: float = 5.0,
+        echo_timeout: float = 10.0,
+        handshake_timeout: float = 10.0,
+        limits: Limits = LIMITS,
+    ) -> None:
+        self.settings: dict[str, Any] = {
+            "side": side,
+            "versions": frozenset(versions),
+            "echo_interval": echo_interval,
+            "echo_timeout": echo_timeout,
+            "handshake_timeout": handshake_timeout,
+            "limits": limits,
+        }
+        Connection(0.0, **self.settings)  # tells at once if the versions are none
+
+    def __call__(self, on_open: Callable[[Channel], None] | None, name: str = "") -> Channel:
+        loop = asyncio.get_running_loop()
+        return Channel(Connection(loop.time(), **self.settings), loop, on_open, name=name)
+
+
+def _context(endpoint: Endpoint, tls: Tls, *, server: bool) -> ssl.SSLContext | None:
+    if not endpoint.secure:
+        return None
+    if tls is None:
+        raise ValueError(f"{endpoint} needs certificates: a certificate, its key, and the authority's certificate")
+    return tls.context(server=server) if isinstance(tls, Certificates) else tls
+
+
+async def dial(
+    target: str,
+    *,
+    tls: Tls = None,
+    timeout: float = 10.0,  # noqa: ASYNC109
+    on_channel: Callable[[Channel], None] | None = None,
+    **settings: Any,
+) -> Channel:
+    """Calls a peer and agrees on a version with it. `settings` are those of `Connection`; `on_channel` sees the channel
+    before anything behind the hello.
+
+    OSError if nobody is there, ConnectionLost if the peer goes away, ProtocolError (VersionError) if it speaks
+    something else, TimeoutError after `timeout` seconds, ValueError for a target that is none.
+    """
+    endpoint = active(target)
+    return await _dial(endpoint, _context(endpoint, tls, server=False), _Factory(**settings), on_channel, timeout)
+
+
+async def _dial(
+    endpoint: Endpoint,
+    context: ssl.SSLContext | None,
+    factory: _Factory,
+    on_channel: Callable[[Channel], None] | None,
+    timeout: float,  # noqa: ASYNC109
+) -> Channel:
+    loop = asyncio.get_running_loop()
+    opened: asyncio.Future[None] = loop.create_future()
+
+    def ready(channel: Channel) -> None:
+        if not opened.done():
+            opened.set_result(None)
+        if on_channel is not None:
+            on_channel(channel)
+
+    def closed(reason: str) -> None:
+        if not opened.done():
+            opened.set_exception(channel.cause or ConnectionLost(f"{endpoint}: {reason}"))
+
+    channel = factory(ready, str(endpoint))
+    channel.on_close = closed
+    try:
+        async with asyncio.timeout(timeout):
+            if endpoint.kind == "unix":
+                await loop.create_unix_connection(lambda: channel, endpoint.path)
+            else:
+                await loop.create_connection(lambda: channel, endpoint.host, endpoint.port, ssl=context)
+            await opened
+    except BaseException:
+        channel.abort("it was not connected in time")
+        raise
+    if channel.on_close is closed:
+        channel.on_close = None
+    return channel
+
+
+class Dialer:
+    """Keeps a connection to a peer: calls it, and calls again when that failed or the connection has ended.
+
+    The pauses between attempts double from `shortest` to `longest` seconds, each made shorter by up to a half by chance
+    (`random` gives numbers from 0 to 1), and begin anew after a connection that both sides agreed on.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        on_channel: Callable[[Channel], None],
+        *,
+        tls: Tls = None,
+        timeout: float = 10.0,
+        shortest: float = 0.25,
+        longest: float = 8.0,
+        random: Callable[[], float] = random.random,
+        **settings: Any,
+    ) -> None:
+        self.target = target
+        self.channel: Channel | None = None
+        """The connection, if there is one now."""
+        self.failure: str | None = None
+        """Why there is none, since the last attempt."""
+        self._on_channel = on_channel
+        self._timeout = timeout
+        self._pauses = (shortest, longest)
+        self._random = random
+        self._endpoint = active(target)
+        self._context = _context(self._endpoint, tls, server=False)
+        self._factory = _Factory(**settings)
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to call, in the running loop."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def close(self) -> None:
+        """Calls no more, and ends the connection."""
+        if self._task is not None:
+            self._task.cancel()
+        if self.channel is not None:
+            self.channel.close()
+
+    async def aclose(self) -> None:
+        """The same, and waits for the connection's end."""
+        self.close()
+        if self._task is not None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if self.channel is not None:
+            await self.channel.wait_closed()
+
+    async def _run(self) -> None:
+        shortest, longest = self._pauses
+        pause = shortest
+        while True:
+            try:
+                self.channel = await _dial(
+                    self._endpoint, self._context, self._factory, self._on_channel, self._timeout
+                )
+                self.failure = None
+                pause = shortest
+                self.failure = await self.channel.wait_closed()
+            except (OSError, ProtocolError) as e:  # ConnectionLost and TimeoutError are OSErrors
+                if self.failure is None:
+                    log.warning("%s: %s", self.target, e or type(e).__name__)
+                self.failure = str(e) or type(e).__name__
+            self.channel = None
+            await asyncio.sleep(pause * (1 - self._random() / 2))
+            pause = min(2 * pause, longest)
+
+
+class Listener:
+    """Where peers call. `addresses` are the targets that they can call, `ports` the TCP ports."""
+
+    def __init__(self, server: asyncio.Server, endpoint: Endpoint) -> None:
+        self._server = server
+        self._endpoint = endpoint
+        self.addresses: list[str] = []
+        self.ports: list[int] = []
+        for socket in server.sockets:
+            address = socket.getsockname()
+            if endpoint.kind == "unix":
+                self.addresses.append(f"unix:{endpoint.path}")
+            else:
+                self.addresses.append(str(Endpoint("tcp", address[0], address[1], secure=endpoint.secure)))
+                self.ports.append(address[1])
+
+    def close(self) -> None:
+        """Takes no more calls; connections that are there stay."""
+        self._server.close()
+        if self._endpoint.kind == "unix":
+            with contextlib.suppress(OSError):
+                Path(self._endpoint.path).unlink()
+
+    async def wait_closed(self) -> None:
+        await self._server.wait_closed()
+
+
+async def listen(
+    target: str,
+    on_channel: Callable[[Channel], None],
+    *,
+    tls: Tls = None,
+    backlog: int = BACKLOG,
+    **settings: Any,
+) -> Listener:
+    """Waits to be called at `ptcp:PORT[:HOST]`, `pssl:PORT[:HOST]` or `punix:PATH`. `settings` are those of
+    `Connection`.
+
+    OSError if the address is taken, ValueError for a target that is none or versions that nobody speaks.
+    """
+    endpoint = passive(target)
+    context = _context(endpoint, tls, server=True)
+    make = _Factory(**settings)
+    loop = asyncio.get_running_loop()
+
+    def accept() -> Channel:
+        channel = make(on_channel)
+        channel.on_close = lambda reason: log.info("%s: %s", channel.peer, reason)
+        return channel
+
+    if endpoint.kind == "unix":
+        server = await loop.create_unix_server(accept, endpoint.path, backlog=backlog)
+    else:
+        server = await loop.create_server(
+            accept,
+            endpoint.host or None,
+            endpoint.port,
+            ssl=context,
+            backlog=backlog,
+            reuse_address=True,
+            ssl_handshake_timeout=make.settings["handshake_timeout"] if context else None,
+        )
+    return Listener(server, endpoint)

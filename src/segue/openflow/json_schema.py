@@ -1,0 +1,240 @@
+"""JSON Schema (draft 2020-12) of the JSON form of messages (`as_json`), made from the declarations.
+
+A schema is of one version: what another version has is not in it. Every record has a definition of its own under
+`$defs`, by its class's name; families (actions, instructions, the various properties) are alternatives there, in lower
+case. Records refuse fields that they do not have.
+
+What is described is what `as_json` writes, and of what it reads the same with numbers in place of names, and
+hexadecimal or decimal text in place of numbers. Two things that a schema cannot say are left to the reader: the
+ranges of numbers that are written as text, and what depends on other fields.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from segue.openflow import field_text, generate, json_errors
+from segue.openflow.as_json import MultipartFlags, is_error, multipart_name, own_type, reserved_ports
+from segue.openflow.codec import CODEC, UnknownMessage
+from segue.openflow.declare import HOMES, MESSAGES, REPLIES, REQUESTS, Entry, Family, Item, Record, layout
+from segue.openflow.names import Flags
+from segue.openflow.wire import VERSION_NAMES, VERSIONS
+
+Schema = dict[str, Any]
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_BITS: Final = {"u8": 8, "u16": 16, "u32": 32, "u64": 64}
+_OCTETS: Final = "^([0-9a-fA-F]{2})*$"
+_MESSAGE_HOMES: Final = (MESSAGES, REQUESTS, REPLIES)
+
+
+def schema(version: int | None = None) -> Schema:
+    """The schema of a message of `version` (a wire number), or of any version at all."""
+    if version is not None:
+        return {"$schema": DIALECT, "title": f"A message of OpenFlow {VERSION_NAMES[version]}", **_of(version)}
+    versions = {f"openflow-{VERSION_NAMES[each]}": _of(each, f"openflow-{VERSION_NAMES[each]}") for each in VERSIONS}
+    references = [{"$ref": f"#/$defs/{name}"} for name in versions]
+    return {"$schema": DIALECT, "title": "An OpenFlow message", "anyOf": references, "$defs": versions}
+
+
+def _of(version: int, within: str = "") -> Schema:
+    made = _Maker(version, f"#/$defs/{within}/$defs" if within else "#/$defs")
+    body = made.message(nested=False)
+    return {**body, "$defs": dict(sorted(made.definitions.items()))}
+
+
+class _Maker:
+    """Makes definitions as they are referred to; each is entered before its body is made, as families recur."""
+
+    def __init__(self, version: int, base: str) -> None:
+        self.version = version
+        self.base = base
+        self.definitions: dict[str, Schema] = {}
+
+    def reference(self, name: str, make: Callable[[], Schema]) -> Schema:
+        if name not in self.definitions:
+            self.definitions[name] = {}
+            self.definitions[name].update(make())
+        return {"$ref": f"{self.base}/{name}"}
+
+    # -- records and families --
+
+    def message(self, *, nested: bool) -> Schema:
+        alternatives = self.reference("message", self._messages)
+        if nested:
+            return {**alternatives, "not": {"required": ["version"]}}
+        return {**alternatives, "required": ["version"]}
+
+    def _messages(self) -> Schema:
+        found = [self.record(entry) for home in _MESSAGE_HOMES for entry in self._entries(home)]
+        found.append(self.reference("UnknownMessage", lambda: self._unknown(UnknownMessage, 8)))
+        return {"type": "object", "required": ["type"], "anyOf": found}
+
+    def _entries(self, home: Family) -> list[Entry]:
+        return [entry for _, entry in sorted(home.by_name(self.version).items())]
+
+    def family(self, home: Family) -> Schema:
+        def alternatives() -> Schema:
+            found = [self.record(entry) for entry in self._entries(home)]
+            if home.unknown is not None:
+                keeper: Any = home.unknown
+                found.append(self.reference(keeper.__name__, lambda: self._unknown(keeper, 16)))
+            return {"type": "object", "required": ["type"], "anyOf": found}
+
+        return self.reference(home.name.replace(" ", "_"), alternatives)
+
+    def record(self, entry: Entry) -> Schema:
+        return self.reference(entry.record.__name__, lambda: self._entered(entry))
+
+    def plain(self, record: type[Record]) -> Schema:
+        return self.reference(record.__name__, lambda: self._object(record, {}, []))
+
+    def _entered(self, entry: Entry) -> Schema:
+        home, name = HOMES[entry.record], entry.name(self.version)
+        if home in _MESSAGE_HOMES:
+            head = self._envelope()
+            required = ["type"]
+            if home is MESSAGES:
+                head["type"] = {"const": name}
+            else:
+                head["type"] = {"const": multipart_name(home, self.version)}
+                head["multipart_type"] = {"const": name}
+                head["flags"] = self.number(16, MultipartFlags)
+                required.append("multipart_type")
+            return self._object(entry.record, head, required)
+        return self._object(entry.record, {"type": {"const": name}}, ["type"])
+
+    def _envelope(self) -> Schema:
+        return {"version": {"const": VERSION_NAMES[self.version]}, "type": {}, "xid": self.number(32)}
+
+    def _unknown(self, record: type[Record], bits: int) -> Schema:
+        head = self._envelope() if record is UnknownMessage else {}
+        head["type"] = {"type": "integer", "minimum": 0, "maximum": (1 << bits) - 1}
+        head["data"] = self.octets()
+        return {**self._described(record), **_closed(head, ["type"])}
+
+    def _object(self, record: type[Record], head: Schema, required: list[str]) -> Schema:
+        properties = dict(head)
+        needed = {
+            name
+            for name, default in zip(record.__struct_fields__, generate.defaults(record), strict=True)
+            if default is msgspec.NODEFAULT
+        }
+        wanted = list(required)
+        for item in layout(record, self.version):
+            for name, form in self._item(item).items():
+                key = own_type(record) if name == "type" and record in HOMES else name
+                properties[key] = form
+                if name in needed and key not in wanted:
+                    wanted.append(key)
+        if is_error(record):
+            named = {"enum": json_errors.code_names(self.version)}
+            properties["code"] = {"anyOf": [named, *properties["code"]["anyOf"]]}
+        return {**self._described(record), **_closed(properties, wanted)}
+
+    @staticmethod
+    def _described(record: type[Record]) -> Schema:
+        text = " ".join((record.__doc__ or "").strip().partition("\n\n")[0].split())
+        return {"description": text} if text else {}
+
+    # -- values --
+
+    def numeral(self) -> Schema:
+        text = "A number as text: hexadecimal, or decimal."
+        return self.reference(
+            "numeral", lambda: {"type": "string", "pattern": "^(0[xX][0-9a-fA-F]+|[0-9]+)$", "description": text}
+        )
+
+    def number(self, bits: int, names: Any = None) -> Schema:
+        integer = {"type": "integer", "minimum": 0, "maximum": (1 << bits) - 1}
+        if names is None:
+            return {"anyOf": [integer, self.numeral()]}
+        named = {"enum": list(names.all_names())}
+        if issubclass(names, Flags):
+            part = (
+                {"anyOf": [named, integer, self.numeral()]} if named["enum"] else {"anyOf": [integer, self.numeral()]}
+            )
+            return {"anyOf": [{"type": "array", "items": part}, integer, self.numeral()]}
+        return {"anyOf": [named, integer, self.numeral()]}
+
+    def octets(self, size: int | None = None) -> Schema:
+        if size is None:
+            return self.reference(
+                "octets", lambda: {"type": "string", "pattern": _OCTETS, "description": "Octets, hexadecimal."}
+            )
+        return {"type": "string", "pattern": _OCTETS, "minLength": 2 * size, "maxLength": 2 * size}
+
+    def text(self, size: int) -> Schema:
+        raw = _closed({"hex": self.octets()}, ["hex"])
+        return {"anyOf": [{"type": "string", "maxLength": size}, raw]}
+
+    def match(self) -> Schema:
+        return self.reference("match", field_text.json_schema_of_match)
+
+    def _address(self, kind: str, pattern: str, bits: int) -> Schema:
+        integer = {"type": "integer", "minimum": 0, "maximum": (1 << bits) - 1}
+        return self.reference(kind, lambda: {"anyOf": [{"type": "string", "pattern": pattern}, integer]})
+
+    def _stats(self) -> Schema:
+        time = _closed({"sec": self.number(32), "nsec": self.number(32)}, ["sec", "nsec"])
+        counter = self.number(64)
+        names = dict.fromkeys(("duration", "idle_time"), time)
+        names |= dict.fromkeys(("flow_count", "packet_count", "byte_count"), counter)
+        other = {"^oxs:[0-9a-f]{1,4}:[0-9a-f]{1,2}:[0-9a-f]{1,2}$": self.number(2040)}
+        return {"type": "object", "properties": names, "patternProperties": other, "additionalProperties": False}
+
+    def _list(self, of: Any) -> Schema:
+        return {"type": "array", "items": self.family(of) if isinstance(of, Family) else self.plain(of)}
+
+    def _item(self, item: Item) -> Schema:
+        """The properties that an item has in JSON: one, none, or two."""
+        if not item.names:
+            return {}
+        name = item.names[0]
+        if item.kind == "ofs_nbits":
+            bits = {"type": "integer", "minimum": 1, "maximum": 64}
+            return {name: {"type": "integer", "minimum": 0, "maximum": 1023}, item.names[1]: bits}
+        return {name: self._value(item)}
+
+    def _value(self, item: Item) -> Schema:
+        match item.kind:
+            case "u8" | "u16" | "u32" | "u64":
+                return self.number(_BITS[item.kind], item.of)
+            case "port" | "port16":
+                return self.reference("port_number", lambda: self.number(32, reserved_ports(self.version)))
+            case "mac":
+                return self._address("mac", "^[0-9a-fA-F]{1,2}([:-][0-9a-fA-F]{1,2}){5}$", 48)
+            case "ipv4":
+                return self._address("ipv4", r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$", 32)
+            case "text":
+                return self.text(item.size)
+            case "blob":
+                return self.octets(item.size)
+            case "data":
+                return self.octets()
+            case "match" | "nxm" | "in_port_match":
+                return self.match()
+            case "oxm":
+                return {**self.match(), "minProperties": 1, "maxProperties": 1}
+            case "oxm_id" | "nxm_id":
+                return {"type": "string"}
+            case "oxm_ids":
+                return {"type": "array", "items": {"type": "string"}}
+            case "stats" | "counters":
+                return self.reference("stats", self._stats)
+            case "one":
+                return self.plain(item.of)
+            case "many" | "trailer":
+                return self._list(item.of)
+            case "instructions":
+                return self._list(CODEC.instruction_family)
+            case "nested":
+                return self.message(nested=True)
+            case "custom":
+                return dict(item.of.schema())
+        raise AssertionError(item.kind)
+
+
+def _closed(properties: Schema, required: list[str]) -> Schema:
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}

@@ -1,0 +1,427 @@
+"""A connection on its socket, for asyncio, without who waits for what (`channel`): reading, writing, liveness, the end.
+
+- Reading is into one buffer for all sockets of a loop (`loop_share`), and so is their timer; an idle one is small.
+- What handlers send while messages are read goes out in one write at the end; anything else in one at the end of the
+  loop's turn.
+- While more than `READ_STOPS` octets wait to be written nothing is read, so a peer that makes us answer has to read
+  the answers. It is more than what makes `drain` wait: who only sends with care does not stop the reading, or two
+  such ends would wait for each other. A peer that takes nothing for as long as silence may last, or behind by
+  `MOST_UNSENT`, is given up.
+- `pump`, if set, is a faster loop: it gets all that is read, and gives back by `receive_frame` what it does not handle.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from segue.openflow.connection import Connection, Event, Received
+from segue.openflow.declare import Message
+from segue.openflow.loop_share import Share, share_of
+from segue.openflow.wire import ProtocolError
+
+READ_STOPS: Final = 1 << 18
+"""Octets waiting to be written above which nothing is read."""
+MOST_UNSENT: Final = 1 << 25
+"""Octets waiting to be written above which the peer is given up: who sends so much must wait for `drain`."""
+LINGER: Final = 2.0
+"""Seconds that a closed connection has for what is still to be written."""
+_WRITE_SOON: Final = 1 << 16
+
+
+class ConnectionLost(ConnectionError):
+    """The connection ended; what was asked for and not answered may or may not have been done."""
+
+
+class PumpLike(Protocol):
+    """A faster loop (`pump.Pump`, or the compiled core's)."""
+
+    def feed(self, view: Any, /) -> bytes | None: ...
+
+
+class Link(asyncio.BufferedProtocol):
+    """One connection. `on_event` is called, in the event loop, with whatever answers nothing: Received, Refused,
+    Garbled; `on_close` once, with the reason, for people; `observe` with "in" or "out" and every message and its
+    xid."""
+
+    __slots__ = (
+        "__weakref__",
+        "_busy",
+        "_cause",
+        "_entry",
+        "_flooded",
+        "_flushing",
+        "_gone",
+        "_held",
+        "_loop",
+        "_lost",
+        "_name",
+        "_passed",
+        "_passed_at",
+        "_paused",
+        "_share",
+        "_transport",
+        "_writable",
+        "_written",
+        "connection",
+        "observe",
+        "on_close",
+        "on_event",
+        "pump",
+    )
+
+    def __init__(
+        self,
+        connection: Connection,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        name: str = "",
+    ) -> None:
+        self.connection = connection
+        self.on_event: Callable[[Any], None] | None = None
+        self.on_close: Callable[[str], None] | None = None
+        self.observe: Callable[[str, Message, int], None] | None = None
+        self.pump: PumpLike | None = None
+        self._name = name
+        self._loop = loop
+        self._share: Share = share_of(loop)
+        self._transport: Any = None
+        self._entry: list[Any] | None = None
+        self._lost: str | None = None
+        self._cause: Exception | None = None
+        self._gone: asyncio.Future[None] | None = None
+        self._busy = False
+        self._flushing = False
+        self._held = 0
+        self._paused = False
+        self._flooded = False
+        self._written = 0
+        self._passed = 0
+        self._passed_at = 0.0
+        self._writable: asyncio.Future[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__.lower()} {self.peer}{'' if self._lost is None else ', closed'}>"
+
+    @property
+    def version(self) -> int:
+        """The wire number of the version agreed on, 0 before that."""
+        return self.connection.version
+
+    @property
+    def peer(self) -> str:
+        """The other end's address, as a target."""
+        if self._name or self._transport is None:
+            return self._name or "nobody"
+        address = self._transport.get_extra_info("peername")
+        if isinstance(address, tuple):
+            host = f"[{address[0]}]" if ":" in address[0] else address[0]
+            return f"tcp:{host}:{address[1]}"
+        return f"unix:{address}" if address else "unix"
+
+    @property
+    def connected(self) -> bool:
+        return self.connection.ready and self._lost is None
+
+    @property
+    def lost(self) -> str | None:
+        """Why the connection ended; None while it has not."""
+        return self._lost
+
+    @property
+    def cause(self) -> Exception | None:
+        """The peer's violation of the protocol that ended the connection, if that was it."""
+        return self._cause
+
+    @property
+    def unsent(self) -> int:
+        """Octets that wait to be written."""
+        waiting: int = 0 if self._transport is None else self._transport.get_write_buffer_size()
+        return waiting + self.connection.unsent
+
+    # -- sending ---------------------------------------------------------------------------------------------------
+
+    def send(self, msg: Message, xid: int | None = None) -> int:
+        """Sends without waiting for an answer and returns the xid; an error about it comes as `Refused`.
+
+        EncodeError if it cannot be said. A connection that has ended takes nothing, and the xid is 0. Who sends much
+        waits for `drain` now and then.
+        """
+        if self._lost is not None:
+            return 0
+        xid = self.connection.send(msg, xid)
+        if self.observe is not None:
+            self.observe("out", msg, xid)
+        self._soon()
+        return xid
+
+    def refuse(self, event: Received, code_name: str) -> None:
+        """Answers a request with an error."""
+        if self._lost is None:
+            self.connection.refuse(event.xid, event.message, code_name)
+            self._soon()
+
+    async def drain(self) -> None:
+        """Waits until the peer takes what is to be written. ConnectionLost."""
+        self._live()
+        if self.connection.unsent:
+            self._flush()
+        while self._writable is not None:
+            await asyncio.shield(self._writable)
+        self._live()
+
+    def flush(self) -> None:
+        """Writes what was sent now, not at the end of the loop's turn."""
+        if self._lost is None:
+            self._flush()
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def close(self, reason: str = "closed here") -> None:
+        """Ends the connection, after what was sent is written; whoever still waits gets ConnectionLost."""
+        self._lose(reason)
+
+    def abort(self, reason: str = "closed here") -> None:
+        """Ends the connection at once."""
+        self._lose(reason)
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def aclose(self, reason: str = "closed here") -> None:
+        """Ends the connection, and waits until what was sent is written, `LINGER` seconds at the most."""
+        self._lose(reason)
+        await self.wait_closed()
+
+    async def wait_closed(self) -> str:
+        """Waits for the end of the connection, and says why it ended."""
+        if self._transport is not None or self._lost is None:
+            if self._gone is None:
+                self._gone = self._loop.create_future()
+            await asyncio.shield(self._gone)
+        return self._lost or ""
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def hold(self) -> None:
+        """Nothing is read until `release` was called as often."""
+        self._held += 1
+        self._regulate()
+
+    def release(self) -> None:
+        self._held -= 1
+        self._regulate()
+
+    def receive_frame(self, frame: bytes) -> bytes:
+        """What is to be sent for one whole message, for a pump that does not handle it. ProtocolError."""
+        events = self.connection.receive_frame(frame, self._loop.time())
+        for event in events:
+            self._dispatch(event)
+        return self.connection.data_to_send()
+
+    def _receive(self, view: memoryview) -> None:
+        connection, pump = self.connection, self.pump
+        events: list[Event] = []
+        self._busy = True
+        wrong: Exception | None = None
+        try:
+            if pump is None or not connection.ready:
+                connection.receive_data(view, self._loop.time(), events)
+            else:
+                connection.alive(self._loop.time())
+                rest = connection.take_rest()
+                out = pump.feed(memoryview(rest + view) if rest else view)
+                if out:
+                    self._write(out)
+        except ProtocolError as e:
+            wrong = e
+        finally:
+            for event in events:
+                self._dispatch(event)
+            self._busy = False
+        if self._lost is None:
+            self._flush()
+        if wrong is not None:
+            self._lose(str(wrong), wrong)
+
+    def _tell(self, event: Event) -> None:
+        if self.on_event is not None:
+            self._call(self.on_event, event)
+
+    def _call(self, function: Callable[[Any], None], argument: Any) -> None:
+        """What the application does wrong is not the connection's end."""
+        try:
+            function(argument)
+        except Exception as e:
+            message = f"{self.peer}: {getattr(function, '__qualname__', function)} failed for {argument!r:.200}"
+            self._loop.call_exception_handler({"message": message, "exception": e})
+
+    # -- what a channel adds ---------------------------------------------------------------------------------------
+
+    def _dispatch(self, event: Event) -> None:
+        """An event of the connection's."""
+        raise NotImplementedError
+
+    def _fail(self, error: ConnectionLost) -> None:
+        """The connection has ended: tells whoever waits for an answer."""
+
+    def _lagging(self) -> bool:
+        """Whether to stop reading because what was read is not taken."""
+        return False
+
+    # -- underneath ------------------------------------------------------------------------------------------------
+
+    def _live(self) -> Connection:
+        if self._lost is not None:
+            raise ConnectionLost(f"{self.peer}: {self._lost}")
+        return self.connection
+
+    def _soon(self) -> None:
+        if self._busy:
+            return
+        if self.connection.unsent >= _WRITE_SOON:
+            self._flush()
+        elif not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._flushing = False
+        if self._lost is None:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self.connection.unsent and self._transport is not None:
+            self._write(self.connection.data_to_send())
+
+    def _write(self, data: bytes) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        transport.write(data)
+        self._written += len(data)
+        if self._writable is None:
+            return
+        waiting = transport.get_write_buffer_size()
+        if waiting > MOST_UNSENT:
+            self._lose(f"the peer does not read: {waiting} octets wait for it", abort=True)
+        elif waiting > READ_STOPS and not self._flooded:
+            self._flooded = True
+            self._regulate()
+
+    def _regulate(self) -> None:
+        """Stops reading, or goes on with it: while too much is to be written, while what was read is not taken, and
+        while the application holds it."""
+        stop = self._held > 0 or self._flooded or self._lagging()
+        if stop == self._paused or self._lost is not None or self._transport is None:
+            return
+        self._paused = stop
+        if stop:
+            self._transport.pause_reading()
+        else:
+            self.connection.alive(self._loop.time())
+            self._transport.resume_reading()
+
+    def due(self, now: float) -> float | None:
+        """For `loop_share`: liveness. Returns when to look again."""
+        if self._transport is None:
+            return None
+        if self._lost is not None:
+            self._transport.abort()
+            return None
+        connection = self.connection
+        if self._writable is not None:
+            passed = self._written - self._transport.get_write_buffer_size()
+            if passed != self._passed:
+                self._passed, self._passed_at = passed, now
+            elif now - self._passed_at >= connection.echo_interval + connection.echo_timeout:
+                seconds = now - self._passed_at
+                self._lose(f"the peer has not read for {seconds:.1f} seconds", abort=True)
+                return None
+        if self._paused and connection.ready:
+            connection.alive(now)
+        for event in connection.handle_timer(now):
+            self._dispatch(event)
+        if self._lost is not None:
+            return None if self._transport is None else now + LINGER
+        self._flush()
+        due = connection.next_timer()
+        return None if due is None else min(due, now + connection.echo_interval)
+
+    def _lose(self, reason: str, cause: Exception | None = None, *, abort: bool = False) -> None:
+        if self._lost is not None:
+            return
+        self._flush()
+        if self._lost is not None:
+            return
+        self._lost = reason
+        self._cause = cause
+        self.pump = None
+        self._fail(ConnectionLost(f"{self.peer}: {reason}"))
+        self._let_write()
+        if self._entry is not None:
+            self._share.leave(self._entry)
+            self._entry = None
+        if self._transport is None:
+            self._let_go()
+        elif abort:
+            self._transport.abort()
+        else:
+            self._transport.close()
+            self._entry = self._share.enter(self._loop, self._loop.time() + LINGER, self)
+        self._loop.call_soon(self._closed)
+
+    def _closed(self) -> None:
+        on_close, self.on_close = self.on_close, None
+        if on_close is not None:
+            self._call(on_close, self._lost or "")
+        self.on_event = None
+
+    def _let_go(self) -> None:
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
+
+    def _let_write(self) -> None:
+        writable, self._writable = self._writable, None
+        if writable is not None and not writable.done():
+            writable.set_result(None)
+
+    # -- asyncio's side --------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        if self._lost is not None:
+            self._transport.abort()
+            return
+        connection = self.connection
+        first = min(connection.handshake_timeout, connection.echo_interval)
+        self._entry = self._share.enter(self._loop, self._loop.time() + first, self)
+        self._flush()
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
+        return self._share.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._lost is None:
+            self._receive(self._share.buffer[:nbytes])
+
+    def pause_writing(self) -> None:
+        if self._writable is None and self._lost is None:
+            self._writable = self._loop.create_future()
+            self._passed, self._passed_at = -1, self._loop.time()
+
+    def resume_writing(self) -> None:
+        self._let_write()
+        if self._flooded:
+            self._flooded = False
+            self._regulate()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        transport, self._transport = self._transport, None
+        if transport is not None and not self._name:
+            self._transport, self._name = transport, ""
+            self._name = self.peer
+            self._transport = None
+        self._lose(f"the peer closed the connection{f': {exc}' if exc else ''}")
+        if self._entry is not None:
+            self._share.leave(self._entry)
+            self._entry = None
+        self._let_go()

@@ -1,0 +1,85 @@
+"""What all channels of one event loop share: the buffer that sockets are read into, and one timer.
+
+Reading is done by the loop, which hands over what it read before it reads again: one buffer is enough for any number
+of sockets, of TLS's too. Each channel is due at some time, nearly always one that will have moved on by then, because
+it was heard from; so there is one heap of due times and one timer for its head, and a channel is looked at no more
+often than it would time out.
+"""
+
+import asyncio
+import heapq
+import weakref
+from typing import Any, Final, Protocol
+
+READ_SIZE: Final = 1 << 18
+SPACING: Final = 0.02
+"""Seconds between two looks at the heap: many channels that are due at nearly the same time are one wake-up."""
+
+
+class Due(Protocol):
+    def due(self, now: float) -> float | None:
+        """Does what is due at `now`; returns when to come again, None for never."""
+
+
+class Share:
+    """Of one loop. An entry of the heap is [when, order, who], with None for who has gone."""
+
+    __slots__ = ("_heap", "_last", "_order", "_timer", "buffer")
+
+    def __init__(self) -> None:
+        self.buffer = memoryview(bytearray(READ_SIZE))
+        self._heap: list[list[Any]] = []
+        self._order = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._last = 0.0
+
+    def enter(self, loop: asyncio.AbstractEventLoop, when: float, who: Due) -> list[Any]:
+        """Has `who.due` called at `when` or a little later. The entry is for `leave`."""
+        self._order += 1
+        entry = [when, self._order, who]
+        heapq.heappush(self._heap, entry)
+        if self._heap[0] is entry:
+            self._arm(loop)
+        return entry
+
+    def leave(self, entry: list[Any]) -> None:
+        entry[2] = None
+        heap = self._heap
+        while heap and heap[0][2] is None:
+            heapq.heappop(heap)
+        if not heap and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(max(self._heap[0][0], self._last + SPACING), self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        heap = self._heap
+        now = self._last = loop.time()
+        try:
+            while heap and heap[0][0] <= now:
+                entry = heapq.heappop(heap)
+                when = None if entry[2] is None else entry[2].due(now)
+                if when is not None and entry[2] is not None:
+                    entry[0] = max(when, now + SPACING / 2)
+                    heapq.heappush(heap, entry)
+        finally:
+            if heap:
+                self._arm(loop)
+
+
+_SHARES: Final["weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Share]"] = weakref.WeakKeyDictionary()
+
+
+def share_of(loop: asyncio.AbstractEventLoop) -> Share:
+    share = _SHARES.get(loop)
+    if share is None:
+        for other in list(_SHARES):
+            if other.is_closed():
+                del _SHARES[other]
+        share = _SHARES[loop] = Share()
+    return share

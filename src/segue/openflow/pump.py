@@ -1,0 +1,159 @@
+"""The loop that a busy controller spends its time in: cut messages from a stream, call a handler, write its answer.
+
+A `Pump` belongs to one connection whose version is agreed. Messages of a *hot* type, one that plain functions handle,
+are read and handed to their handler here; what it returns is written at once, into one buffer for everything that one
+read of the socket brought. Whatever else comes goes to `cold`, which knows about replies, errors and liveness.
+
+The compiled core has the same class (`core.Pump` is whichever there is); this one is what it does where there is no
+compiler. Messages sent here have transaction ids of the upper half, so that they never meet those of the
+connection's own requests.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from segue.openflow.codec import READERS, WRITERS, encode
+from segue.openflow.declare import Message
+from segue.openflow.wire import HEADER_LEN, MAX_LEN, ProtocolError
+
+FIRST_XID: Final = 0x80000000
+LAST_XID: Final = 0xFFFFFFFE
+_TYPES: Final = 64  # OpenFlow has got to 35
+
+Handler = Callable[[Any, Any], Any]
+
+
+class Pump:
+    """Handlers are `handler(switch, message)`, set by `set_hot`.
+
+    A handler returns None, a message, or a list or tuple of messages. Anything else (a coroutine) goes to
+    `odd(message, result)`. An exception of a handler, or an answer that cannot be written, goes to
+    `failed(message, exception)` and harms nothing else; of several messages, all are written or none. `cold(frame)`
+    gets every other message, whole, and returns the bytes that are to be sent, which keep their place between the answers.
+
+    `stopped` ends the loop, also from within a handler; an exception that `feed` lets through sets it.
+    """
+
+    __slots__ = ("_busy", "_cold", "_failed", "_hot", "_odd", "_rest", "_xid", "stopped", "switch", "version")
+
+    def __init__(
+        self,
+        version: int,
+        switch: Any,
+        cold: Callable[[bytes], bytes | None],
+        odd: Callable[[Any, Any], None],
+        failed: Callable[[Any, BaseException], None],
+    ) -> None:
+        self.version = version
+        self.switch = switch
+        self.stopped = False
+        self._hot: dict[int, Handler] = {}
+        self._cold = cold
+        self._odd = odd
+        self._failed = failed
+        self._rest = b""
+        self._xid = FIRST_XID
+        self._busy = False
+
+    @property
+    def pending(self) -> int:
+        """Octets of a message that is not whole yet."""
+        return len(self._rest)
+
+    def set_hot(self, kind: int, handler: Handler | None) -> None:
+        """From now on messages of type `kind` go to `handler`, or to `cold` if it is None."""
+        if not 0 <= kind < _TYPES:
+            raise ValueError(f"no message has type {kind}")
+        if handler is None:
+            self._hot.pop(kind, None)
+        else:
+            self._hot[kind] = handler
+
+    def feed(self, view: bytes | bytearray | memoryview) -> bytes:
+        """What is to be sent for these bytes. ProtocolError when the stream cannot go on."""
+        if self._busy:
+            raise RuntimeError("a handler cannot feed the pump that called it")
+        if self.stopped:
+            return b""
+        data = self._rest + bytes(view) if self._rest else bytes(view)
+        self._rest = b""
+        self._busy = True
+        out: list[bytes] = []
+        try:
+            offset = self._run(data, out)
+        except BaseException:
+            self.stopped = True
+            raise
+        finally:
+            self._busy = False
+        if not self.stopped:
+            self._rest = data[offset:]
+        return b"".join(out)
+
+    def _run(self, data: bytes, out: list[bytes]) -> int:
+        """How far `data` was understood."""
+        hot, cold, version, switch = self._hot, self._cold, self.version, self.switch
+        readers, writers, append = READERS[version], WRITERS[version], out.append
+        offset, size = 0, len(data)
+        while size - offset >= HEADER_LEN and not self.stopped:
+            kind = data[offset + 1]
+            length = data[offset + 2] << 8 | data[offset + 3]
+            if length < HEADER_LEN:
+                raise ProtocolError(f"a header says {length} bytes, less than its own")
+            after = offset + length
+            if after > size:
+                break
+            handler = hot.get(kind) if data[offset] == version else None
+            if handler is not None:
+                try:
+                    msg = readers[kind](data, offset, after)
+                except ProtocolError:
+                    handler = None
+            if handler is None:
+                answer = cold(data[offset:after])
+                offset = after
+                if answer:
+                    append(answer)
+                continue
+            offset = after
+            try:
+                result = handler(switch, msg)
+            except Exception as e:
+                self._failed(msg, e)
+                continue
+            if result is None:
+                continue
+            writer = writers.get(result.__class__)
+            if writer is None:
+                self._answer(msg, result, out)
+                continue
+            self._xid = xid = self._xid + 1 if self._xid < LAST_XID else FIRST_XID
+            try:
+                answer = writer(result, xid)
+            except Exception:
+                answer = b""
+            if 0 < len(answer) <= MAX_LEN:
+                append(answer)
+                continue
+            try:
+                append(encode(result, xid, version))  # which says what is wrong with it
+            except Exception as e:
+                self._failed(msg, e)
+        return offset
+
+    def _answer(self, msg: Any, result: Any, out: list[bytes]) -> None:
+        """The slower way: several messages, or one whose writer is not made yet."""
+        written: list[bytes] = []
+        if isinstance(result, Message):
+            result = (result,)
+        elif not isinstance(result, (list, tuple)):
+            self._odd(msg, result)
+            return
+        try:
+            for one in result:
+                self._xid = self._xid + 1 if self._xid < LAST_XID else FIRST_XID
+                written.append(encode(one, self._xid, self.version))
+        except Exception as e:
+            self._failed(msg, e)
+        else:
+            out += written
