@@ -82,6 +82,7 @@ examples:
   segue openflow watch tcp:192.0.2.1 --listen ptcp:6654 --where match.eth_dst=00:00:00:00:00:01
   segue openflow watch tcp:192.0.2.1 --listen ptcp:6654 --where instructions.actions.port=OFPP_CONTROLLER
   segue openflow watch tcp:192.0.2.1 --listen ptcp:6654 --record today.jsonl
+  segue openflow watch unix:/var/run/openvswitch/br0.mgmt --listen ptcp:6654 --caller controller
 
 --where: a path through the JSON; lists are searched. PATH=VALUE, PATH!=VALUE, or PATH alone for "has it". a
 recording: lines of JSON with time, connection, from and hex; `decode` and `replay` read it. Each line is written at
@@ -175,6 +176,8 @@ def _watch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser = commands.add_parser("watch", help="see what passes", description=WATCH, epilog=WATCH_EXAMPLES)
     parser.add_argument("target", metavar="TARGET", help="the controller")
     parser.add_argument("--listen", metavar="WHERE", required=True, help="where switches call")
+    text = "who calls (default switch); with controller, TARGET is a switch that waits for calls"
+    parser.add_argument("--caller", choices=("switch", "controller"), default="switch", help=text)
     parser.add_argument(
         "--type", metavar="TYPES", default="", help="these types only, such as OFPT_FLOW_MOD,OFPMP_DESC"
     )

@@ -247,8 +247,8 @@ class Streams:
             self._cut += 1
             if self._cut == 1:
                 self._note(
-                    f"packet {packet.number} was captured with {len(packet.data)} of its {packet.length} octets: messages "
-                    "in such packets are lost; capture with `tcpdump -s 0`"
+                    f"packet {packet.number} was captured with {len(packet.data)} of its {packet.length} octets: "
+                    "messages in such packets are lost; capture with `tcpdump -s 0`"
                 )
         both = frozenset((found.source, found.destination))
         key = (found.source, found.destination)

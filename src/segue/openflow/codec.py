@@ -232,7 +232,12 @@ def _tlv_reader(home: Family, version: int) -> Callable[[bytes, int, int], tuple
                     key = key_at(data, offset + 4) if length >= key_size else None
                 reader = readers.get(key)
                 if reader is None:
-                    reader = readers[key] = find(key) if key is not None and find(key) else unknown
+                    # What nobody declared is not remembered: a peer can think of any number of such.
+                    reader = find(key) if key is not None else None
+                    if reader is None:
+                        reader = unknown
+                    else:
+                        readers[key] = reader
                 found.append(reader(data, offset, after))
                 offset = after if inside else after + -length % 8
             if offset - end > 7:

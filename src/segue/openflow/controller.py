@@ -32,7 +32,7 @@ from segue.openflow.app import (
     messages_of,
 )
 from segue.openflow.as_json import ReservedPort
-from segue.openflow.channel import Channel, Dialer, Listener, listen
+from segue.openflow.channel import Channel, Dialer, Listener, OpenFlowError, listen
 from segue.openflow.connection import Event, Received, Refused
 from segue.openflow.core import Pump
 from segue.openflow.declare import Message
@@ -47,7 +47,7 @@ from segue.openflow.protocol import (
     PortStatus,
     SetConfig,
 )
-from segue.openflow.wire import ALL_TABLES, FLOOD, V10, V13, VERSION_NAMES, VERSIONS
+from segue.openflow.wire import ALL_TABLES, FLOOD, V10, V11, V13, VERSION_NAMES, VERSIONS
 
 log = logging.getLogger("segue.openflow")
 
@@ -253,8 +253,9 @@ class Controller:
         log.info("%r connected from %s, %d ports", switch, channel.peer, len(switch.ports))
         channel.send(SetConfig(miss_send_len=0xFFFF))
         if not self._keep_flows:
-            every = ALL_TABLES if switch.version > V10 else 0
-            channel.send(FlowMod(command=FlowModCommand.DELETE, table_id=every))
+            # One word for all tables came with 1.2; 1.0 has but one table.
+            tables = {V10: (0,), V11: range(features.n_tables)}.get(switch.version, (ALL_TABLES,))
+            switch.send(*(FlowMod(command=FlowModCommand.DELETE, table_id=table) for table in tables))
         self._begin(switch)
 
     def _auxiliary(self, channel: Channel, datapath_id: int) -> None:
@@ -308,15 +309,15 @@ class Controller:
     def _before(self, channel: Channel, event: Event) -> None:
         """What comes before a switch is known is nobody's, but for errors, which whoever asked is told of."""
         if isinstance(event, Refused):
-            log.warning("%s refused %s: %s", channel.peer, type(event.request).__name__, event.error)
+            error = OpenFlowError(event.error, event.request, version=channel.version)
+            log.warning("%s: %s", channel.peer, error)
 
     def _event(self, switch: Switch, event: Event) -> None:
         if isinstance(event, Refused):
             self.refusals += 1
             heard = self.dispatch.handlers(type(event.error))
             if not heard:
-                what = "a message" if event.request is None else type(event.request).__name__
-                log.warning("%r refused %s: %s", switch, what, event.error)
+                log.warning("%r: %s", switch, OpenFlowError(event.error, event.request, version=switch.version))
             self._send(switch, self.dispatch(switch, event.error))
         elif isinstance(event, Received):
             if isinstance(event.message, PortStatus):

@@ -44,8 +44,8 @@ ROWS: list[Row] = [
         ),
         NEW,
         f"event=INITIAL {ABOUT_SAID}{MATCH_SAID} actions=output:4 event=ADDED {ABOUT_SAID}{MATCH_SAID} "
-        f"actions=output:4 event=MODIFIED table=0 cookie=0 actions=output:4 event=DELETED reason=delete {ABOUT_SAID}{MATCH_SAID} "
-        "event=ABBREV xid=0x1234",
+        f"actions=output:4 event=MODIFIED table=0 cookie=0 actions=output:4 event=DELETED reason=delete {ABOUT_SAID}"
+        f"{MATCH_SAID} event=ABBREV xid=0x1234",
     ),
     (m.FlowMonitorReply((m.FlowUpdatePaused(),)), NEW, "event=PAUSED"),
     (m.FlowMonitorReply((m.FlowUpdateResumed(), m.UnknownFlowUpdate(9, b"1234"))), NEW, None),
