@@ -18,9 +18,8 @@ from openflow_captures import ACK, FIN, RST, SWITCH, Segment, conversation, fram
 
 from segue.cli.openflow_capture import CaptureError, packets
 from segue.cli.openflow_frames import Frames, plausible
-from segue.openflow import codec
-from segue.openflow.protocol.basic import EchoRequest, FeaturesRequest, Hello
-from segue.openflow.protocol.flow_mod import FlowMod
+from segue.openflow import EchoRequest, FeaturesRequest, FlowMod, Hello, codec
+
 from segue.openflow.wire import V13
 
 FEATURES = "0105000800000000"
@@ -348,7 +347,8 @@ def _switch(listener: socket.socket) -> None:
                 if found.data[1] == 20:
                     peer.sendall(b"\x04\x15\0\x08" + found.data[4:8])
                 elif found.data[1] == 18:
-                    peer.sendall(b"\x04\x01\0\x0c" + found.data[4:8] + b"\0\1\0\1")
+                    size = 12 + len(found.data)
+                    peer.sendall(b"\x04\x01" + size.to_bytes(2, "big") + found.data[4:8] + b"\0\1\0\1" + found.data)
 
 
 # -- live peers -------------------------------------------------------------------------------------------------------

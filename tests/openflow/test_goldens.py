@@ -52,6 +52,7 @@ UNKNOWN = (
     r"UnknownQueueProperty\(type=2,",  # a maximum rate in OpenFlow 1.0, which has none
     r"UnknownMeterBand\(type=5,",
     r"UnknownAsyncProperty\(type=17,",
+    "oxm:0:0:0$",  # a test of Open vSwitch's that counts the padding of a match as a part of it
 )
 
 
@@ -146,14 +147,17 @@ def action_cases() -> list[ovs_cases.ActionCase]:
 @pytest.mark.parametrize("case", action_cases(), ids=lambda case: f"1.{case.version - 1}-{case.data.hex()[:40]}")
 def test_actions_of_open_vswitch(case: ovs_cases.ActionCase) -> None:
     """What it accepts we read and write again. What it refuses we may, as more can be said than a switch can do."""
-    home = ACTION if case.kind == "actions" else INSTRUCTION
+    home = ACTION if case.kind == "actions" or case.version == V10 else INSTRUCTION
     try:
         read = codec.CODEC.reader_of_many(home, case.version)(case.data, 0, len(case.data))
     except ProtocolError:
         assert case.error
         return
     encoders = codec.CODEC.encoders_of(home, case.version)
-    assert b"".join(encoders[type(one)](one) for one in read) == case.data
+    again = b"".join(encoders[type(one)](one) for one in read)
+    # Padding that was not zero is written as zeros by it, too. Instructions to do nothing it leaves out.
+    expected = (case.data, case.again or case.data[:4] + bytes(len(case.data) - 4))
+    assert again in expected
     assert case.error or unknown(read) == []
 
 
@@ -167,7 +171,8 @@ def test_streams() -> None:
 @pytest.mark.parametrize("golden", goldens(), ids=names)
 def test_goldens_that_are_cut(golden: osken.Golden) -> None:
     """Cut, a message is refused; with a header that says so it is refused, or all of it is read."""
-    for size in range(len(golden.data)):
+    # Four goldens of table features have 15,000 octets, one table like another.
+    for size in [*range(len(golden.data))[:2000], *range(2000, len(golden.data), 101)]:
         cut = golden.data[:size]
         with pytest.raises(ProtocolError):
             codec.decode(cut)

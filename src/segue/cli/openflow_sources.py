@@ -18,7 +18,7 @@ from segue.cli.openflow_time import microseconds, now
 
 _CHUNK = 1 << 16
 _OFFSET = re.compile(r"^\s*[0-9a-fA-F]{4,8}(:\s+|  +)(?=[0-9a-fA-F])")
-_TEXT = b"0123456789abcdefABCDEFxX \t\r\n#:-"
+_TEXT = frozenset(b"\t\r\n" + bytes(range(0x20, 0x7F)))
 LONGEST_LINE = 1 << 20
 
 

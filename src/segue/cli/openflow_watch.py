@@ -41,10 +41,10 @@ def run(args: argparse.Namespace) -> int:
     recorder: Recorder | None = None
     try:
         recorder = Recorder(args.record) if args.record else None
-        watcher = Watcher(
-            target, tests, recorder, args.output or ("text" if sys.stdout.isatty() else "json"), args.count
-        )
-        complain(f"listening at {place(bound)} for switches, calling {args.target} for each")
+        form = args.output or ("text" if sys.stdout.isatty() else "json")
+        watcher = Watcher(target, args.caller, tests, recorder, form, args.count)
+        callers = "switches" if args.caller == "switch" else "controllers"
+        complain(f"listening at {place(bound)} for {callers}, calling {args.target} for each")
         asyncio.run(watcher.serve(bound))
     finally:
         unlist(bound)
@@ -68,9 +68,16 @@ class Watcher:
     """All connections of one run."""
 
     def __init__(
-        self, target: Endpoint, tests: list[Test], recorder: Recorder | None, form: str, count: int | None
+        self,
+        target: Endpoint,
+        caller: str,
+        tests: list[Test],
+        recorder: Recorder | None,
+        form: str,
+        count: int | None,
     ) -> None:
         self._target = target
+        self._caller = caller
         self._tests = tests
         self._recorder = recorder
         self._form = form
@@ -98,7 +105,7 @@ class Watcher:
         self._tasks.add(task)
         self._connections += 1
         try:
-            await _Connection(self, self._connections).run(reader, writer, self._target)
+            await _Connection(self, self._connections, self._caller).run(reader, writer, self._target)
         except asyncio.CancelledError:
             pass  # the run is over
         except BaseException as error:  # such as nobody reading the output any more
@@ -132,7 +139,8 @@ class Watcher:
 class _Connection:
     """One switch and the controller."""
 
-    def __init__(self, watcher: Watcher, number: int) -> None:
+    def __init__(self, watcher: Watcher, number: int, caller: str) -> None:
+        self._caller = caller
         self._watcher = watcher
         self._number = number
         self._datapath = ""
@@ -154,8 +162,8 @@ class _Connection:
             if link.family != socket.AF_UNIX:
                 link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         both = [
-            asyncio.create_task(self._pass(reader, there[1], "switch")),
-            asyncio.create_task(self._pass(there[0], writer, "controller")),
+            asyncio.create_task(self._pass(reader, there[1], self._caller)),
+            asyncio.create_task(self._pass(there[0], writer, _OTHER[self._caller])),
         ]
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_EXCEPTION)

@@ -5,8 +5,9 @@ What it holds true (OpenFlow 1.5.1 sections 6.3 and 7.5; the same in all version
 
 - Messages are cut from the stream by the length in their header, however the bytes are split.
 - Each side says hello first, in the highest version that it offers, with a bitmap of all when that is 1.3 or later.
-  The version is the highest in both bitmaps, or without two bitmaps the lesser one of both headers. A peer with which
-  there is none is told so by an error, and a peer that does not say hello in time is dead.
+  The version is the highest in both bitmaps, or without two bitmaps the lesser one of both headers (or, where only the
+  peer sent one, the highest in it that we speak, as Open vSwitch reads it). A peer with which there is none is told so
+  by an error, and a peer that does not say hello in time is dead.
 - An echo request is answered at once. When nothing was heard for `echo_interval` seconds one is sent, and when
   nothing came for `echo_timeout` more the connection is dead; any byte at all is a sign of life.
 - A reply finds its request by xid, and so does an error. A message without a reply (a flow mod) is remembered for
@@ -392,8 +393,13 @@ class Connection:
         except ProtocolError:
             hello = Hello()  # what is behind the header may be of a version to come
         self.peer_versions = hello_versions(hello, version)
-        both_told = own >= V13 and any(isinstance(element, VersionBitmap) for element in hello.elements)
-        common = self.versions & (self.peer_versions if both_told else {min(own, version)})
+        told = any(isinstance(element, VersionBitmap) for element in hello.elements)
+        if told and own >= V13:
+            common = self.versions & self.peer_versions
+        elif told:  # it takes us to speak all up to our header's, and so does Open vSwitch
+            common = frozenset(v for v in self.versions & self.peer_versions if v <= version)
+        else:
+            common = self.versions & {min(own, version)}
         if not common:
             text = f"OpenFlow {names(self.versions)} is spoken here"
             self._write(encode(error_message(spoken, "OFPHFC_INCOMPATIBLE", text.encode("ascii")), xid, spoken))

@@ -25,6 +25,7 @@ from segue.openflow.protocol import nicira_multipath as mp
 from segue.openflow.protocol.families import ACTION, INSTRUCTION, Action, UnknownAction, UnknownInstruction
 from segue.openflow.protocol.flow_mod import FlowMod
 from segue.openflow.protocol.nicira_forms import Subfield
+from segue.openflow.protocol.nicira_sample import Sample4
 from segue.openflow.protocol.onf_actions import OnfCopyField
 from segue.openflow.wire import ANY_PORT, V10, V11, V12, V13, V14, V15, VERSIONS, EncodeError, ProtocolError
 
@@ -277,6 +278,13 @@ def test_what_cannot_be_said_is_an_encode_error(version: int, action: Any) -> No
         encode(FlowMod({}, (action,)), 0, version)
 
 
+def test_too_much_for_a_property_is_said_so() -> None:
+    for prop in (en.EdPropNshTlv(1, 1, bytes(241)), en.UnknownEdProp(5, 5, bytes(252))):
+        with pytest.raises(EncodeError, match="more than the property can carry"):
+            write(ACTION, [en.Encap(en.PacketType.NSH, (prop,))], V13)
+    assert len(write(ACTION, [en.Encap(en.PacketType.NSH, (en.EdPropNshTlv(1, 1, bytes(240)),))], V13)) == 264
+
+
 def test_result_and_its_flag_go_together() -> None:
     with pytest.raises(EncodeError):
         le.Learn2(result_dst="reg0")
@@ -353,9 +361,20 @@ def test_nesting_is_bounded() -> None:
     assert read(ACTION, write(ACTION, [nx.Exit()], V13), V13) == (nx.Exit(),)
 
 
+def test_sample4_of_a_later_open_vswitch() -> None:
+    """From the tests of Open vSwitch 3.4, since the one at hand may be older."""
+    text = "ffff 0028 00002320 0033 3039 00005ba0 00000002 000f0000 0001d810 081f0000 0000 000000000000"
+    (action,) = read(ACTION, bytes.fromhex(text), V13)
+    assert action == Sample4(12345, 23456, Subfield("in_port_nxm", 0, 16), Subfield("ct_label", 32, 32), 0)
+    assert write(ACTION, [action], V13) == bytes.fromhex(text)
+    numbers = Sample4(1, 2, 0x01020304, 0x05060708)
+    assert write(ACTION, [numbers], V13).hex()[32:64] == "00000000010203040000000005060708"
+
+
 def test_properties_that_nobody_declared_are_kept() -> None:
     octets = (
         "ffff 0020 00002320 002e 0000 0001894f 0004 01 06 01 070000 0005 09 04 00000000",
+        "ffff 0020 00002320 002e 0000 0001894f 0004 02 10 1000 0a 03 010203 0000000001",
         "ffff 0020 00002320 0025 000000000000 0009 0005 aa 000000 0004 0004 00000000",
         "ffff 0010 00002320 0abc 010203040506",
         "ffff 0010 00005555 0001 010203040506",

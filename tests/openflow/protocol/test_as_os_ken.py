@@ -22,7 +22,7 @@ from segue.openflow.protocol.monitors import (
     FlowUpdatePaused,
 )
 from segue.openflow.protocol.roles import RoleReply, RoleRequest, RoleStatus
-from segue.openflow.wire import NORMAL
+from segue.openflow.wire import ANY_PORT, NORMAL
 
 from ..oracles import osken  # noqa: TID252
 
@@ -64,9 +64,11 @@ def test_golden(name: str) -> None:
 def test_a_flow_monitor_of_1_3_with_a_bare_match() -> None:
     data = _golden("4-63-onf_flow_monitor_request")
     read, xid, version = codec.decode(data)
-    (monitor,) = read.monitors
-    assert (monitor.id, monitor.flags, monitor.out_port, monitor.table_id) == (100000000, 15, 22, 33)
-    assert isinstance(monitor.match, BareMatch)
+    first, second = read.monitors
+    assert (first.id, first.flags, first.out_port, first.table_id, first.match) == (100000000, 15, 22, 33, {})
+    assert (second.id, second.flags, second.out_port, second.table_id) == (999, 0x31, ANY_PORT, 0xFF)
+    assert isinstance(second.match, BareMatch)
+    assert second.match["in_port"] == 0x05060708
     assert codec.encode(read, xid, version) == data
 
 

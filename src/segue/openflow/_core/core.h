@@ -37,6 +37,13 @@ extern PyObject *segue_protocol_error; /* wire.ProtocolError */
 #define UNLIKELY(x) (x)
 #endif
 
+/* Compilers turn these into one load or store and a swap. */
+static inline uint64_t
+load_be32(const uint8_t *p)
+{
+    return (uint64_t)p[0] << 24 | (uint64_t)p[1] << 16 | (uint64_t)p[2] << 8 | p[3];
+}
+
 static inline uint64_t
 load_be(const uint8_t *p, int size)
 {
@@ -47,12 +54,32 @@ load_be(const uint8_t *p, int size)
     case 2:
         return (uint64_t)p[0] << 8 | p[1];
     case 4:
-        return (uint64_t)p[0] << 24 | (uint64_t)p[1] << 16 | (uint64_t)p[2] << 8 | p[3];
+        return load_be32(p);
+    case 6:
+        return load_be32(p) << 16 | (uint64_t)p[4] << 8 | p[5];
+    case 8:
+        return load_be32(p) << 32 | load_be32(p + 4);
     default:
         while (size-- > 0)
             value = value << 8 | *p++;
         return value;
     }
+}
+
+static inline void
+store_be16(uint8_t *p, uint64_t value)
+{
+    p[0] = (uint8_t)(value >> 8);
+    p[1] = (uint8_t)value;
+}
+
+static inline void
+store_be32(uint8_t *p, uint64_t value)
+{
+    p[0] = (uint8_t)(value >> 24);
+    p[1] = (uint8_t)(value >> 16);
+    p[2] = (uint8_t)(value >> 8);
+    p[3] = (uint8_t)value;
 }
 
 static inline void
@@ -63,14 +90,18 @@ store_be(uint8_t *p, uint64_t value, int size)
         p[0] = (uint8_t)value;
         break;
     case 2:
-        p[0] = (uint8_t)(value >> 8);
-        p[1] = (uint8_t)value;
+        store_be16(p, value);
         break;
     case 4:
-        p[0] = (uint8_t)(value >> 24);
-        p[1] = (uint8_t)(value >> 16);
-        p[2] = (uint8_t)(value >> 8);
-        p[3] = (uint8_t)value;
+        store_be32(p, value);
+        break;
+    case 6:
+        store_be32(p, value >> 16);
+        store_be16(p + 4, value);
+        break;
+    case 8:
+        store_be32(p, value >> 32);
+        store_be32(p + 4, value);
         break;
     default:
         while (size-- > 0) {
@@ -174,6 +205,29 @@ append(Buffer *buffer, const void *octets, Py_ssize_t size)
         return -1;
     memcpy(p, octets, (size_t)size);
     return 0;
+}
+
+/* As append, for octets that may be read beyond their end, up to a multiple of sixteen: a few moves in place of a call. */
+static inline uint8_t *
+append_template(Buffer *buffer, const uint8_t *octets, Py_ssize_t size)
+{
+    if (UNLIKELY(size + 15 > buffer->room - buffer->len) && segue_grow(buffer, size + 15) < 0)
+        return NULL;
+    uint8_t *p = buffer->p + buffer->len;
+    for (Py_ssize_t n = 0; n < size; n += 16)
+        memcpy(p + n, octets + n, 16);
+    buffer->len += size;
+    return p;
+}
+
+/* A copy of `size` octets that append_template can take. */
+static inline uint8_t *
+make_template(const void *octets, Py_ssize_t size)
+{
+    uint8_t *made = PyMem_Calloc((size_t)size / 16 + 1, 16);
+    if (made != NULL)
+        memcpy(made, octets, (size_t)size);
+    return made;
 }
 
 /* Zeros up to a multiple of eight, counted from `start`. */

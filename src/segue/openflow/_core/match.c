@@ -100,12 +100,11 @@ plan_new(PyObject *made, Py_ssize_t count)
     self->needs = (int)PyTuple_GET_SIZE(needs);
     self->hole = PyMem_Calloc((size_t)self->holes + 1, sizeof(Hole));
     self->need = PyMem_Calloc((size_t)self->needs + 1, sizeof(Need));
-    self->template = PyMem_Malloc((size_t)self->size + 1);
+    self->template = make_template(PyBytes_AS_STRING(template), self->size);
     if (self->hole == NULL || self->need == NULL || self->template == NULL) {
         PyErr_NoMemory();
         goto error;
     }
-    memcpy(self->template, PyBytes_AS_STRING(template), (size_t)self->size);
     for (int n = 0; n < self->holes; n++) {
         int at, size, form, from;
         unsigned long long limit;
@@ -155,10 +154,9 @@ plan_write(const Plan *plan, PyObject *const *values, Buffer *buffer)
         if (n == need->count)
             return -1;
     }
-    uint8_t *start = extend(buffer, plan->size);
+    uint8_t *start = append_template(buffer, plan->template, plan->size);
     if (start == NULL)
         return -1;
-    memcpy(start, plan->template, (size_t)plan->size);
     for (const Hole *hole = plan->hole; hole < plan->hole + plan->holes; hole++) {
         PyObject *given = values[hole->from];
         uint8_t *p = start + hole->at;

@@ -382,11 +382,12 @@ segue_read(Reader *reader, const Input *in, Py_ssize_t offset, Py_ssize_t end, P
     const uint8_t *run = in->p;
     Py_ssize_t sizes[SIZES] = {0};
     PyTypeObject *type = reader->record;
-    PyObject *record = type->tp_alloc(type, 0);
+    PyObject *record = PyObject_New(PyObject, type);
     if (record == NULL) {
         PyErr_Clear();
         return NULL;
     }
+    memset((char *)record + sizeof(PyObject), 0, (size_t)type->tp_basicsize - sizeof(PyObject));
     for (Step *step = reader->step; step < reader->step + reader->steps; step++) {
         PyObject *value = NULL;
         Py_ssize_t stop = end;

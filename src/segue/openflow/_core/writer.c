@@ -7,7 +7,7 @@
 #include "core.h"
 
 enum {
-    OP_RUN,     /* of: the octets of items of fixed size */
+    OP_RUN,     /* of: the octets of items of fixed size; the steps up to OP_SIZE that follow are within it */
     OP_UINT,    /* at, size: a number */
     OP_PORT16,  /* at: a port in 16 bits */
     OP_TEXT,    /* at, size */
@@ -32,17 +32,40 @@ enum {
 #define SIZES 4
 #define TOTALS 2
 
+/* A field within a run. They are small and next to one another, as most are only compared. */
+typedef struct {
+    PyObject *same; /* the default that stands in the template, or &nothing */
+    Py_ssize_t slot;
+    uint8_t op;
+    uint16_t size;
+    uint16_t at;
+    Py_ssize_t other; /* a second slot */
+} Field;
+
+/* A length that is not known yet when its run is written. */
+typedef struct {
+    uint8_t op;
+    uint8_t which;
+    uint16_t at;
+    Py_ssize_t element;
+} Mark;
+
 typedef struct {
     uint8_t op;
     uint8_t sized; /* which place gets the size of this item, from one on */
     uint16_t size;
-    uint16_t at;
     Py_ssize_t slot;
-    Py_ssize_t other; /* a second slot */
-    PyObject *same;   /* the default that stands in the template */
+    Py_ssize_t other;
+    PyObject *same;
     PyObject *of;
-    PyObject *type;   /* the class of the last member, and its writer */
+    PyObject *type; /* the class of the last member, and its writer */
     PyObject *writer;
+    /* of a run */
+    uint8_t *octets;
+    Py_ssize_t length;
+    int fields, marks;
+    Field *field;
+    Mark *mark;
 } Step;
 
 /* A field that the version does not have. */
@@ -58,11 +81,16 @@ struct Writer {
     PyObject *make;     /* () -> the generated function */
     PyObject *fallback; /* that, when it was needed once */
     int padded;         /* zeros behind it, which its length does not count */
-    Py_ssize_t steps, absents;
     int python;         /* whether a step shows the record to Python code */
+    Py_ssize_t xid_at;  /* in the first run; 0 for none */
+    Py_ssize_t steps, absents;
     Step *step;
     Absent *absent;
 };
+
+/* What no field is. */
+static char nothing;
+#define NOTHING ((PyObject *)&nothing)
 
 PyTypeObject *
 segue_written_type(Writer *writer)
@@ -202,10 +230,55 @@ write_in_port(Step *step, PyObject *match, PyObject *port, Buffer *buffer)
     return result;
 }
 
+/* -1 unless the value can stand in its place. */
+static int
+write_field(const Field *field, PyObject *record, PyObject *value, uint8_t *p)
+{
+    uint64_t number;
+    switch (field->op) {
+    case OP_UINT:
+        if (as_uint(value, &number) < 0 || !fits(number, field->size))
+            return -1;
+        store_be(p, number, field->size);
+        return 0;
+    case OP_PORT16:
+        if (as_uint(value, &number) < 0 || narrow_port(number, &number) < 0)
+            return -1;
+        store_be(p, number, 2);
+        return 0;
+    case OP_TEXT: {
+        Py_ssize_t size;
+        const char *octets = PyUnicode_CheckExact(value) ? PyUnicode_AsUTF8AndSize(value, &size) : NULL;
+        if (octets == NULL) {
+            PyErr_Clear();
+            return -1;
+        }
+        if (size > field->size)
+            return -1;
+        memcpy(p, octets, (size_t)size);
+        return 0;
+    }
+    case OP_BLOB:
+        if (!PyBytes_CheckExact(value) || PyBytes_GET_SIZE(value) != field->size)
+            return -1;
+        memcpy(p, PyBytes_AS_STRING(value), field->size);
+        return 0;
+    default: { /* OP_BITS */
+        uint64_t count;
+        PyObject *other = SLOT(record, field->other);
+        if (other == NULL || as_uint(value, &number) < 0 || as_uint(other, &count) < 0 || number > 1023 || count < 1
+            || count > 64)
+            return -1;
+        store_be(p, number << 6 | (count - 1), 2);
+        return 0;
+    }
+    }
+}
+
 int
 segue_write(Writer *writer, PyObject *record, Buffer *buffer, uint32_t xid, int depth)
 {
-    Py_ssize_t start = buffer->len, run = start;
+    const Py_ssize_t start = buffer->len;
     Py_ssize_t total_at[TOTALS], size_at[SIZES] = {0}, element[SIZES] = {0};
     int totals = 0;
 
@@ -217,75 +290,39 @@ segue_write(Writer *writer, PyObject *record, Buffer *buffer, uint32_t xid, int 
             return -1;
     }
     for (Step *step = writer->step; step < writer->step + writer->steps; step++) {
+        if (step->op == OP_RUN) {
+            Py_ssize_t run = buffer->len;
+            uint8_t *p = append_template(buffer, step->octets, step->length);
+            if (p == NULL)
+                return -1;
+            for (Mark *mark = step->mark; mark < step->mark + step->marks; mark++) {
+                if (mark->op == OP_TOTAL)
+                    total_at[totals++] = run + mark->at;
+                else {
+                    size_at[mark->which] = run + mark->at;
+                    element[mark->which] = mark->element;
+                }
+            }
+            for (Field *field = step->field; field < step->field + step->fields; field++) {
+                PyObject *value = SLOT(record, field->slot);
+                if (LIKELY(value == field->same))
+                    continue;
+                /* A record as `__new__` makes it has no values. */
+                if (UNLIKELY(value == NULL) || write_field(field, record, value, p + field->at) < 0)
+                    return -1;
+            }
+            continue;
+        }
         PyObject *value = NULL;
         if (step->slot != 0) {
             value = SLOT(record, step->slot);
-            if (value == step->same) {
-                if (UNLIKELY(value == NULL)) /* a record without a value, as `__new__` makes them */
-                    return -1;
+            if (value == step->same)
                 continue;
-            }
             if (UNLIKELY(value == NULL))
                 return -1;
         }
         Py_ssize_t before = buffer->len;
         switch (step->op) {
-        case OP_RUN:
-            run = buffer->len;
-            if (append(buffer, PyBytes_AS_STRING(step->of), PyBytes_GET_SIZE(step->of)) < 0)
-                return -1;
-            break;
-        case OP_UINT: {
-            uint64_t number;
-            if (as_uint(value, &number) < 0 || !fits(number, step->size))
-                return -1;
-            store_be(buffer->p + run + step->at, number, step->size);
-            break;
-        }
-        case OP_PORT16: {
-            uint64_t number;
-            if (as_uint(value, &number) < 0 || narrow_port(number, &number) < 0)
-                return -1;
-            store_be(buffer->p + run + step->at, number, 2);
-            break;
-        }
-        case OP_TEXT: {
-            Py_ssize_t size;
-            const char *octets = PyUnicode_CheckExact(value) ? PyUnicode_AsUTF8AndSize(value, &size) : NULL;
-            if (octets == NULL) {
-                PyErr_Clear();
-                return -1;
-            }
-            if (size > step->size)
-                return -1;
-            memcpy(buffer->p + run + step->at, octets, (size_t)size);
-            memset(buffer->p + run + step->at + size, 0, (size_t)(step->size - size));
-            break;
-        }
-        case OP_BLOB:
-            if (!PyBytes_CheckExact(value) || PyBytes_GET_SIZE(value) != step->size)
-                return -1;
-            memcpy(buffer->p + run + step->at, PyBytes_AS_STRING(value), step->size);
-            break;
-        case OP_BITS: {
-            uint64_t from, count;
-            PyObject *other = SLOT(record, step->other);
-            if (other == NULL || as_uint(value, &from) < 0 || as_uint(other, &count) < 0 || from > 1023 || count < 1
-                || count > 64)
-                return -1;
-            store_be(buffer->p + run + step->at, from << 6 | (count - 1), 2);
-            break;
-        }
-        case OP_TOTAL:
-            total_at[totals++] = run + step->at;
-            break;
-        case OP_XID:
-            store_be(buffer->p + run + step->at, xid, 4);
-            break;
-        case OP_SIZE:
-            size_at[step->size] = run + step->at;
-            element[step->size] = step->other;
-            break;
         case OP_DATA:
             if (!PyBytes_CheckExact(value) || append(buffer, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value)) < 0)
                 return -1;
@@ -343,6 +380,8 @@ segue_write(Writer *writer, PyObject *record, Buffer *buffer, uint32_t xid, int 
         return -1;
     for (int n = 0; n < totals; n++)
         store_be(buffer->p + total_at[n], (uint64_t)total, 2);
+    if (writer->xid_at != 0)
+        store_be(buffer->p + start + writer->xid_at, xid, 4);
     return writer->padded ? append_padding(buffer, start) : 0;
 }
 
@@ -380,52 +419,93 @@ writer_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *
 }
 
 static int
-step_parse(Step *step, PyTypeObject *record, PyObject *given, Py_ssize_t *run)
+no_such_step(void)
 {
-    int op, size, at, sized;
-    PyObject *name, *same, *of;
-    if (!PyArg_ParseTuple(given, "iiiiOOO", &op, &size, &at, &sized, &name, &same, &of))
-        return -1;
+    PyErr_SetString(PyExc_ValueError, "no such step");
+    return -1;
+}
+
+/* A step that follows a run and is part of it. */
+static int
+field_parse(Writer *self, Step *run, int op, int size, int at, PyObject *name, PyObject *same, PyObject *of)
+{
     int wide = op == OP_UINT || op == OP_TEXT || op == OP_BLOB ? size : op == OP_XID ? 4 : 2;
-    if (op < 0 || op >= OPS || size < 0 || size > 0xffff || at < 0 || at > 0xffff || sized < 0 || sized > SIZES
-        || (op == OP_UINT && size > 8) || (op == OP_SIZE && size >= SIZES) || (op == OP_RUN && !PyBytes_CheckExact(of))
-        || (op == OP_MATCH && !Py_IS_TYPE(of, &Matches_Type)) || (op > OP_RUN && op < OP_DATA && at + wide > *run)) {
-        PyErr_SetString(PyExc_ValueError, "no such step");
+    if (run == NULL || at + wide > run->length || (op == OP_UINT && size > 8))
+        return no_such_step();
+    if (op == OP_XID) {
+        if (run != self->step || at == 0)
+            return no_such_step();
+        self->xid_at = at;
+        return 0;
+    }
+    if (op == OP_TOTAL || op == OP_SIZE) {
+        Py_ssize_t element = op == OP_TOTAL ? 1 : PyLong_AsSsize_t(of);
+        Mark *mark = PyMem_Realloc(run->mark, (size_t)(run->marks + 1) * sizeof(Mark));
+        if (mark == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        run->mark = mark;
+        if (element < 1 || size >= SIZES)
+            return no_such_step();
+        run->mark[run->marks++] = (Mark){(uint8_t)op, (uint8_t)size, (uint16_t)at, element};
+        return 0;
+    }
+    Field *field = PyMem_Realloc(run->field, (size_t)(run->fields + 1) * sizeof(Field));
+    if (field == NULL) {
+        PyErr_NoMemory();
         return -1;
     }
-    if (op == OP_RUN)
-        *run = PyBytes_GET_SIZE(of);
+    run->field = field;
+    field += run->fields;
+    *field = (Field){NOTHING, segue_slot(self->record, name), (uint8_t)op, (uint16_t)size, (uint16_t)at, 0};
+    if (field->slot < 0 || (op == OP_BITS && (field->other = segue_slot(self->record, of)) < 0))
+        return -1;
+    if (same != Py_Ellipsis)
+        field->same = Py_NewRef(same);
+    run->fields++;
+    return 0;
+}
+
+static int
+step_parse(Writer *self, Step *step, int op, int size, int sized, PyObject *name, PyObject *same, PyObject *of)
+{
     step->op = (uint8_t)op;
     step->size = (uint16_t)size;
-    step->at = (uint16_t)at;
     step->sized = (uint8_t)sized;
-    if (name != Py_None && (step->slot = segue_slot(record, name)) < 0)
+    if (name != Py_None && (step->slot = segue_slot(self->record, name)) < 0)
         return -1;
-    if (op == OP_SIZE) {
-        step->other = PyLong_AsSsize_t(of);
-        if (step->other < 1) {
-            PyErr_SetString(PyExc_ValueError, "no such step");
+    switch (op) {
+    case OP_RUN:
+        if (!PyBytes_CheckExact(of))
+            return no_such_step();
+        step->length = PyBytes_GET_SIZE(of);
+        step->octets = make_template(PyBytes_AS_STRING(of), step->length);
+        if (step->octets == NULL) {
+            PyErr_NoMemory();
             return -1;
         }
-    }
-    if (op == OP_IN_PORT) {
-        if (!PyTuple_Check(of) || PyTuple_GET_SIZE(of) != 3 || !Py_IS_TYPE(PyTuple_GET_ITEM(of, 0), &Matches_Type)) {
-            PyErr_SetString(PyExc_ValueError, "no such step");
+        break;
+    case OP_MATCH:
+        if (!Py_IS_TYPE(of, &Matches_Type))
+            return no_such_step();
+        break;
+    case OP_IN_PORT:
+        if (!PyTuple_Check(of) || PyTuple_GET_SIZE(of) != 3 || !Py_IS_TYPE(PyTuple_GET_ITEM(of, 0), &Matches_Type))
+            return no_such_step();
+        if ((step->other = segue_slot(self->record, PyTuple_GET_ITEM(of, 1))) < 0)
             return -1;
-        }
-        if ((step->other = segue_slot(record, PyTuple_GET_ITEM(of, 1))) < 0)
-            return -1;
-    }
-    if (op == OP_BITS && (step->other = segue_slot(record, of)) < 0)
-        return -1;
-    if (op == OP_APPLY) {
-        if (!PyTuple_Check(of) || PyTuple_GET_SIZE(of) != 3 || !PyType_Check(PyTuple_GET_ITEM(of, 1))) {
-            PyErr_SetString(PyExc_ValueError, "no such step");
-            return -1;
-        }
+        break;
+    case OP_APPLY:
+        if (!PyTuple_Check(of) || PyTuple_GET_SIZE(of) != 3 || !PyType_Check(PyTuple_GET_ITEM(of, 1)))
+            return no_such_step();
         step->other = segue_slot((PyTypeObject *)PyTuple_GET_ITEM(of, 1), PyTuple_GET_ITEM(of, 2));
         if (step->other < 0)
             return -1;
+        break;
+    case OP_PYTHON:
+        self->python = 1;
+        break;
     }
     step->same = same == Py_Ellipsis ? NULL : Py_NewRef(same);
     step->of = Py_NewRef(of);
@@ -454,24 +534,35 @@ writer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         PyErr_NoMemory();
         goto error;
     }
-    Py_ssize_t run = 0;
+    Step *run = NULL;
     int totals = 0, sizes = 0;
     for (Py_ssize_t n = 0; n < PyList_GET_SIZE(steps); n++) {
-        self->steps = n + 1;
-        if (step_parse(&self->step[n], self->record, PyList_GET_ITEM(steps, n), &run) < 0)
+        int op, size, at, sized;
+        PyObject *name, *same, *of;
+        if (!PyArg_ParseTuple(PyList_GET_ITEM(steps, n), "iiiiOOO", &op, &size, &at, &sized, &name, &same, &of))
             goto error;
-        totals += self->step[n].op == OP_TOTAL;
-        if (self->step[n].op == OP_SIZE)
-            sizes |= 1 << self->step[n].size;
-        if (self->step[n].sized != 0 && !(sizes & 1 << (self->step[n].sized - 1))) {
-            PyErr_SetString(PyExc_ValueError, "a size that nothing says");
+        if (op < 0 || op >= OPS || size < 0 || size > 0xffff || at < 0 || at > 0xffff || sized < 0 || sized > SIZES) {
+            no_such_step();
             goto error;
         }
-        self->python |= self->step[n].op == OP_PYTHON;
-    }
-    if (totals > TOTALS) {
-        PyErr_SetString(PyExc_ValueError, "a length is said too often");
-        goto error;
+        if (op > OP_RUN && op <= OP_SIZE) {
+            if (field_parse(self, run, op, size, at, name, same, of) < 0)
+                goto error;
+            totals += op == OP_TOTAL;
+            if (op == OP_SIZE)
+                sizes |= 1 << size;
+        }
+        else {
+            run = &self->step[self->steps++];
+            if (step_parse(self, run, op, size, sized, name, same, of) < 0)
+                goto error;
+            if (op != OP_RUN)
+                run = NULL;
+        }
+        if (totals > TOTALS || (sized != 0 && !(sizes & 1 << (sized - 1)))) {
+            no_such_step();
+            goto error;
+        }
     }
     for (Py_ssize_t n = 0; n < PyList_GET_SIZE(absent); n++) {
         PyObject *name, *same;
@@ -508,6 +599,12 @@ writer_dealloc(Writer *self)
     PyObject_GC_UnTrack(self);
     for (Py_ssize_t n = 0; n < self->steps; n++) {
         Step *step = &self->step[n];
+        for (int i = 0; i < step->fields; i++)
+            if (step->field[i].same != NOTHING)
+                Py_DECREF(step->field[i].same);
+        PyMem_Free(step->field);
+        PyMem_Free(step->mark);
+        PyMem_Free(step->octets);
         Py_XDECREF(step->same);
         Py_XDECREF(step->of);
         Py_XDECREF(step->type);
