@@ -285,7 +285,7 @@ def test_damaged_captures_end_with_words(openflow: Any, tmp_path: Path) -> None:
     path = tmp_path / "c"
     for make in (pcap, pcapng):
         whole = make([frame(s) for s in conversation(SAID)])
-        for size in (3, 10, 30, 100, len(whole) - 5):
+        for size in (3, 10, 30, 101, len(whole) - 5):
             path.write_bytes(whole[:size])
             ran = openflow("decode", "--pcap", str(path))
             assert ran.status == 1 and ran.err.startswith("segue: ")

@@ -133,6 +133,8 @@ def test_a_bitmap_in_answer_to_a_header() -> None:
     """As Open vSwitch has it, which speaks 1.0 then and not the lesser version of both headers."""
     connection = Connection(0.0, versions={V10, V12})
     assert connection.receive_data(hello(V13, {V10, V13}), 0.0) == [Ready(V10)]
+    connection = Connection(0.0, versions={V10, V12})
+    assert connection.receive_data(hello(V10, {V10, V12}), 0.0) == [Ready(V10)]
 
 
 @pytest.mark.parametrize("peer", [V10, V12, V14])
@@ -264,7 +266,10 @@ def test_whole_frames() -> None:
 def test_a_message_that_dribbles_in_is_not_copied_each_time() -> None:
     connection = ready()
     data = encode(EchoRequest(bytes(65000)), 3)
-    for n in range(len(data)):
+    connection.receive_data(data[:8], 0.0)
+    rest = connection._rest
+    for n in range(8, len(data)):
+        assert connection._rest is rest
         assert connection.receive_data(data[n : n + 1], 0.0) == []
     assert sent(connection) == [(EchoReply(bytes(65000)), 3)]
 

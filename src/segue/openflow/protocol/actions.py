@@ -237,6 +237,8 @@ class CopyTtlIn(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_SET_MPLS_TTL", {V11: 15})
 class SetMplsTtl(Action, frozen=True, gc=False):
+    """Sets the time to live of the outermost MPLS label."""
+
     mpls_ttl: int
 
     WIRE = (w.u8("mpls_ttl"), w.pad(3))
@@ -244,11 +246,15 @@ class SetMplsTtl(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_DEC_MPLS_TTL", {V11: 16})
 class DecMplsTtl(Action, frozen=True, gc=False):
+    """Takes one off the time to live of the outermost MPLS label."""
+
     WIRE = (w.pad(4),)
 
 
 @member(ACTION, "OFPAT_SET_NW_TTL", {V11: 23})
 class SetNwTtl(Action, frozen=True, gc=False):
+    """Sets the time to live (IPv6: hop limit)."""
+
     nw_ttl: int
 
     WIRE = (w.u8("nw_ttl"), w.pad(3))
@@ -256,6 +262,8 @@ class SetNwTtl(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_DEC_NW_TTL", {V11: 24})
 class DecNwTtl(Action, frozen=True, gc=False):
+    """Takes one off the time to live (IPv6: hop limit)."""
+
     WIRE = (w.pad(4),)
 
 
@@ -264,6 +272,8 @@ class DecNwTtl(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_PUSH_VLAN", {V11: 17})
 class PushVlan(Action, frozen=True, gc=False):
+    """Adds a VLAN tag; `ethertype` is 0x8100 or 0x88a8."""
+
     ethertype: int = 0x8100
 
     WIRE = (w.u16("ethertype"), w.pad(2))
@@ -271,11 +281,15 @@ class PushVlan(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_POP_VLAN", {V11: 18})
 class PopVlan(Action, frozen=True, gc=False):
+    """Removes the outermost VLAN tag."""
+
     WIRE = (w.pad(4),)
 
 
 @member(ACTION, "OFPAT_PUSH_MPLS", {V11: 19})
 class PushMpls(Action, frozen=True, gc=False):
+    """Adds an MPLS label; `ethertype` is 0x8847 or 0x8848."""
+
     ethertype: int = 0x8847
 
     WIRE = (w.u16("ethertype"), w.pad(2))
@@ -283,6 +297,8 @@ class PushMpls(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_POP_MPLS", {V11: 20})
 class PopMpls(Action, frozen=True, gc=False):
+    """Removes the outermost MPLS label; `ethertype` is what the packet is then."""
+
     ethertype: int
 
     WIRE = (w.u16("ethertype"), w.pad(2))
@@ -299,4 +315,6 @@ class PushPbb(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_POP_PBB", {V13: 27})
 class PopPbb(Action, frozen=True, gc=False):
+    """Removes the outermost backbone service tag."""
+
     WIRE = (w.pad(4),)

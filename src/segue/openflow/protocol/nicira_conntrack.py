@@ -84,6 +84,8 @@ class CtTupleDst(CtTupleProperty, frozen=True, gc=False):
 
 @member(CT_TUPLE_PROPERTY, "NXT_CT_TUPLE_SRC_PORT", {V10: 2})
 class CtTupleSrcPort(CtTupleProperty, frozen=True, gc=False):
+    """The source port."""
+
     port: int
 
     WIRE = (w.u16("port"), w.pad(2))
@@ -91,6 +93,8 @@ class CtTupleSrcPort(CtTupleProperty, frozen=True, gc=False):
 
 @member(CT_TUPLE_PROPERTY, "NXT_CT_TUPLE_DST_PORT", {V10: 3})
 class CtTupleDstPort(CtTupleProperty, frozen=True, gc=False):
+    """The destination port."""
+
     port: int
 
     WIRE = (w.u16("port"), w.pad(2))
@@ -98,6 +102,8 @@ class CtTupleDstPort(CtTupleProperty, frozen=True, gc=False):
 
 @member(CT_TUPLE_PROPERTY, "NXT_CT_TUPLE_ICMP_ID", {V10: 4})
 class CtTupleIcmpId(CtTupleProperty, frozen=True, gc=False):
+    """The ICMP identifier."""
+
     id: int
 
     WIRE = (w.u16("id"), w.pad(2))
@@ -105,6 +111,8 @@ class CtTupleIcmpId(CtTupleProperty, frozen=True, gc=False):
 
 @member(CT_TUPLE_PROPERTY, "NXT_CT_TUPLE_ICMP_TYPE", {V10: 5})
 class CtTupleIcmpType(CtTupleProperty, frozen=True, gc=False):
+    """The ICMP type."""
+
     icmp_type: int
 
     WIRE = (w.u8("icmp_type"),)
@@ -112,6 +120,8 @@ class CtTupleIcmpType(CtTupleProperty, frozen=True, gc=False):
 
 @member(CT_TUPLE_PROPERTY, "NXT_CT_TUPLE_ICMP_CODE", {V10: 6})
 class CtTupleIcmpCode(CtTupleProperty, frozen=True, gc=False):
+    """The ICMP code."""
+
     icmp_code: int
 
     WIRE = (w.u8("icmp_code"),)
@@ -149,6 +159,8 @@ class CtReplyTuple(CtFlushProperty, frozen=True, gc=False):
 
 @member(CT_FLUSH_PROPERTY, "NXT_CT_ZONE_ID", {V10: 2})
 class CtZoneId(CtFlushProperty, frozen=True, gc=False):
+    """The zone whose connections are meant."""
+
     zone_id: int
 
     WIRE = (w.u16("zone_id"), w.pad(2))
@@ -156,6 +168,8 @@ class CtZoneId(CtFlushProperty, frozen=True, gc=False):
 
 @member(CT_FLUSH_PROPERTY, "NXT_CT_MARK", {V10: 3})
 class CtMark(CtFlushProperty, frozen=True, gc=False):
+    """The mark of the connections that are meant."""
+
     mark: int
 
     WIRE = (w.u32("mark"),)
@@ -163,6 +177,8 @@ class CtMark(CtFlushProperty, frozen=True, gc=False):
 
 @member(CT_FLUSH_PROPERTY, "NXT_CT_MARK_MASK", {V10: 4})
 class CtMarkMask(CtFlushProperty, frozen=True, gc=False):
+    """Which bits of the mark count."""
+
     mark_mask: int
 
     WIRE = (w.u32("mark_mask"),)

@@ -25,6 +25,8 @@ class SampleDirection(Numbers, prefix="NX_ACTION_SAMPLE_"):
 
 @experimenter_member(ACTION, "NXAST_SAMPLE", NICIRA, 29)
 class Sample(Action, frozen=True, gc=False):
+    """Sends `probability` of 65536 packets to the IPFIX collectors of `collector_set_id`."""
+
     probability: int
     collector_set_id: int = 0
     obs_domain_id: int = 0

@@ -54,6 +54,8 @@ class NxPopMpls(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_SET_MPLS_TTL", NICIRA, 25, until=V10)
 class NxSetMplsTtl(Action, frozen=True, gc=False):
+    """Sets the time to live of the outermost MPLS label."""
+
     ttl: int
 
     WIRE = (w.u8("ttl"), w.pad(5))
@@ -61,6 +63,8 @@ class NxSetMplsTtl(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_DEC_MPLS_TTL", NICIRA, 26, until=V10)
 class NxDecMplsTtl(Action, frozen=True, gc=False):
+    """Takes one off the time to live of the outermost MPLS label."""
+
     WIRE = (w.pad(6),)
 
 

@@ -167,81 +167,113 @@ class AsyncReasons(AsyncProperty, frozen=True, gc=False):
 
 @member(ASYNC_PROPERTY, "OFPACPT_PACKET_IN_SLAVE", {V10: 0})
 class AsyncPacketInSlave(AsyncReasons, frozen=True, gc=False):
+    """Why packet-in messages are sent to a slave: a bit for each reason."""
+
     WIRE = (w.u32("mask", PacketInMask),)
 
 
 @member(ASYNC_PROPERTY, "OFPACPT_PACKET_IN_MASTER", {V10: 1})
 class AsyncPacketInMaster(AsyncReasons, frozen=True, gc=False):
+    """Why packet-in messages are sent to a master or equal: a bit for each reason."""
+
     WIRE = (w.u32("mask", PacketInMask),)
 
 
 @member(ASYNC_PROPERTY, "OFPACPT_PORT_STATUS_SLAVE", {V10: 2})
 class AsyncPortStatusSlave(AsyncReasons, frozen=True, gc=False):
+    """Why port status messages are sent to a slave: a bit for each reason."""
+
     WIRE = (w.u32("mask", PortStatusMask),)
 
 
 @member(ASYNC_PROPERTY, "OFPACPT_PORT_STATUS_MASTER", {V10: 3})
 class AsyncPortStatusMaster(AsyncReasons, frozen=True, gc=False):
+    """Why port status messages are sent to a master or equal: a bit for each reason."""
+
     WIRE = (w.u32("mask", PortStatusMask),)
 
 
 @member(ASYNC_PROPERTY, "OFPACPT_FLOW_REMOVED_SLAVE", {V10: 4})
 class AsyncFlowRemovedSlave(AsyncReasons, frozen=True, gc=False):
+    """Why flow removed messages are sent to a slave: a bit for each reason."""
+
     WIRE = (w.u32("mask", FlowRemovedMask),)
 
 
 @member(ASYNC_PROPERTY, "OFPACPT_FLOW_REMOVED_MASTER", {V10: 5})
 class AsyncFlowRemovedMaster(AsyncReasons, frozen=True, gc=False):
+    """Why flow removed messages are sent to a master or equal: a bit for each reason."""
+
     WIRE = (w.u32("mask", FlowRemovedMask),)
 
 
 @member(ASYNC_PROPERTY, "OFPACPT_ROLE_STATUS_SLAVE", {V10: 6})
 class AsyncRoleStatusSlave(AsyncReasons, frozen=True, gc=False):
+    """Why role status messages are sent to a slave: a bit for each reason."""
+
     WIRE = (w.u32("mask", RoleStatusMask),)
 
 
 @member(ASYNC_PROPERTY, "OFPACPT_ROLE_STATUS_MASTER", {V10: 7})
 class AsyncRoleStatusMaster(AsyncReasons, frozen=True, gc=False):
+    """Why role status messages are sent to a master or equal: a bit for each reason."""
+
     WIRE = (w.u32("mask", RoleStatusMask),)
 
 
 @member(ASYNC_PROPERTY, "OFPACPT_TABLE_STATUS_SLAVE", {V10: 8})
 class AsyncTableStatusSlave(AsyncReasons, frozen=True, gc=False):
+    """Why table status messages are sent to a slave: a bit for each reason."""
+
     WIRE = (w.u32("mask", TableStatusMask),)
 
 
 @member(ASYNC_PROPERTY, "OFPACPT_TABLE_STATUS_MASTER", {V10: 9})
 class AsyncTableStatusMaster(AsyncReasons, frozen=True, gc=False):
+    """Why table status messages are sent to a master or equal: a bit for each reason."""
+
     WIRE = (w.u32("mask", TableStatusMask),)
 
 
 @member(ASYNC_PROPERTY, "OFPACPT_REQUESTFORWARD_SLAVE", {V10: 10})
 class AsyncRequestForwardSlave(AsyncReasons, frozen=True, gc=False):
+    """Why forwarded requests messages are sent to a slave: a bit for each reason."""
+
     WIRE = (w.u32("mask", RequestForwardMask),)
 
 
 @member(ASYNC_PROPERTY, "OFPACPT_REQUESTFORWARD_MASTER", {V10: 11})
 class AsyncRequestForwardMaster(AsyncReasons, frozen=True, gc=False):
+    """Why forwarded requests messages are sent to a master or equal: a bit for each reason."""
+
     WIRE = (w.u32("mask", RequestForwardMask),)
 
 
 @member(ASYNC_PROPERTY, "OFPACPT_FLOW_STATS_SLAVE", {V15: 12})
 class AsyncFlowStatsSlave(AsyncReasons, frozen=True, gc=False):
+    """Why flow statistics messages are sent to a slave: a bit for each reason."""
+
     WIRE = (w.u32("mask", FlowStatsMask),)
 
 
 @member(ASYNC_PROPERTY, "OFPACPT_FLOW_STATS_MASTER", {V15: 13})
 class AsyncFlowStatsMaster(AsyncReasons, frozen=True, gc=False):
+    """Why flow statistics messages are sent to a master or equal: a bit for each reason."""
+
     WIRE = (w.u32("mask", FlowStatsMask),)
 
 
 @member(ASYNC_PROPERTY, "OFPACPT_CONT_STATUS_SLAVE", {V15: 14})
 class AsyncControllerStatusSlave(AsyncReasons, frozen=True, gc=False):
+    """Why controller status messages are sent to a slave: a bit for each reason."""
+
     WIRE = (w.u32("mask", ControllerStatusMask),)
 
 
 @member(ASYNC_PROPERTY, "OFPACPT_CONT_STATUS_MASTER", {V15: 15})
 class AsyncControllerStatusMaster(AsyncReasons, frozen=True, gc=False):
+    """Why controller status messages are sent to a master or equal: a bit for each reason."""
+
     WIRE = (w.u32("mask", ControllerStatusMask),)
 
 
