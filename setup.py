@@ -14,7 +14,7 @@ setup(
             "segue.openflow._core",
             [f"{CORE}.c", *(f"{CORE}/{part}.c" for part in ("buffer", "match", "writer", "reader", "field", "pump"))],
             depends=[f"{CORE}/core.h"],
-            extra_compile_args=["-O3"],
+            extra_compile_args=["-O3", "-fvisibility=hidden"],
             optional=True,
         )
     ]

@@ -1,12 +1,15 @@
-"""Writes the generated pages of docs/ anew: the pipeline (from ``model/stages.py``) and the intent's JSON Schema."""
+"""Writes the generated pages of docs/ anew: the pipeline (from ``model/stages.py``), the intent's JSON Schema, and of
+OpenFlow the table of messages and the JSON Schema of each version (from ``openflow/protocol``)."""
 
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
-from segue import intent
+from segue import intent, openflow
 from segue.model.stages import BY_NAME, REGISTERS, STAGES, TABLE
+from segue.openflow import json_schema, reference
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -41,11 +44,22 @@ def schema_page() -> str:
     return json.dumps(intent.schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-PAGES = {"pipeline.md": pipeline_page, "schema.json": schema_page}
+def openflow_schema_page(version: int) -> str:
+    return json.dumps(json_schema.schema(version), indent=1, ensure_ascii=False) + "\n"
+
+
+SCHEMAS = {f"openflow-{name}.schema.json": version for version, name in openflow.VERSION_NAMES.items()}
+PAGES = {
+    "pipeline.md": pipeline_page,
+    "schema.json": schema_page,
+    "openflow/messages.md": partial(reference.page, list(SCHEMAS)),
+    **{f"openflow/{name}": partial(openflow_schema_page, version) for name, version in SCHEMAS.items()},
+}
 
 
 def main() -> None:
     for name, page in PAGES.items():
+        (DOCS / name).parent.mkdir(exist_ok=True)
         (DOCS / name).write_text(page())
         print(f"docs/{name}")
 

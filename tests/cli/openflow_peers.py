@@ -103,7 +103,8 @@ class Listener:
 
 @contextlib.contextmanager
 def answering(answer: Callable[[bytes], bytes], first: bytes = b"") -> Iterator[tuple[int, list[bytes]]]:
-    """A peer that answers each message with what `answer` makes of it, on every connection; its port, and what it heard."""
+    """A peer that answers each message with what `answer` makes of it, on every connection; its port, and what it
+    heard."""
     heard: list[bytes] = []
 
     def serve(link: socket.socket) -> None:

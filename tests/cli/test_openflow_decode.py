@@ -19,7 +19,6 @@ from openflow_captures import ACK, FIN, RST, SWITCH, Segment, conversation, fram
 from segue.cli.openflow_capture import CaptureError, packets
 from segue.cli.openflow_frames import Frames, plausible
 from segue.openflow import EchoRequest, FeaturesRequest, FlowMod, Hello, codec
-
 from segue.openflow.wire import V13
 
 FEATURES = "0105000800000000"
@@ -81,7 +80,10 @@ def test_mistakes(openflow: Any, words: tuple[str, ...]) -> None:
 
 
 def test_text_of_other_tools(openflow: Any, tmp_path: Path) -> None:
-    ovs = "00000000  04 05 00 08 00 00 00 02-04 05 00 08 00 00 00 03 |................|\n00000010  04 05 00 08 00 00 00 04\n"
+    ovs = (
+        "00000000  04 05 00 08 00 00 00 02-04 05 00 08 00 00 00 03 |................|\n"
+        "00000010  04 05 00 08 00 00 00 04\n"
+    )
     assert [obj["xid"] for obj in objects(openflow("decode", "-", stdin=ovs).out)] == [2, 3, 4]
     (tmp_path / "b").write_bytes(MOD)
     dumped = subprocess.run(["xxd", "b"], cwd=tmp_path, capture_output=True, text=True).stdout if _has("xxd") else ""
@@ -323,7 +325,15 @@ def test_what_tcpdump_captures_of_ovs_ofctl(openflow: Any, tmp_path: Path) -> No
             thread = threading.Thread(target=_switch, args=(listener,), daemon=True)
             thread.start()
             subprocess.run(
-                ["ovs-ofctl", "-O", "OpenFlow13", "add-flow", f"tcp:127.0.0.1:{port}", "in_port=7,actions=drop"]
+                [
+                    "ovs-ofctl",
+                    "--no-names",
+                    "-O",
+                    "OpenFlow13",
+                    "add-flow",
+                    f"tcp:127.0.0.1:{port}",
+                    "in_port=7,actions=drop",
+                ]
             )
             thread.join(10)
             time.sleep(1)

@@ -24,13 +24,17 @@ from segue.openflow.fields import FIELDS
 from segue.openflow.match_fixed import to_raw
 from segue.openflow.wire import V10
 
+from .oracles.wireshark import Dissection
+
 
 class Agreement(NamedTuple):
-    """`compared` and `missing` are paths; `wrong` has both values as well."""
+    """`compared` and `missing` are paths; `wrong` has both values as well. `records` are the classes of what the other
+    party has, too, each with the names of its fields that were compared."""
 
     compared: list[str]
     wrong: list[str]
     missing: list[str]
+    records: dict[type[Any], set[str]]
 
 
 # What os-ken shows and we have not in a record: headers, lengths that follow from what they count.
@@ -70,17 +74,21 @@ def fields_of(record: Record) -> dict[str, Any]:
 
 
 def with_os_ken(message: Record, reading: Mapping[str, Any]) -> Agreement:
-    found = Agreement([], [], [])
+    found = Agreement([], [], [], {})
     _record(message, reading, type(message).__name__, found)
     return found
 
 
 def _record(ours: Record, theirs: Mapping[str, Any], path: str, found: Agreement) -> None:
+    if not theirs:
+        found.wrong.append(f"{path}: nothing")
+        return
     ((name, values),) = theirs.items()
     own = fields_of(ours)
     if isinstance(values, Mapping) and set(values) == {"field", "len", "type"} and "OXMTlv" in values["field"]:
         _set_field(own, values["field"]["OXMTlv"], path, found)
         return
+    found.records.setdefault(type(ours), set()).update(name for name in own if name in values)
     kind = type(ours).__name__
     if kind == "FlowMonitorRequest" and name == "OFPFlowMonitorRequest":  # os-ken knows one monitor
         _record(own["monitors"][0], {name: {**values, "flags": None}}, f"{path}.monitors", found)
@@ -221,7 +229,7 @@ def number_of(theirs: Any) -> int | None:
 def with_wireshark(message: Record, dissection: Dissection) -> Agreement:
     """Compares each name that the dissector has (behind the last dot) as often as the message has it, in any order:
     ours is that of the fields, and theirs that of the wire."""
-    found = Agreement([], [], [])
+    found = Agreement([], [], [], {})
     ours: dict[str, list[Any]] = {}
     for name, value in _leaves(message):
         ours.setdefault(name, []).append(value)
@@ -238,7 +246,18 @@ def with_wireshark(message: Record, dissection: Dissection) -> Agreement:
             found.compared.extend([name] * len(values))
         else:
             found.wrong.append(f"{name}: {values!r:.80} against {shown!r:.80}")
+    _compared_in(message, set(found.compared), found)
     return found
+
+
+def _compared_in(value: Any, names: set[str], found: Agreement) -> None:
+    if isinstance(value, msgspec.Struct):
+        found.records.setdefault(type(value), set()).update(names.intersection(value.__struct_fields__))
+        for name in value.__struct_fields__:
+            _compared_in(getattr(value, name), names, found)
+    elif isinstance(value, (tuple, list)):
+        for one in value:
+            _compared_in(one, names, found)
 
 
 _OTHER_MEANINGS = ("type", "value", "field")  # the dissector has these of headers and of OXM fields

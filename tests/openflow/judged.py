@@ -1,4 +1,4 @@
-"""Messages that other parties made, for tests of what can be done with a message: JSON, its schema, the command line."""
+"""Messages that other parties made, for tests of what can be done with a message: JSON, and its schema."""
 
 from __future__ import annotations
 

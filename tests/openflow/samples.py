@@ -23,7 +23,12 @@ import segue.openflow.protocol as p
 from segue.openflow.codec import CODEC
 from segue.openflow.declare import FAMILIES, HOMES, MESSAGES, REPLIES, REQUESTS, Family, Item, Record, layout
 from segue.openflow.names import Flags, Numbers
-from segue.openflow.wire import V10, V11, V12, V15, VERSIONS
+from segue.openflow.protocol import nicira_ct as ct
+from segue.openflow.protocol import nicira_encap as en
+from segue.openflow.protocol import nicira_learn as le
+from segue.openflow.protocol.basic import EXPERIMENTER_ERROR, HELLO_ELEMENT, VersionBitmap
+from segue.openflow.protocol.nicira_forms import Subfield
+from segue.openflow.wire import HEADER, V10, V11, V12, V15, VERSIONS
 
 for _module in pkgutil.iter_modules(p.__path__):
     importlib.import_module(f"{p.__name__}.{_module.name}")
@@ -31,6 +36,7 @@ for _module in pkgutil.iter_modules(p.__path__):
 T = TypeVar("T")
 _BITS = {"u8": 8, "u16": 16, "u32": 32, "u64": 64, "mac": 48, "ipv4": 32, "port": 32, "port16": 32}
 _DEEPEST = 3
+GROUP_FEATURES = ("GroupFeaturesReply", "NxGroupFeaturesReply")
 
 
 class Chooser(Protocol):
@@ -66,7 +72,7 @@ class Counter:
         return least + value % (most - least + 1)
 
     def octets(self, least: int, most: int) -> bytes:
-        return bytes((self._next() + n) & 0xFF or 1 for n in range(max(least, min(most, 8))))
+        return bytes(self._next() % 0xFF + 1 for _ in range(max(least, min(most, 8))))
 
     def text(self, most: int) -> str:
         return f"text {self._next()}"[:most]
@@ -78,7 +84,12 @@ class Counter:
         return options[:most]
 
     def named(self, names: type[Numbers], bits: int) -> int:
-        known = sorted({value for value in names.all_names().values() if 0 < value < 1 << bits}) or [1]
+        reserved = max(1 << bits - 1, 0xFF)  # where only what stands for something has a name, others are meant, too
+        known = sorted({value for value in names.all_names().values() if 0 < value < 1 << bits})
+        if len(known) == 1 and 0 in names.all_names().values():
+            known.append(0)
+        if not known or known[0] >= reserved:
+            return self.number(1, min(0xFE, (1 << bits) - 1))
         if issubclass(names, Flags):
             return known[self._next() % len(known)]
         return known[min(self._next() % 3, len(known) - 1)]
@@ -97,7 +108,9 @@ class Drawn:
         return bytes(self.draw(st.binary(min_size=least, max_size=min(most, 24))))
 
     def text(self, most: int) -> str:
-        letters = st.text(st.characters(min_codepoint=1, max_codepoint=0x2FF, exclude_categories=["Cs"]), max_size=most // 2)
+        letters = st.text(
+            st.characters(min_codepoint=1, max_codepoint=0x2FF, exclude_categories=["Cs"]), max_size=most // 2
+        )
         return str(self.draw(letters))
 
     def one(self, options: list[T]) -> T:
@@ -117,7 +130,11 @@ def places() -> list[tuple[type[Record], int]]:
     found = []
     for home in FAMILIES:
         for record, entry in home.entries.items():
-            found += [(record, version) for version in VERSIONS if entry.number(version) is not None and known(record, version)]
+            found += [
+                (record, version)
+                for version in VERSIONS
+                if entry.number(version) is not None and known(record, version)
+            ]
     return found
 
 
@@ -145,8 +162,8 @@ def _families_of(version: int) -> frozenset[Family]:
                         look(member)
             elif isinstance(of, type) and issubclass(of, Record):
                 look(of)
-            elif item.kind == "custom":
-                found.update(_IN_CUSTOM.get(record.__name__, ()))
+            elif record is p.Hello and item.names == ("elements",):
+                found.add(HELLO_ELEMENT)
 
     for home in (MESSAGES, REQUESTS, REPLIES):
         for record, entry in home.entries.items():
@@ -203,7 +220,7 @@ def _fill(record: type[Record], item: Item, version: int, choose: Chooser, depth
 
 
 def _records(item: Item, version: int, choose: Chooser, depth: int, given: dict[str, Any]) -> None:
-    of = CODEC.instruction_family if item.kind == "instructions" else item.of
+    of: Any = CODEC.instruction_family if item.kind == "instructions" else item.of
     if item.kind == "one":
         given[item.names[0]] = build(of, version, choose, depth + 1)
         return
@@ -212,8 +229,9 @@ def _records(item: Item, version: int, choose: Chooser, depth: int, given: dict[
         options = [member for member, entry in of.entries.items() if entry.number(version) is not None]
         if depth > 1:
             options = [member for member in options if not _nests(member, version)]
-        if of.name == "action":
-            options = [member for member in options if member.__name__ not in _NOT_IN_LISTS]
+        if not options and of.unknown is not None:
+            given[item.names[0]] = (of.unknown(0xFFFF, choose.octets(12, 12)),)
+            return
     chosen = choose.some(options, 3) if depth < _DEEPEST else []
     given[item.names[0]] = tuple(build(one, version, choose, depth + 1) for one in chosen)
 
@@ -260,7 +278,12 @@ def _in_port(item: Item, version: int, choose: Chooser, given: dict[str, Any]) -
 
 def _oxm(item: Item, choose: Chooser, given: dict[str, Any]) -> None:
     name, bits = choose.one([("eth_dst", 48), ("ipv4_src", 32), ("tcp_dst", 16), ("ipv6_dst", 128)])
-    given.update(zip(item.names, (name, choose.number(0, (1 << bits) - 1), None), strict=True))
+    whole = item.until < V15  # of SetField, as it was before OpenFlow 1.5
+    value, mask = (
+        choose.number(0, (1 << bits) - 1),
+        None if whole else choose.one([None, choose.number(1, (1 << bits) - 1)]),
+    )
+    given.update(zip(item.names, (name, value if mask is None else value & mask, mask), strict=True))
 
 
 def _ofs_nbits(item: Item, choose: Chooser, given: dict[str, Any]) -> None:
@@ -294,16 +317,122 @@ _FILL: dict[str, _Fill] = {
     "ofs_nbits": lambda item, _, choose, given: _ofs_nbits(item, choose, given),
 }
 
-# -- what a declaration does not tell --------------------------------------------------------------------------------
+# -- what a declaration does not tell ------------------------------------------------------------------------------
 
 _Special = Callable[[int, Chooser], Any]
-_NOT_IN_LISTS = ()
-_IN_CUSTOM: dict[str, tuple[Family, ...]] = {}
+_Whole = Callable[[dict[str, Any], int, Chooser], None]
 
 
-def _numbers(bits: int, least: int = 0) -> _Special:
-    return lambda _, choose: tuple(choose.number(least, (1 << bits) - 1) for _ in choose.some([1, 2, 3], 3))
+def _numbers(bits: int, count: int | None = None, least: int = 0) -> _Special:
+    def make(_: int, choose: Chooser) -> Any:
+        places = range(count) if count is not None else choose.some([1, 2, 3], 3)
+        return tuple(choose.number(least, (1 << bits) - 1) for _ in places)
+
+    return make
 
 
-EXCEPTIONS: dict[str, _Special] = {}
-WHOLE: dict[str, Callable[[dict[str, Any], int, Chooser], None]] = {}
+def _number(bits: int) -> _Special:
+    return lambda _, choose: choose.number(0, (1 << bits) - 1)
+
+
+def _field_name(_: int, choose: Chooser) -> str:
+    return choose.one(["reg1", "eth_dst", "reg2", "tunnel_id"])
+
+
+def _number_or_subfield(bits: int) -> _Special:
+    def make(_: int, choose: Chooser) -> Any:
+        part = Subfield("reg4", choose.number(0, 16), choose.number(1, 16))
+        return choose.one([part, choose.number(1, (1 << bits) - 1)])
+
+    return make
+
+
+def _learn(_: int, choose: Chooser) -> tuple[Any, ...]:
+    specs = [
+        le.LearnMatch("eth_dst", "eth_src", choose.number(1, 48)),
+        le.LearnMatch("vlan_tci", choose.number(0, 0xFFF), 12),
+        le.LearnLoad("reg1", "in_port_nxm", 16, choose.number(1, 16)),
+        le.LearnOutput("in_port_nxm", 16),
+    ]
+    return tuple(choose.some(specs, 4))
+
+
+def _learn2(given: dict[str, Any], _: int, choose: Chooser) -> None:
+    given["flags"] = choose.one([le.LearnFlags.WRITE_RESULT, le.LearnFlags.SEND_FLOW_REM | le.LearnFlags.WRITE_RESULT])
+    given["result_dst"] = "reg5"
+
+
+def _error(given: dict[str, Any], version: int, choose: Chooser) -> None:
+    """A type that the version has, and a code that it has of that type."""
+    experimenter = version >= V12 and choose.one([False, True, False])
+    given["type"], given["code"] = (EXPERIMENTER_ERROR, choose.number(1, 0xFFFF)) if experimenter else (1, 6)
+    given["experimenter"] = choose.number(0x10000, 0xFFFFFFFF) if experimenter else None
+    given["data"] = HEADER.pack(version, 5, 8, choose.number(1, 99))
+
+
+def _hello(given: dict[str, Any], version: int, choose: Chooser) -> None:
+    """What Hello.data keeps is what has not the form of elements."""
+    given["data"] = b""
+
+
+def _nat(_: int, choose: Chooser) -> Any:
+    low, high = choose.number(1, 0xFFFF), choose.number(1, 0xFFFF)
+    return choose.one(
+        [
+            ct.NatRange(choose.number(1, 1 << 31), choose.number(1, 1 << 31), proto_min=low, proto_max=high),
+            ct.NatRange(ipv6_min=choose.number(1, 1 << 127), proto_min=low),
+        ]
+    )
+
+
+def _encap(_: int, choose: Chooser) -> Any:
+    properties: list[Record] = [
+        en.EdPropNshMdType(2),
+        en.EdPropNshTlv(0x1000, choose.number(0, 255), choose.octets(0, 40)),
+    ]
+    return tuple(choose.some(properties, 2))
+
+
+def _bare(version: int, choose: Chooser) -> dict[str, Any]:
+    return match(version, choose) if version >= V12 else nxm(choose)
+
+
+EXCEPTIONS: dict[str, _Special] = {
+    "Hello.elements": lambda _, choose: (VersionBitmap((choose.number(1, 0x7F),)),),
+    "VersionBitmap.bitmaps": _numbers(32),
+    "Error.experimenter": lambda *_: None,
+    "ControllerUri.uri": lambda _, choose: choose.text(40),
+    "CtTupleSrc.address": lambda _, choose: 0xFFFF_0000_0000 | choose.number(0, 0xFFFFFFFF),
+    "CtTupleDst.address": _number(128),
+    "CtLabels.labels": _number(128),
+    "CtLabelsMask.labels_mask": _number(128),
+    "NxFlowMonitor.match": match,
+    **{f"NxFlowUpdate{what}.match": match for what in ("Added", "Deleted", "Modified")},
+    "PacketInMetadata.match": _bare,
+    **{f"{record}.table_ids": _numbers(8) for record in ("TableNextTables", "TableNextTablesMiss", "TableSyncFrom")},
+    **{f"{record}.{name}": _numbers(32, 4) for record in GROUP_FEATURES for name in ("max_groups", "actions")},
+    "PortRecirculate.port_nos": _numbers(32),
+    "MeterFeaturesReply.features": lambda _, choose: choose.one([choose.number(0, 3), None, 1]),
+    "OutputReg.src": _field_name,
+    "RegLoad.dst": _field_name,
+    "Multipath.dst": _field_name,
+    "BundleLoad.dst": _field_name,
+    "DeleteField.field": _field_name,
+    "DecTtlCntIds.cnt_ids": _numbers(16),
+    "Bundle.members": lambda _, choose: tuple(choose.number(1, 0xFEFF) for _ in choose.some([1, 2, 3], 3)),
+    "BundleLoad.members": lambda _, choose: tuple(choose.number(1, 0xFEFF) for _ in choose.some([1, 2, 3], 3)),
+    "Ct.zone": _number_or_subfield(16),
+    "Sample4.obs_domain_id": _number_or_subfield(32),
+    "Sample4.obs_point_id": _number_or_subfield(32),
+    "Nat.range": _nat,
+    "Encap.props": _encap,
+    "Learn.specs": _learn,
+    "Learn2.specs": _learn,
+    "Learn2.result_dst": lambda *_: "reg5",
+    # What stands behind all that the version has: nothing, as nobody puts anything there.
+    **{f"{record}.rest": lambda *_: b"" for record in ("FlowStatsRequest", "FlowDescRequest", "AggregateStatsRequest")},
+    # Octets in actions are padded to a multiple of eight, and the padding is not told from them.
+    "MeterExperimenter.data": lambda _, choose: choose.octets(8, 8),
+    "Note.note": lambda _, choose: choose.octets(6, 6)[:6],
+}
+WHOLE: dict[str, _Whole] = {"Learn2": _learn2, "Error": _error, "Hello": _hello}

@@ -1,4 +1,4 @@
-"""Messages as JSON: without loss for everything that others made, in the specification's words, with errors that help."""
+"""Messages as JSON: no loss for what others made, the specification's words, errors that help."""
 
 from __future__ import annotations
 
@@ -35,10 +35,12 @@ def the_messages() -> list[judged.Judged]:
 
 
 def test_what_others_made_survives_json() -> None:
+    lost = []
     for name, _, message, xid, version, again in the_messages():
         obj = through(message, xid, version)
-        assert from_json(obj) == (message, xid, version), name
-        assert codec.encode(*from_json(obj)) == again, name
+        if from_json(obj) != (message, xid, version) or codec.encode(*from_json(obj)) != again:
+            lost.append(name)
+    assert lost == []
 
 
 def test_large_numbers_are_text() -> None:
@@ -185,7 +187,7 @@ def test_a_name_belongs_to_a_version() -> None:
     assert to_json(error, 1, V10)["code"] == "OFPFMFC_ALL_TABLES_FULL"
     assert to_json(error, 1, V13)["code"] == "OFPBIC_UNKNOWN_INST"
     for version in VERSIONS:
-        for _, entry in MESSAGES.by_name(version).items():
+        for entry in MESSAGES.by_name(version).values():
             assert HOMES[entry.record] is MESSAGES
 
 

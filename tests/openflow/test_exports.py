@@ -41,7 +41,9 @@ def test_every_record_of_a_family_says_what_it_is() -> None:
 
 def test_messages_can_be_had_without_an_event_loop() -> None:
     """What opens no socket need not wait for what does: the import loads neither asyncio nor the rest of Segue."""
-    script = "import sys, segue.openflow; print(*sorted(m for m in sys.modules if m.split('.')[0] in ('asyncio', 'segue')))"
+    script = (
+        "import sys, segue.openflow; print(*sorted(m for m in sys.modules if m.split('.')[0] in ('asyncio', 'segue')))"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = done.stdout.split()
     assert "asyncio" not in loaded

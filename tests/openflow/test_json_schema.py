@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import random
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -56,7 +57,7 @@ def test_every_record_has_a_definition(version: int) -> None:
     for home in (MESSAGES, REQUESTS, REPLIES):
         for entry in home.by_name(version).values():
             assert definitions[entry.record.__name__]["additionalProperties"] is False
-    families = {name.replace("_", " ") for name in definitions if name.replace("_", " ") in {f.name for f in FAMILIES}}
+    families = {home.name for home in FAMILIES if home.name.replace(" ", "_") in definitions}
     assert "action" in families
     assert all(definition for definition in definitions.values())
 
@@ -92,54 +93,54 @@ def _deepest(error: Any) -> str:
 
 
 def test_what_is_altered_is_not_valid_and_not_read() -> None:
-    """An unknown field, and a wrong type, at every place of every message in turn."""
-    seen: set[tuple[int, str, str]] = set()
+    """An unknown field, and a wrong type, in each kind of message, at some places of all those that it has."""
+    chance = random.Random(2)
+    seen: set[tuple[str, str]] = set()
     refused = 0
     for name, version, obj in cases():
-        for path, altered in _altered(obj):
-            key = (version, str(obj.get("multipart_type", obj["type"])), path)
-            if key in seen:
-                continue
-            seen.add(key)
+        kind = str(obj.get("multipart_type", obj["type"]))
+        places = [place for place in _places(obj) if (kind, _kinds(place)) not in seen]
+        for place in chance.sample(places, min(6, len(places))):
+            seen.add((kind, _kinds(place)))
+            path, altered = _kinds(place), _altered(obj, place)
             assert not validator(version).is_valid(altered), (name, path)
-            with pytest.raises(JsonError):
-                from_json(altered)
+            assert _refused(altered), (name, path)
             refused += 1
-    assert refused > 1000
+    assert refused > 500
 
 
-def _altered(obj: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for path in _objects(obj, ()):
-        changed = copy.deepcopy(obj)
-        place: Any = changed
-        for key in path:
-            place = place[key]
-        if path and path[-1] == "match" and "oxm:" in str(place):
-            continue
-        place["unheard_of"] = 1
-        yield f"{_kinds(path)} + unheard_of", changed
-        for key, value in list(place.items()):
-            if key in ("unheard_of", "hex"):
-                continue
-            del place["unheard_of"]
-            before, place[key] = value, [[1.5]] if isinstance(value, (int, str)) else 1.5
-            yield f"{_kinds(path)}.{key}", copy.deepcopy(changed)
-            place[key] = before
-            place["unheard_of"] = 1
+def _refused(obj: dict[str, Any]) -> bool:
+    try:
+        from_json(obj)
+    except JsonError:
+        return True
+    return False
+
+
+def _altered(obj: dict[str, Any], place: tuple[Any, ...]) -> dict[str, Any]:
+    changed = copy.deepcopy(obj)
+    at: Any = changed
+    for key in place[:-1]:
+        at = at[key]
+    last = place[-1]
+    at[last] = 1 if last == "unheard_of" else [[1.5]] if isinstance(at[last], (int, str)) else 1.5
+    return changed
 
 
 def _kinds(path: tuple[Any, ...]) -> str:
     return ".".join(key for key in path if isinstance(key, str))
 
 
-def _objects(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Of all fields, and of one more in each object."""
     if isinstance(value, dict):
-        yield path
+        yield (*path, "unheard_of")
         for key, inner in value.items():
-            yield from _objects(inner, (*path, key))
+            yield (*path, key)
+            yield from _places(inner, (*path, key))
     elif isinstance(value, list):
         for number, inner in enumerate(value):
-            yield from _objects(inner, (*path, number))
+            yield from _places(inner, (*path, number))
 
 
 @pytest.mark.parametrize(
@@ -167,6 +168,7 @@ def test_wrong_messages(obj: dict[str, Any]) -> None:
 def test_it_describes() -> None:
     definitions = schema(V13)["$defs"]
     assert definitions["FlowMod"]["description"] == "Adds, changes or removes flow entries."
-    command = definitions["FlowMod"]["properties"]["command"]["anyOf"]
+    command = definitions["FlowMod"]["properties"]["command"]["$ref"].rpartition("/")[2]
+    command = definitions[command]["anyOf"]
     assert "OFPFC_ADD" in command[0]["enum"] and command[1]["maximum"] == 255
     assert set(VERSION_NAMES) == set(VERSIONS) and HOMES

@@ -1,4 +1,4 @@
-"""Controller applications that ship with Segue, each written as a user's would be. `segue openflow run NAME` runs one."""
+"""Controller applications that come with Segue, written as a user's would be. `segue openflow run NAME` runs one."""
 
 NAMES = {
     "learning-switch": "learning_switch",

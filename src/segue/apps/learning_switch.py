@@ -4,48 +4,38 @@ between two addresses that it knows, and floods to those that it does not know. 
 import logging
 from collections import defaultdict
 
-from segue.openflow import (  # isort: split
-    CONTROLLER,
-    NO_BUFFER,
-    App,
-    FlowMod,
-    FlowModCommand,
-    Output,
-    PacketIn,
-    PacketOut,
-    SwitchDown,
-    SwitchUp,
-    TopologyChanged,
-    format_mac,
-    is_multicast,
-)
+from segue.openflow import CONTROLLER, NO_BUFFER, App, FlowMod, FlowModCommand, Message, Output, PacketIn, PacketOut
+from segue.openflow.controller import Switch
+
+from segue.openflow import SwitchDown, SwitchUp, TopologyChanged, format_mac, is_multicast  # isort: skip
 
 log = logging.getLogger(__name__)
 app = App("learning-switch", after=["discovery", "spanning-tree", "arp-proxy"])
-learnt: defaultdict[int, dict[int, int]] = defaultdict(dict)  # datapath id -> address -> port
+learnt: defaultdict[Switch, dict[int, int]] = defaultdict(dict)  # address -> port
 MOST = 131_072  # addresses of one switch, or a flood of forged ones would fill the memory
 
 
 @app.on(SwitchUp)
-def up(switch, event):
+def up(_switch: Switch, _event: SwitchUp) -> Message:
     return FlowMod(priority=0, actions=[Output(CONTROLLER)])
 
 
 @app.on(SwitchDown, TopologyChanged)
-def forget(switch, event):
-    return [FlowMod(command=FlowModCommand.DELETE, match={"eth_dst": mac}) for mac in learnt.pop(switch.id, {})]
+def forget(switch: Switch, _event: SwitchDown | TopologyChanged) -> list[Message]:
+    return [FlowMod(command=FlowModCommand.DELETE, match={"eth_dst": mac}) for mac in learnt.pop(switch, ())]
 
 
 @app.on(PacketIn)
-def packet_in(switch, msg):
-    ports, source, port = learnt[switch.id], msg.eth_src, msg.in_port
+def packet_in(switch: Switch, msg: PacketIn) -> Message | list[Message]:
+    ports, source, port = learnt[switch], msg.eth_src, msg.in_port
     if ports.get(source) != port and not is_multicast(source):
-        if (before := ports.get(source)) is not None:
+        before, ports[source] = ports.get(source), port
+        if before is not None:
             log.info("%s moved from port %d to %d of %r", format_mac(source), before, port, switch)
-            switch.send(FlowMod(command=FlowModCommand.DELETE, match={"eth_dst": source}))
-        elif len(ports) >= MOST:
+            outdated = FlowMod(command=FlowModCommand.DELETE, match={"eth_dst": source})
+            return [outdated, PacketOut.answering(msg, switch.flood(port))]
+        if len(ports) > MOST:
             ports.clear()
-        ports[source] = port
     out = ports.get(msg.eth_dst)
     if out is None or out == port:
         return PacketOut.answering(msg, switch.flood(port) if out is None else ())

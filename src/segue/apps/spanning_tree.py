@@ -2,7 +2,8 @@
 
 Ports to hosts are flooded to; of the ports between switches, those alone on which the tree runs. A port that has just
 come up waits for `SETTLE` seconds, because until it has been probed nobody knows whether a switch is behind it. When
-the tree changes, applications hear `TopologyChanged` of every switch, as addresses may be behind other ports now.
+the tree changes, applications hear `TopologyChanged` of every switch that it changed at, as addresses may be behind
+other ports now.
 
 The tree is of the least hops from the switch with the lowest datapath id; between two switches with several links it
 runs over the one with the lowest ports. The same links always make the same tree.
@@ -10,26 +11,29 @@ runs over the one with the lowest ports. The same links always make the same tre
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable, Mapping
 
-from segue.apps.discovery import End, LinkDown, LinkUp, links
-from segue.openflow import MAX_PORT, App, PortStatus, SwitchDown, SwitchUp, TopologyChanged
+from segue.apps.discovery import End, LinkDown, LinkUp, topology_of
+from segue.openflow import MAX_PORT, App, Port, PortStatus, Started, SwitchDown, SwitchUp, TopologyChanged
+from segue.openflow.controller import Controller, Switch
 
 SETTLE = 1.0
+PAUSE = 0.05
+"""Seconds between two looks at the network: many links that come at the same time make one tree."""
 
 app = App("spanning-tree", needs=["discovery"])
-_fresh: dict[End, float] = {}
-_before: dict[int, frozenset[int]] = {}
 
 
-def tree(switches: set[int], found: dict[End, End]) -> set[End]:
+def tree(switches: Iterable[int], links: Mapping[End, End]) -> set[End]:
     """The ends of links that the spanning trees run over; a link counts when both directions were seen."""
+    known = set(switches)
     neighbours: dict[int, list[tuple[End, End]]] = {}
-    for source, target in sorted(found.items()):
-        if found.get(target) == source and source[0] in switches and target[0] in switches and source[0] != target[0]:
+    for source, target in sorted(links.items()):
+        if links.get(target) == source and source[0] in known and target[0] in known:
             neighbours.setdefault(source[0], []).append((source, target))
     ends: set[End] = set()
     reached: set[int] = set()
-    for root in sorted(switches):
+    for root in sorted(known):
         if root in reached:
             continue
         reached.add(root)
@@ -43,53 +47,128 @@ def tree(switches: set[int], found: dict[End, End]) -> set[End]:
     return ends
 
 
-def _update(controller) -> None:
+class Floods:
+    """Where the switches of one controller flood to."""
+
+    def __init__(self) -> None:
+        self.news = asyncio.Event()
+        """Something changed since the last look."""
+        self._fresh: dict[End, float] = {}
+        self._trunks: dict[int, frozenset[int]] = {}
+
+    def fresh(self, ends: Iterable[End], now: float) -> None:
+        """These ports have come up."""
+        self._fresh.update(dict.fromkeys(ends, now))
+
+    def forget(self, datapath_id: int) -> None:
+        self._trunks.pop(datapath_id, None)
+        self._fresh = {end: when for end, when in self._fresh.items() if end[0] != datapath_id}
+
+    def trunk(self, datapath_id: int) -> frozenset[int]:
+        """The ports on which the tree runs, as planned last."""
+        return self._trunks.get(datapath_id, frozenset())
+
+    def due(self) -> float | None:
+        """When the next port will have waited long enough; None if none waits."""
+        first = min(self._fresh.values(), default=None)
+        return None if first is None else first + SETTLE
+
+    def plan(
+        self, switches: Mapping[int, Mapping[int, Port]], links: Mapping[End, End], now: float
+    ) -> dict[int, tuple[frozenset[int], bool]]:
+        """datapath id -> (the ports to flood to, whether the tree is another one there than it was), for switches with
+        these ports."""
+        self._fresh = {end: when for end, when in self._fresh.items() if now < when + SETTLE}
+        ends = tree(switches, links)
+        between = set(links) | set(links.values())
+        plans = {}
+        for number, ports in switches.items():
+            flood = set()
+            for port_no, port in ports.items():
+                end = (number, port_no)
+                host = end not in between and end not in self._fresh
+                if port_no < MAX_PORT and port.up and (end in ends or host):
+                    flood.add(port_no)
+            trunk = frozenset(port_no for port_no in flood if (number, port_no) in ends)
+            plans[number] = (frozenset(flood), self._trunks.get(number, trunk) != trunk)
+            self._trunks[number] = trunk
+        return plans
+
+
+floods_of = app.state(Floods)
+
+
+def _look(controller: Controller) -> None:
     """Sets where each switch floods to, and tells of what changed."""
-    ends = tree(set(controller.switches), links)
-    between = set(links) | set(links.values())
-    now = asyncio.get_running_loop().time()
-    for switch in list(controller.switches.values()):
-        ports = set()
-        for number, port in switch.ports.items():
-            end = (switch.id, number)
-            settled = _fresh.get(end, 0.0) + SETTLE <= now
-            if number < MAX_PORT and port.up and (end in ends or (end not in between and settled)):
-                ports.add(number)
-        switch.flood_ports = frozenset(ports)
-        trunk = frozenset(number for number in ports if (switch.id, number) in ends)
-        if _before.get(switch.id, trunk) != trunk:
-            controller.emit(switch, TopologyChanged())
-        _before[switch.id] = trunk
+    ports = {number: switch.ports for number, switch in controller.switches.items()}
+    plans = floods_of(controller).plan(ports, topology_of(controller).links, asyncio.get_running_loop().time())
+    changed = []
+    for number, (flood, other) in plans.items():
+        switch = controller.switches[number]
+        switch.flood_ports = flood
+        if other:
+            changed.append(switch)
+    for switch in changed:
+        controller.emit(switch, TopologyChanged())
+
+
+async def _keep(controller: Controller) -> None:
+    """Looks at the network when there are news of it, and when a port has waited long enough."""
+    floods = floods_of(controller)
+    while True:
+        try:
+            async with asyncio.timeout_at(floods.due()):
+                await floods.news.wait()
+        except TimeoutError:
+            pass
+        floods.news.clear()
+        _look(controller)
+        await asyncio.sleep(PAUSE)
+
+
+@app.on(Started)
+def started(controller: Controller, _event: Started) -> None:
+    controller.spawn(app, _keep(controller))
 
 
 @app.on(SwitchUp)
-async def up(switch, event):
-    now = asyncio.get_running_loop().time()
-    for number in switch.ports:
-        _fresh[switch.id, number] = now
+def up(switch: Switch, _event: SwitchUp) -> None:
+    floods = floods_of(switch.controller)
+    floods.fresh([(switch.id, port_no) for port_no in switch.ports], asyncio.get_running_loop().time())
     switch.flood_ports = frozenset()
-    await asyncio.sleep(SETTLE)
-    _update(switch.controller)
-
-
-@app.on(PortStatus)
-async def port_status(switch, msg):
-    end = (switch.id, msg.desc.port_no)
-    if msg.desc.up and end not in links and end not in links.values():
-        _fresh[end] = asyncio.get_running_loop().time()
-    _update(switch.controller)
-    await asyncio.sleep(SETTLE)
-    _update(switch.controller)
+    floods.news.set()
 
 
 @app.on(SwitchDown)
-def down(switch, event):
-    _before.pop(switch.id, None)
-    for end in [end for end in _fresh if end[0] == switch.id]:
-        del _fresh[end]
-    _update(switch.controller)
+def down(switch: Switch, _event: SwitchDown) -> None:
+    floods = floods_of(switch.controller)
+    floods.forget(switch.id)
+    switch.flood_ports = None
+    floods.news.set()
 
 
-@app.on(LinkUp, LinkDown)
-def link(controller, event):
-    _update(controller)
+@app.on(PortStatus)
+def port_status(switch: Switch, msg: PortStatus) -> None:
+    floods, end = floods_of(switch.controller), (switch.id, msg.desc.port_no)
+    port, flooded = switch.ports.get(end[1]), switch.flood_ports or frozenset()
+    if port is None or not port.up:
+        switch.flood_ports = flooded - {end[1]}
+    elif end[1] not in flooded:
+        floods.fresh([end], asyncio.get_running_loop().time())
+    floods.news.set()
+
+
+@app.on(LinkUp)
+def link_up(controller: Controller, event: LinkUp) -> None:
+    """Whatever the next tree is like: until then there is no flood over a link that the last one did not know."""
+    floods = floods_of(controller)
+    for datapath_id, port_no in (event.source, event.target):
+        switch = controller.switches.get(datapath_id)
+        if switch is not None and switch.flood_ports is not None and port_no not in floods.trunk(datapath_id):
+            switch.flood_ports -= {port_no}
+    floods.news.set()
+
+
+@app.on(LinkDown)
+def link_down(controller: Controller, _event: LinkDown) -> None:
+    floods_of(controller).news.set()

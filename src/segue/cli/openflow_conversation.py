@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from segue.cli.openflow_sources import Said
-from segue.openflow.wire import V10
+from segue.openflow.wire import V10, V13, VERSION_NAMES
 
 HELLO, ERROR, ECHO_REQUEST, ECHO_REPLY, EXPERIMENTER = 0, 1, 2, 3, 4
 SIDES = ("switch", "controller")
@@ -66,7 +66,8 @@ class Conversation:
         left = [
             line for line in said if len(line.data) < _HEADER or line.data[1] not in (HELLO, ECHO_REQUEST, ECHO_REPLY)
         ]
-        self.version: int = left[0].data[0] if left and left[0].data else hello[0] if hello else 0
+        spoken = [line.data[0] for line in left if line.data and line.data[0] in VERSION_NAMES]
+        self.version: int = spoken[0] if spoken else hello[0] if hello and hello[0] in VERSION_NAMES else V13
         self.lines = _paired(left)
 
     def said_by(self, side: str) -> list[Line]:

@@ -7,6 +7,7 @@ import asyncio
 import gc
 import json
 import logging
+import os
 import signal
 import sys
 import time
@@ -69,7 +70,7 @@ def add_run_parser(commands: Any) -> None:
         type=float,
         const=50.0,
         metavar="US",
-        help="look for messages for so many microseconds (50) before sleeping: answers sooner, wants a processor of its own",
+        help="look for messages for so many microseconds (50) before sleeping: sooner answers, dearer waiting",
     )
     run.add_argument("--certificate", metavar="FILE", help="TLS: our certificate, with --key and --ca")
     run.add_argument("--key", metavar="FILE", help="TLS: our private key")
@@ -139,9 +140,8 @@ async def _run(args: argparse.Namespace, applications: Applications, apps: Any) 
     except ValueError as e:
         raise Mistake(str(e)) from None
     except OSError as e:
-        await controller.stop()
         raise Failure(f"cannot listen at {', '.join(listening)}: {e.strerror or e}") from None
-    what = ", ".join(app.name for app in controller.dispatch.apps)
+    what = ", ".join(app.name for app in controller.apps)
     where = "; ".join(
         [*(f"listening at {address}" for address in addresses), *(f"connecting to {t}" for t in args.connect)]
     )
@@ -183,5 +183,6 @@ def _print(switch: Any, channel: Any, way: str, msg: Any, xid: int) -> None:
     }
     try:
         print(json.dumps(line), flush=True)
-    except BrokenPipeError:
+    except BrokenPipeError:  # whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         signal.raise_signal(signal.SIGTERM)

@@ -13,7 +13,7 @@ Only what the version has on the wire is written, so JSON says exactly what the 
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -21,62 +21,39 @@ import msgspec
 from segue.openflow import field_text, generate
 from segue.openflow.codec import CODEC, UnknownMessage
 from segue.openflow.declare import HOMES, MESSAGES, REPLIES, REQUESTS, Family, Item, Message, Record, layout
-from segue.openflow.names import Flags, Numbers
-from segue.openflow.wire import V10, V12, V13, V15, VERSION_NAMES, EncodeError
+from segue.openflow.json_values import (
+    NUMERAL,
+    JsonError,
+    MultipartFlags,
+    ReservedPort,
+    alternatives,
+    number_from_json,
+    number_to_json,
+    octets_from_json,
+    reserved_ports,
+    text_to_json,
+)
+from segue.openflow.stats import encode_stats
+from segue.openflow.wire import V12, V13, V15, VERSION_NAMES
+
+__all__ = [
+    "VERSION_NUMBERS",
+    "JsonError",
+    "MultipartFlags",
+    "ReservedPort",
+    "from_json",
+    "number_from_json",
+    "number_to_json",
+    "octets_from_json",
+    "record_from_json",
+    "record_to_json",
+    "reserved_ports",
+    "text_to_json",
+    "to_json",
+]
 
 VERSION_NUMBERS: Final = {name: number for number, name in VERSION_NAMES.items()}
-_SAFE: Final = 1 << 53
-_NUMERAL: Final = re.compile(r"0[xX][0-9a-fA-F]{1,510}|[0-9]{1,620}", re.ASCII)
-_FEW: Final = 12
 _OWNERS: Final = ("Nx", "Onf")
-
-
-class ReservedPort(Numbers, prefix="OFPP_"):
-    """Ports that stand for something (OpenFlow 1.5.1 section 7.2.1.2)."""
-
-    UNSET = 0xFFFFFFF7
-    IN_PORT = 0xFFFFFFF8
-    TABLE = 0xFFFFFFF9
-    NORMAL = 0xFFFFFFFA
-    FLOOD = 0xFFFFFFFB
-    ALL = 0xFFFFFFFC
-    CONTROLLER = 0xFFFFFFFD
-    LOCAL = 0xFFFFFFFE
-    ANY = 0xFFFFFFFF
-    NONE = 0xFFFFFFFF  # its name in OpenFlow 1.0
-
-
-class ReservedPort10(Numbers, prefix="OFPP_"):
-    """The same in OpenFlow 1.0.0 (section 5.2.1)."""
-
-    IN_PORT = 0xFFFFFFF8
-    TABLE = 0xFFFFFFF9
-    NORMAL = 0xFFFFFFFA
-    FLOOD = 0xFFFFFFFB
-    ALL = 0xFFFFFFFC
-    CONTROLLER = 0xFFFFFFFD
-    LOCAL = 0xFFFFFFFE
-    NONE = 0xFFFFFFFF
-    ANY = 0xFFFFFFFF  # its name in later versions
-
-
-def reserved_ports(version: int) -> type[Numbers]:
-    """The version's names of ports that stand for something."""
-    return ReservedPort10 if version == V10 else ReservedPort
-
-
-class MultipartFlags(Flags, prefix="OFPMPF_"):
-    """`flags` of multipart messages: others of the same transaction follow."""
-
-    MORE = 1
-
-
-class JsonError(ValueError):
-    """JSON that says no message; `path` is where."""
-
-    def __init__(self, path: str, text: str) -> None:
-        super().__init__(f"{path}: {text}" if path else text)
-        self.path = path
 
 
 # -- to JSON -------------------------------------------------------------------------------------------------------
@@ -156,33 +133,8 @@ def _name_code(result: dict[str, Any], record: Any, version: int) -> None:
     result["code"] = json_errors.code_to_json(version, record.type, record.code, record.experimenter)
 
 
-def number_to_json(value: int, names: Any = None) -> Any:
-    """A number, its name, or the names of its bits."""
-    if names is not None and issubclass(names, Flags):
-        return _flags_to_json(value, names)
-    name = names.name_of(value) if names is not None else None
-    if name is not None:
-        return name
-    return value if value <= _SAFE else hex(value)
-
-
-def _flags_to_json(value: int, names: type[Flags]) -> list[Any]:
-    found: list[Any] = []
-    rest = value
-    for name, mask in names.all_names().items():
-        if mask and value & mask == mask and rest & mask == mask:
-            found.append(name)
-            rest &= ~mask
-    return [*found, number_to_json(rest)] if rest else found
-
-
-def text_to_json(value: str) -> Any:
-    """Text, or its octets where they are not UTF-8."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return {"hex": value.encode("utf-8", "surrogateescape").hex()}
-    return value
+def _custom(value: Any) -> Any:
+    return text_to_json(value) if isinstance(value, str) else value
 
 
 _To = Callable[[Item, Any, int, dict[str, Any]], None]
@@ -263,7 +215,7 @@ _TO: Final[dict[str, _To]] = {
     "trailer": _simple(lambda _i, value, version: [record_to_json(one, version) for one in value]),
     "instructions": _instructions,
     "nested": _nested,
-    "custom": _simple(lambda item, value, version: item.of.to_json(value, version)),
+    "custom": _simple(lambda item, value, version: _custom(item.of.to_json(value, version))),
 }
 
 
@@ -323,21 +275,9 @@ def _member(home: Family, name: Any, version: int, path: str) -> type[Record]:
         wrong = f"{name!r} is no {home.name} of OpenFlow {VERSION_NAMES[version]}"
         if home is MESSAGES:
             known = [*home.by_name(version), *(multipart_name(other, version) for other in (REQUESTS, REPLIES))]
-            raise JsonError(path, wrong + _alternatives(name, known))
-        raise JsonError(path, wrong + _alternatives(name, home.by_name(version)))
+            raise JsonError(path, wrong + alternatives(name, known))
+        raise JsonError(path, wrong + alternatives(name, home.by_name(version)))
     return entry.record
-
-
-def _alternatives(wrong: Any, known: Iterable[str]) -> str:
-    """What may have been meant; everything that there is, where nothing is near and it is not too much."""
-    from difflib import get_close_matches  # it costs time to import, and errors are rare
-
-    names = sorted(known)
-    if len(names) > _FEW:
-        near = get_close_matches(wrong[:80], names, n=3, cutoff=0.6) if isinstance(wrong, str) else []
-        if near:
-            return f"; did you mean {' or '.join(near)}?"
-    return f"; there are {', '.join(names)}" if names else ""
 
 
 def record_from_json(of: Any, obj: Any, version: int, path: str = "") -> Record:
@@ -390,46 +330,12 @@ def _code_from_json(value: Any, kind: Any, experimenter: Any, version: int, path
     """The number for the name of an error's code."""
     from segue.openflow import json_errors
 
-    if not isinstance(value, str) or _NUMERAL.fullmatch(value) or not isinstance(kind, int):
+    if not isinstance(value, str) or NUMERAL.fullmatch(value) or not isinstance(kind, int):
         return value
     try:
         return json_errors.code_from_json(version, kind, value, experimenter if isinstance(experimenter, int) else None)
     except ValueError as e:
         raise JsonError(path, str(e)) from None
-
-
-def number_from_json(value: Any, bits: int, names: Any, path: str) -> int:
-    """A number, "0x..." text, a name, or a list of names and numbers for bit maps."""
-    if isinstance(value, list) and names is not None and issubclass(names, Flags):
-        total = 0
-        for part in value:
-            total |= number_from_json(part, bits, names, path)
-        return total
-    found: int | None = None
-    if isinstance(value, int) and not isinstance(value, bool):
-        found = value
-    elif isinstance(value, str):
-        found = names.value_of(value) if names is not None else None
-        if found is None:
-            if not _NUMERAL.fullmatch(value):
-                known = _alternatives(value, names.all_names()) if names is not None else ""
-                raise JsonError(path, f"{value!r:.80} is not a number{' or a name of one' if names else ''}{known}")
-            found = int(value, 16 if value[:2] in ("0x", "0X") else 10)
-    if found is None:
-        listed = ", or a list of names" if names is not None and issubclass(names, Flags) else ""
-        raise JsonError(path, f"{value!r:.80} is not a number{listed}")
-    if not 0 <= found < 1 << bits:
-        raise JsonError(path, f"{value!r:.80} is not within 0..{(1 << bits) - 1}")
-    return found
-
-
-def octets_from_json(value: Any, path: str) -> bytes:
-    if isinstance(value, str):
-        try:
-            return bytes.fromhex(value)
-        except ValueError:
-            pass
-    raise JsonError(path, f"{value!r:.60} is not hexadecimal octets")
 
 
 def _mapping(obj: Any, path: str) -> None:
@@ -478,8 +384,12 @@ def _address(field: str) -> _From:
 def _from_field(read: Callable[[], Any], path: str) -> Any:
     try:
         return read()
-    except (ValueError, TypeError, EncodeError) as e:
+    except JsonError as e:
+        raise JsonError(path + e.path if e.path.startswith("[") else path, str(e).removeprefix(f"{e.path}: ")) from None
+    except (ValueError, TypeError, OverflowError) as e:  # EncodeError is one
         raise JsonError(path, str(e)) from None
+    except (LookupError, AttributeError) as e:
+        raise JsonError(path, f"something is missing there, or of another form: {e}") from None
 
 
 def _match_from(version: int, value: Any, path: str) -> dict[str, Any]:
@@ -527,12 +437,14 @@ def _stats_from(_item: Item, value: Any, _version: int, path: str) -> dict[str, 
     _mapping(value, path)
     found: dict[str, Any] = {}
     for name, stat in value.items():
+        at = _at(path, str(name))
         if isinstance(stat, Mapping) or name in ("duration", "idle_time"):
             if not isinstance(stat, Mapping) or set(stat) != {"sec", "nsec"}:
-                raise JsonError(_at(path, name), "sec and nsec are wanted")
-            found[name] = tuple(number_from_json(stat[part], 32, None, _at(path, name)) for part in ("sec", "nsec"))
+                raise JsonError(at, "sec and nsec are wanted")
+            found[name] = tuple(number_from_json(stat[part], 32, None, at) for part in ("sec", "nsec"))
         else:
-            found[name] = number_from_json(stat, 2048, None, _at(path, name))
+            found[name] = number_from_json(stat, 2048, None, at)
+    _from_field(lambda: encode_stats(found), path)  # which knows the names
     return found
 
 
@@ -548,6 +460,19 @@ def _field_name(_item: Item, value: Any, _version: int, path: str) -> str:
     if not isinstance(value, str):
         raise JsonError(path, f"{value!r:.60} is not the name of a field")
     return value
+
+
+_KINDS: Final = {"string": str, "array": list, "object": Mapping}
+
+
+def _custom_from(item: Item, value: Any, version: int, path: str) -> Any:
+    """What has a form of its own is at least of the kind that its schema says."""
+    kind = item.of.schema().get("type")
+    if kind == "string" and isinstance(value, Mapping) and set(value) == {"hex"}:
+        value = octets_from_json(value["hex"], path).decode("utf-8", "surrogateescape")
+    if isinstance(kind, str) and kind in _KINDS and not isinstance(value, _KINDS[kind]):
+        raise JsonError(path, f"{value!r:.60} is not of the type {kind}")
+    return _from_field(lambda: item.of.from_json(value, version), path)
 
 
 _BITS: Final = {"u8": 8, "u16": 16, "u32": 32, "u64": 64}
@@ -576,5 +501,5 @@ _FROM: Final[dict[str, _From]] = {
     "trailer": _value(_list_from),
     "instructions": _value(_list_from),
     "nested": _nested_from,
-    "custom": _value(lambda i, value, version, path: _from_field(lambda: i.of.from_json(value, version), path)),
+    "custom": _value(_custom_from),
 }

@@ -140,6 +140,9 @@ class Channel(Link):
             connection.forget(xid)
             self._regulate()
 
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._share.piece if self._streams else super().get_buffer(sizehint)
+
     # -- underneath ------------------------------------------------------------------------------------------------
 
     def _dispatch(self, event: Event) -> None:

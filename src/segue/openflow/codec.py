@@ -7,7 +7,7 @@ becomes the family's unknown record and is written again byte for byte.
 Nesting (actions in `clone`, a message in a bundle's) is bounded, because the bytes come from a peer.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from struct import Struct
 from struct import error as StructError  # noqa: N812
 from typing import Any, Final
@@ -57,6 +57,11 @@ class _Codec:
         self.depth = 0
 
     encode_match = staticmethod(match.encode_match)
+
+    @staticmethod
+    def match_plans(version: int) -> Mapping[tuple[str, ...], Any]:
+        return match._PLANS[version]
+
     decode_match = staticmethod(match.decode_match)
     encode_nxm = staticmethod(match.encode_nxm)
     decode_nxm = staticmethod(match.decode_nxm)
@@ -193,7 +198,8 @@ def _unknown_writer(home: Family) -> Callable[..., bytes]:
                 f"{type(m).__name__}.data has {len(m.data)} octets: with its 4 of header not a multiple of 8"
             )
         head = (size, m.type) if home.length_first else (m.type, size)
-        return _TLV.pack(*head) + m.data + PADDING[-size % 8]
+        whole: bytes = _TLV.pack(*head) + m.data + PADDING[-size % 8]
+        return whole
 
     return write
 
@@ -323,7 +329,7 @@ def encode(msg: Message, xid: int = 0, version: int = V15) -> bytes:
     """One whole message. EncodeError says which value does not fit, or that the version has no such thing."""
     try:
         data = WRITERS[version][msg.__class__](msg, xid)
-    except (StructError, OverflowError, TypeError, AttributeError) as e:
+    except (StructError, OverflowError, TypeError, AttributeError, UnicodeError) as e:
         raise EncodeError(explain(msg, version) or f"{type(msg).__name__}: {e}") from None
     except RecursionError:
         raise EncodeError(f"{type(msg).__name__}: nested too deep") from None

@@ -363,7 +363,8 @@ class Connection:
         try:
             msg = self._readers[kind](data, offset, after)
         except ProtocolError as e:
-            self._unreadable(data[offset:after], kind, xid, e, events)
+            frame = data[offset:after]
+            self._unreadable(frame, kind, xid, self._within(frame, kind, e), events)
             return
         self._errors = 0
         cls = msg.__class__
@@ -416,6 +417,14 @@ class Connection:
         events.append(Garbled(error, frame[:QUOTED], reason, answered))
         if self._errors >= self.limits.errors:
             raise ProtocolError(f"{self._errors} messages in a row that cannot be read; the last: {reason}", error)
+
+    def _within(self, frame: bytes, kind: int, error: ProtocolError) -> ProtocolError:
+        """The same error, with places counted from the beginning of the message and not of what was read with it."""
+        try:
+            self._readers[kind](frame, 0, len(frame))
+        except ProtocolError as own:
+            return own
+        return error
 
     def _unreadable(self, frame: bytes, kind: int, xid: int, e: ProtocolError, events: list[Event]) -> None:
         pending = self._pending.get(xid)

@@ -5,101 +5,50 @@
                                  +--(everything else)--> Connection --> events --> Dispatch --> handlers
 
 A connection becomes a `Switch` when it has said hello, who it is (features), and which ports it has; only then do
-applications hear of it, by `SwitchUp`. What comes before that is not theirs. A second main connection of the same
-datapath id takes the place of the first, because switches come back before their controllers notice that they had
-gone; auxiliary connections (1.3 and later) speak for the switch that their main one made.
+applications hear of it, by `SwitchUp`. What comes before that is not theirs, but for changes of ports, which `ports`
+then shows. A second main connection of the same datapath id takes the place of the first, because switches come back
+before their controllers notice that they had gone; auxiliary connections (1.3 and later) speak for the switch that
+their main one made, and live no longer than that.
 
-Nothing that one handler or one switch does may harm another: exceptions are logged and counted; coroutines and threads
-run beside, so many per switch at a time and no more (then that switch's reading waits); a switch that reads slowly is
-not read from until it does, so what is kept for it is bounded.
+Nothing that one handler or one switch does may harm another: exceptions are logged and counted, with the names of the
+application and the handler (`work`); coroutines and threads run beside, so many per switch; a switch that reads slowly
+is not read from until it does, so what is kept for it is bounded. A plain function that takes long does hold everybody
+up, and is named in the log.
 """
 
 import asyncio
 import contextlib
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from segue.openflow.app import (
-    App,
-    Dispatch,
-    Handler,
-    Started,
-    Stopping,
-    SwitchDown,
-    SwitchUp,
-    messages_of,
-)
-from segue.openflow.as_json import ReservedPort
-from segue.openflow.channel import Channel, Dialer, Listener, OpenFlowError, listen
-from segue.openflow.connection import Event, Received, Refused
+from segue.openflow.app import App, Started, Stopping, SwitchDown, SwitchUp
+from segue.openflow.auxiliary import Datapaths
+from segue.openflow.channel import Channel, Dialer, Listener, OpenFlowError, Tls, listen
+from segue.openflow.connection import Event, Garbled, Received, Refused
 from segue.openflow.core import Pump
 from segue.openflow.declare import Message
-from segue.openflow.protocol import (
-    Action,
-    FeaturesRequest,
-    FlowMod,
-    FlowModCommand,
-    Output,
-    Port,
-    PortDescRequest,
-    PortStatus,
-    SetConfig,
-)
-from segue.openflow.wire import ALL_TABLES, FLOOD, V10, V11, V13, VERSION_NAMES, VERSIONS
+from segue.openflow.dispatch import HOT, LONG, Dispatch, in_order
+from segue.openflow.protocol.basic import Error
+from segue.openflow.protocol.flow_mod import FlowMod, FlowModCommand
+from segue.openflow.protocol.ports import Port, PortDescRequest, PortStatus
+from segue.openflow.protocol.switch import FeaturesReply, FeaturesRequest, SetConfig
+from segue.openflow.switch import Switch
+from segue.openflow.wire import ALL_TABLES, V10, V11, V13, VERSIONS
+from segue.openflow.work import Work
+
+__all__ = ["Controller", "Observe", "Switch"]
 
 log = logging.getLogger("segue.openflow")
 
-ASIDE: Final = 64
-"""Coroutines and threads that one switch may have under way before it is no longer read from."""
-LONG: Final = 0.25
-"""Seconds after which a handler that holds everybody up is named in the log."""
+Observe: TypeAlias = Callable[[Switch | None, Channel, str, Message, int], None]
+
 _HANDSHAKE: Final = 10.0
 _FAREWELL: Final = 5.0
-_PORT_DELETE: Final = 1
-
-
-class Switch:
-    """One switch as applications see it. `id` is its datapath id, `ports` its ports by number.
-
-    `flood_ports`: where a flood is to go instead of everywhere, for networks with loops (an application that knows
-    the topology sets it); None leaves it to the switch.
-    """
-
-    __slots__ = ("__weakref__", "_aside", "channel", "controller", "features", "flood_ports", "id", "ports", "version")
-
-    def __init__(self, controller: "Controller", channel: Channel, features: Any, ports: Iterable[Port]) -> None:
-        self.controller = controller
-        self.channel = channel
-        self.features = features
-        self.id: int = features.datapath_id
-        self.version: int = channel.version
-        self.ports: dict[int, Port] = {port.port_no: port for port in ports}
-        self.flood_ports: frozenset[int] | None = None
-        self._aside = 0
-
-    def send(self, *messages: Message) -> None:
-        """Sends them, in this order. EncodeError when one cannot be said; a connection that has gone takes nothing."""
-        for msg in messages:
-            self.channel.send(msg)
-
-    async def request(self, msg: Message, timeout: float = 10.0) -> Any:
-        """The reply. Raises OpenFlowError with the switch's error, ConnectionLost, or TimeoutError."""
-        return await self.channel.request(msg, timeout)
-
-    async def barrier(self, timeout: float = 10.0) -> None:
-        """Until the switch has done all that it was sent before."""
-        await self.channel.barrier(timeout)
-
-    def flood(self, in_port: int) -> Sequence[Action]:
-        """The actions that flood a packet which came in by `in_port`."""
-        if self.flood_ports is None:
-            return (Output(FLOOD),)
-        return tuple(Output(number) for number in sorted(self.flood_ports) if number != in_port)
-
-    def __repr__(self) -> str:
-        return f"<switch {self.id:016x}, OpenFlow {VERSION_NAMES[self.version]}>"
+_EARLY: Final = 1024
+"""Changes of ports that are kept until the switch is known."""
 
 
 class Controller:
@@ -113,56 +62,60 @@ class Controller:
         echo_interval: float = 5.0,
         echo_timeout: float = 10.0,
         keep_flows: bool = True,
-        observe: Callable[["Switch | None", Channel, str, Message, int], None] | None = None,
+        observe: Observe | None = None,
     ) -> None:
         """`keep_flows=False` empties a switch of flows before applications hear of it. `observe(switch, channel,
-        "in" or "out", message, xid)` is shown every message, at the price of speed."""
-        self.versions = frozenset(versions)
+        "in" or "out", message, xid)` is shown every message, at the price of speed; the switch is None until it is
+        known. ValueError when the applications do not go together, or no version is one."""
         self.switches: dict[int, Switch] = {}
-        self.failures = 0
-        """Exceptions that handlers have raised."""
+        """Those that are connected, by datapath id."""
         self.refusals = 0
-        """Errors that switches have answered with."""
+        """Errors that switches have sent and that nobody waited for."""
+        self._settings: dict[str, Any] = {
+            "versions": frozenset(versions),
+            "echo_interval": echo_interval,
+            "echo_timeout": echo_timeout,
+        }
+        if not self._settings["versions"] or not self._settings["versions"].issubset(VERSIONS):
+            raise ValueError(f"versions {sorted(self._settings['versions'])}: one at least, and none but {VERSIONS}")
         self._keep_flows = keep_flows
         self._observe = observe
-        self._echo = (echo_interval, echo_timeout)
+        self._work = Work()
+        self._dispatch = Dispatch(in_order(apps), self._work)
+        self._datapaths: Datapaths[Channel] = Datapaths()
+        self._channels: dict[Channel, Any] = {}  # and the pump of each, once it has one
         self._listeners: list[Listener] = []
         self._dialers: list[Dialer] = []
-        self._channels: set[Channel] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._hot: dict[int, dict[int, Callable[[Any, Any], Any]]] = {}
+        self._running = False
         self._stopping = False
-        self.dispatch = self._dispatch_of(apps)
+
+    @property
+    def apps(self) -> tuple[App, ...]:
+        """The applications, in the order in which they hear of events."""
+        return self._dispatch.apps
+
+    @property
+    def failures(self) -> int:
+        """Exceptions that handlers have raised, and answers that could not be sent."""
+        return self._work.failures
 
     # -- running ---------------------------------------------------------------------------------------------------
 
-    async def start(self, listening: Sequence[str] = (), connecting: Sequence[str] = (), tls: Any = None) -> list[str]:
-        """Begins to listen and to connect; returns the addresses listened at. OSError when one is taken."""
-        addresses = []
+    async def start(self, listening: Sequence[str] = (), connecting: Sequence[str] = (), tls: Tls = None) -> list[str]:
+        """Begins to listen and to connect; returns the addresses listened at. When that fails it stops again: OSError
+        for an address that is taken, ValueError for a target or a certificate that is none."""
+        self._running = True
         self.emit(self, Started())
-        for target in listening:
-            listener = await listen(
-                target,
-                self._connected,
-                versions=self.versions,
-                tls=tls,
-                echo_interval=self._echo[0],
-                echo_timeout=self._echo[1],
-            )
-            self._listeners.append(listener)
-            addresses += listener.addresses
-        for target in connecting:
-            dialer = Dialer(
-                target,
-                self._connected,
-                versions=self.versions,
-                tls=tls,
-                echo_interval=self._echo[0],
-                echo_timeout=self._echo[1],
-            )
+        try:
+            self._dialers = [Dialer(target, self._connected, tls=tls, **self._settings) for target in connecting]
+            for target in listening:
+                self._listeners.append(await listen(target, self._connected, tls=tls, **self._settings))
+        except BaseException:
+            await self.stop()
+            raise
+        for dialer in self._dialers:
             dialer.start()
-            self._dialers.append(dialer)
-        return addresses
+        return [address for listener in self._listeners for address in listener.addresses]
 
     async def stop(self) -> None:
         """Ends gracefully: no new switches, handlers under way finish, what was answered is written."""
@@ -171,43 +124,56 @@ class Controller:
         self._stopping = True
         for listener in self._listeners:
             listener.close()
-        await asyncio.gather(*(dialer.aclose() for dialer in self._dialers))
         self.emit(self, Stopping())
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=_FAREWELL)
-            for task in late:
-                task.cancel()
-        channels = list(self._channels)
+        await self._work.settle(_FAREWELL)
+        self._work.end(self.apps)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FAREWELL):
-                await asyncio.gather(*(channel.aclose() for channel in channels), return_exceptions=True)
+                await asyncio.gather(*(channel.aclose() for channel in list(self._channels)), return_exceptions=True)
         for channel in list(self._channels):
             channel.abort()
-        if self._listeners:
-            await asyncio.gather(*(listener.wait_closed() for listener in self._listeners), return_exceptions=True)
+        await asyncio.gather(*(dialer.aclose() for dialer in self._dialers), return_exceptions=True)
+        for switch in list(self.switches.values()):
+            self._forget(switch, "the controller stops")
+        await self._work.settle(_FAREWELL)
+        await self._work.cancel()
 
     def load(self, apps: Sequence[App]) -> None:
-        """Takes other applications in the place of those that run. Switches stay connected; for each the new ones hear
-        `SwitchUp`, as the old ones hear `SwitchDown`."""
-        made = self._dispatch_of(apps)
-        for switch in self.switches.values():
-            self.dispatch(switch, SwitchDown("the application is loaded anew"))
-        self.dispatch = made
-        self._hot.clear()
-        self.emit(self, Started())
-        for switch in list(self.switches.values()):
-            self._begin(switch)
+        """Takes these applications in the place of those that run, while switches stay connected. Those that ran before
+        and are among them go on undisturbed. Of every switch, the others hear `SwitchDown` when they go and `SwitchUp`
+        when they come. ValueError, and all stays as it is, when they do not go together."""
+        made = Dispatch(in_order(apps), self._work)
+        before = self._dispatch.apps
+        gone = Dispatch([app for app in before if app not in made.apps], self._work)
+        come = Dispatch([app for app in made.apps if app not in before], self._work)
+        switches = list(self.switches.values())
+        self._dispatch = Dispatch([app for app in before if app in made.apps], self._work)
+        for switch in switches:
+            self._work.deliver(switch, gone.answers(switch, SwitchDown("the application is taken out")))
+        if self._running:
+            self._work.deliver(self, gone.answers(self, Stopping()))
+        self._work.end(gone.apps)
+        for app in gone.apps:
+            app.forget(self)
+        self._dispatch = made
+        for channel, pump in self._channels.items():
+            if pump is not None:
+                self._heat(channel, pump)
+        if self._running:
+            self._work.deliver(self, come.answers(self, Started()))
+        for switch in switches:
+            if self.switches.get(switch.id) is switch:
+                self._work.deliver(switch, come.answers(switch, SwitchUp()))
 
     def emit(self, target: "Switch | Controller", event: Any) -> None:
         """Tells applications of an event of another application's making. It is about a switch, or, where the
         controller is given, about none in particular."""
-        answers = self.dispatch(target, event)
-        if isinstance(target, Switch):
-            self._send(target, answers)
+        self._work.deliver(target, self._dispatch.answers(target, event))
 
-    def spawn(self, work: Awaitable[Any]) -> asyncio.Task[None]:
-        """Runs a coroutine until it ends or the controller stops; what it raises is logged."""
-        return self._task(work, None, None)
+    def spawn(self, app: App, work: Awaitable[Any]) -> asyncio.Task[None]:
+        """Runs a coroutine of the application's as a task, until the application is taken out or the controller
+        stops; what it raises is logged."""
+        return self._work.spawn(app, work)
 
     # -- one connection --------------------------------------------------------------------------------------------
 
@@ -216,210 +182,179 @@ class Controller:
         if self._stopping:
             channel.abort()
             return
-        self._channels.add(channel)
-        channel.on_event = lambda event: self._before(channel, event)
+        self._channels[channel] = None
+        early: deque[PortStatus] = deque(maxlen=_EARLY)
+        channel.on_event = lambda event: self._before(channel, early, event)
         channel.on_close = lambda reason: self._gone(channel, None, reason)
-        self._task(self._introduce(channel), None, channel)
+        self._watch(channel, None)
+        self._work.run(self._introduce(channel, early))
 
-    async def _introduce(self, channel: Channel) -> None:
+    async def _introduce(self, channel: Channel, early: deque[PortStatus]) -> None:
         """Asks who it is. Whatever goes wrong ends this connection and nothing else."""
         try:
             async with asyncio.timeout(_HANDSHAKE):
                 features = await channel.request(FeaturesRequest())
-                auxiliary = getattr(features, "auxiliary_id", 0)
                 ports = features.ports
-                if channel.version >= V13 and not auxiliary:
+                if channel.version >= V13 and not features.auxiliary_id:
                     ports = (await channel.request(PortDescRequest())).ports
-        except (TimeoutError, ConnectionError, ValueError) as e:
+        except (OSError, ValueError) as e:  # the timeout and a lost connection are OSErrors
             channel.close(f"it did not say who it is: {e or type(e).__name__}")
-            return
-        except Exception as e:  # an OpenFlow error in answer to what every switch must answer
+        except OpenFlowError as e:
             channel.close(f"it refused to say who it is: {e}")
+        else:
+            if channel.lost is None:
+                self._introduced(channel, features, ports, early)
+
+    def _introduced(
+        self, channel: Channel, features: FeaturesReply, ports: Iterable[Port], early: Iterable[PortStatus]
+    ) -> None:
+        datapath_id, auxiliary = features.datapath_id, features.auxiliary_id
+        if self._stopping:
+            channel.close("the controller stops")
+            return
+        place = self._datapaths.add(datapath_id, auxiliary, channel)
+        for other in place.replaced:
+            other.close("the same datapath connected again")
+        if place.main is None:
+            channel.close("an auxiliary connection without its main one")
             return
         if auxiliary:
-            self._auxiliary(channel, features.datapath_id)
-        else:
-            self._introduced(channel, features, ports)
-
-    def _introduced(self, channel: Channel, features: Any, ports: Iterable[Port]) -> None:
-        switch = Switch(self, channel, features, ports)
-        old = self.switches.get(switch.id)
+            switch = self.switches[datapath_id]
+            log.info("%r has an auxiliary connection, %d, from %s", switch, auxiliary, channel.peer)
+            self._attend(channel, switch)
+            return
+        old = self.switches.get(datapath_id)
         if old is not None:
-            log.warning("%r connected again from %s; the connection before is closed", switch, channel.peer)
-            old.channel.close("the same datapath connected again")
+            log.warning("%r connected again, from %s", old, channel.peer)
             self._forget(old, "it connected again")
-        self.switches[switch.id] = switch
-        channel.on_close = lambda reason: self._gone(channel, switch, reason)
+        switch = Switch(self, channel, features, ports, self._work)
+        for msg in early:
+            switch.take(msg)
+        self.switches[datapath_id] = switch
         log.info("%r connected from %s, %d ports", switch, channel.peer, len(switch.ports))
-        channel.send(SetConfig(miss_send_len=0xFFFF))
+        switch.send(SetConfig(miss_send_len=0xFFFF))
         if not self._keep_flows:
             # One word for all tables came with 1.2; 1.0 has but one table.
             tables = {V10: (0,), V11: range(features.n_tables)}.get(switch.version, (ALL_TABLES,))
             switch.send(*(FlowMod(command=FlowModCommand.DELETE, table_id=table) for table in tables))
-        self._begin(switch)
-
-    def _auxiliary(self, channel: Channel, datapath_id: int) -> None:
-        switch = self.switches.get(datapath_id)
-        if switch is None:
-            channel.close("an auxiliary connection without its main one")
-            return
         self._attend(channel, switch)
-
-    def _begin(self, switch: Switch) -> None:
-        answers = self.dispatch(switch, SwitchUp())
-        self._attend(switch.channel, switch)
-        self._send(switch, answers)
+        self.emit(switch, SwitchUp())
 
     def _attend(self, channel: Channel, switch: Switch) -> None:
         """From now on messages go to the applications."""
-        channel.on_event = lambda event: self._event(switch, event)
+        switch.lane.join(channel)
+        channel.on_event = lambda event: self._event(channel, switch, event)
+        channel.on_close = lambda reason: self._gone(channel, switch, reason)
         if self._observe is not None:
-            channel.pump = None
-            channel.observe = lambda way, msg, xid: self._observe(switch, channel, way, msg, xid)  # type: ignore[misc]
+            self._watch(channel, switch)
             return
-        hot = self._hot.get(channel.version)
-        if hot is None:
-            hot = self._hot[channel.version] = self.dispatch.hot(channel.version)
-        pump = Pump(
+        pump = self._channels[channel] = Pump(
             channel.version,
             switch,
             channel.receive_frame,
             lambda msg, result: self._odd(switch, msg, result),
             lambda msg, error: self._failed_hot(switch, msg, error),
         )
-        for number, handler in hot.items():
-            if number != _PORT_STATUS_TYPE:  # the switch's own list of ports is kept first
-                pump.set_hot(number, handler)
-        channel.pump = pump
+        self._heat(channel, pump)
+        channel.pump = _Timed(pump, lambda begun, seconds: self._slow_hot(switch, begun, seconds))
+
+    def _heat(self, channel: Channel, pump: Any) -> None:
+        for number, handler in self._dispatch.hot(channel.version).items():
+            pump.set_hot(number, handler)
+
+    def _watch(self, channel: Channel, switch: Switch | None) -> None:
+        observe = self._observe
+        if observe is None:
+            return
+
+        def watch(way: str, msg: Message, xid: int) -> None:
+            try:
+                observe(switch, channel, way, msg, xid)
+            except Exception:
+                log.exception("%r of %s could not be shown", msg, channel.peer)
+
+        channel.observe = watch
 
     def _gone(self, channel: Channel, switch: Switch | None, reason: str) -> None:
-        self._channels.discard(channel)
-        if switch is not None and self.switches.get(switch.id) is switch and switch.channel is channel:
-            self._forget(switch, reason)
-        elif switch is None and not self._stopping:
+        self._channels.pop(channel, None)
+        if switch is None:
             log.info("%s: %s", channel.peer, reason)
+            return
+        for other in self._datapaths.remove(switch.id, channel):
+            other.close("its main connection has gone")
+        if self.switches.get(switch.id) is switch and switch.channel is channel:
+            self._forget(switch, reason)
 
     def _forget(self, switch: Switch, reason: str) -> None:
         del self.switches[switch.id]
         log.info("%r has gone: %s", switch, reason)
-        self.dispatch(switch, SwitchDown(reason))
+        self.emit(switch, SwitchDown(reason))
 
     # -- events ----------------------------------------------------------------------------------------------------
 
-    def _before(self, channel: Channel, event: Event) -> None:
-        """What comes before a switch is known is nobody's, but for errors, which whoever asked is told of."""
+    def _before(self, channel: Channel, early: deque[PortStatus], event: Event) -> None:
+        """What comes before a switch is known."""
         if isinstance(event, Refused):
-            error = OpenFlowError(event.error, event.request, version=channel.version)
-            log.warning("%s: %s", channel.peer, error)
+            log.warning("%s: %s", channel.peer, OpenFlowError(event.error, event.request, version=channel.version))
+        elif isinstance(event, Received) and isinstance(event.message, PortStatus):
+            early.append(event.message)
 
-    def _event(self, switch: Switch, event: Event) -> None:
-        if isinstance(event, Refused):
-            self.refusals += 1
-            heard = self.dispatch.handlers(type(event.error))
-            if not heard:
-                log.warning("%r: %s", switch, OpenFlowError(event.error, event.request, version=switch.version))
-            self._send(switch, self.dispatch(switch, event.error))
-        elif isinstance(event, Received):
+    def _event(self, channel: Channel, switch: Switch, event: Event) -> None:
+        if isinstance(event, Received):
             if isinstance(event.message, PortStatus):
-                self._port_status(switch, event.message)
-            begun = time.perf_counter()
-            answers = self.dispatch(switch, event.message)
-            self._lag(switch, time.perf_counter() - begun)
-            self._send(switch, answers)
+                switch.take(event.message)
+            self.emit(switch, event.message)
+        elif isinstance(event, Refused):
+            self.refusals += 1
+            if not self._dispatch.handlers(Error):
+                log.warning("%r: %s", switch, OpenFlowError(event.error, event.request, version=switch.version))
+            self.emit(switch, event.error)
+        elif isinstance(event, Garbled):
+            log.warning("%r sent by %s what cannot be read: %s", switch, channel.peer, event.reason)
 
-    def _port_status(self, switch: Switch, msg: PortStatus) -> None:
-        if msg.reason == _PORT_DELETE:
-            switch.ports.pop(msg.desc.port_no, None)
-        else:
-            switch.ports[msg.desc.port_no] = msg.desc
-
-    def _send(self, switch: Switch, messages: Iterable[Message]) -> None:
-        for msg in messages:
-            try:
-                switch.channel.send(msg)
-            except ValueError as e:
-                self.failures += 1
-                log.error("%r: %s", switch, e)
-
-    def _lag(self, switch: Switch, seconds: float) -> None:
-        if seconds > LONG:
-            log.warning(
-                "handlers of %r held everything up for %.2f s; let them be coroutines, or blocking=True",
-                switch,
-                seconds,
-            )
-
-    # -- handlers --------------------------------------------------------------------------------------------------
-
-    def _dispatch_of(self, apps: Sequence[App]) -> Dispatch:
-        return Dispatch(apps, self._failed, self._aside)
-
-    def _failed(self, handler: Handler, switch: Any, error: BaseException) -> None:
-        self.failures += 1
-        log.error(
-            "%s: %s failed for %r", handler.app.name, handler.function.__qualname__, switch, exc_info=_trace(error)
-        )
+    # -- what pumps do not do themselves ---------------------------------------------------------------------------
 
     def _failed_hot(self, switch: Switch, msg: Message, error: BaseException) -> None:
-        handlers = self.dispatch.handlers(type(msg))
-        if handlers:
-            self._failed(handlers[0], switch, error)
+        handler = self._dispatch.alone(type(msg))
+        if handler is not None:
+            self._work.failed(handler, switch, error)
+        else:  # what several answered could not be written as one: each for itself
+            self._work.deliver(switch, self._dispatch.last)
 
     def _odd(self, switch: Switch, msg: Message, result: Any) -> None:
-        """A hot handler's answer that is neither None nor a message nor a list of messages."""
-        try:
-            self._send(switch, messages_of(result))
-        except TypeError as e:
-            self._failed_hot(switch, msg, e)
+        """A handler answered something else than None or messages: `Handled`, or what cannot be sent."""
+        handler = self._dispatch.alone(type(msg))
+        if handler is not None:
+            self._work.send(handler, switch, self._dispatch.taken(handler, switch, result))
 
-    def _aside(self, handler: Handler, switch: Any, event: Any) -> None:
-        """Runs a coroutine function, or a plain function in a thread; its answers are sent when it has them."""
-        work: Awaitable[Any]
-        if handler.blocking:
-            work = asyncio.get_running_loop().run_in_executor(None, handler.function, switch, event)
-        else:
-            work = handler.function(switch, event)
-        self._task(work, handler, switch)
-
-    def _task(self, work: Awaitable[Any], handler: Handler | None, owner: Any) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(self._run(work, handler, owner))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    async def _run(self, work: Awaitable[Any], handler: Handler | None, owner: Any) -> None:
-        switch = owner if isinstance(owner, Switch) else None
-        if switch is not None:
-            switch._aside += 1
-            if switch._aside == ASIDE:
-                switch.channel.hold()
-        try:
-            result = await work
-            if switch is not None and handler is not None:
-                self._send(switch, messages_of(result))
-        except asyncio.CancelledError:
-            raise
-        except Exception as e:
-            if handler is not None:
-                self._failed(handler, owner, e)
-            else:
-                self.failures += 1
-                log.error("a task failed", exc_info=_trace(e))
-        finally:
-            if switch is not None:
-                switch._aside -= 1
-                if switch._aside == ASIDE - 1:
-                    switch.channel.release()
+    def _slow_hot(self, switch: Switch, begun: float, seconds: float) -> None:
+        """One read took long."""
+        if self._work.slow_at < begun:  # or else the dispatch knew whose doing it was
+            alone = {str(handler) for handler in map(self._dispatch.alone, HOT) if handler is not None}
+            self._work.slow(" or ".join(sorted(alone)) or "handlers", switch, seconds)
 
 
-_PORT_STATUS_TYPE: Final = 12
-"""OFPT_PORT_STATUS, the same in every version."""
+class _Timed:
+    """A pump whose reads are timed: `slow(begun, seconds)` is told of those that took long."""
 
+    __slots__ = ("_pump", "_slow")
 
-def _trace(error: BaseException) -> Any:
-    return (type(error), error, error.__traceback__)
+    def __init__(self, pump: Any, slow: Callable[[float, float], None]) -> None:
+        self._pump = pump
+        self._slow = slow
 
+    @property
+    def stopped(self) -> bool:
+        return bool(self._pump.stopped)
 
-def port_name(number: int) -> str:
-    """A port's number, or what the specification calls it."""
-    return ReservedPort.name_of(number) or str(number)
+    @stopped.setter
+    def stopped(self, stopped: bool) -> None:
+        self._pump.stopped = stopped
+
+    def feed(self, view: Any) -> bytes | None:
+        begun = time.perf_counter()
+        out: bytes | None = self._pump.feed(view)
+        took = time.perf_counter() - begun
+        if took > LONG:
+            self._slow(begun, took)
+        return out

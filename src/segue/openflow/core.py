@@ -1,11 +1,13 @@
 """Which core there is: the compiled one where it was built, and otherwise generated Python.
 
-Both do the same, message for message and error for error; the compiled one is several times faster. Without a C compiler
-at installation there is none; with SEGUE_PURE_PYTHON=1 in the environment it is not used.
+Both do the same, message for message and error for error; the compiled one is several times faster. Without a C
+compiler at installation there is none; with SEGUE_PURE_PYTHON=1 in the environment it is not used.
 """
 
 import os
 from collections.abc import Callable
+from struct import Struct
+from struct import error as StructError  # noqa: N812
 from typing import TYPE_CHECKING, Any, Final
 
 from segue.openflow.declare import Record
@@ -56,13 +58,16 @@ def reader(record: type[Record], version: int, make: Make, codec: Any) -> Callab
 def frame_field(name: str, offset: int, size: int, least: int, doc: str) -> int:
     """A property: the number in `size` octets at `offset` of the octets in the field `name`; 0 if there are less than
     `least` of them. (A class has the property, and its instances the number.)"""
-    end = offset + size
-    from_bytes = int.from_bytes
-
-    def read(record: Any) -> int:
-        octets = getattr(record, name)
-        return from_bytes(octets[offset:end], "big") if len(octets) >= least else 0
-
+    behind = least - offset - size
+    form = {1: "B", 2: "H", 4: "I", 6: "HI"}[size]
+    number = "a << 32 | b" if size == 6 else "a"
+    source = (
+        f"def read(record):\n try: a, {'b' if size == 6 else ''} = unpack(record.{name})\n"
+        f" except error: return 0\n return {number}"
+    )
+    space: dict[str, Any] = {"unpack": Struct(f">{offset}x{form}{behind}x").unpack_from, "error": StructError}
+    exec(source, space)
+    read = space["read"]
     read.__doc__ = doc
     made: Any = _core.FrameField(name, offset, size, least, read) if COMPILED else property(read)
     return made  # type: ignore[no-any-return]

@@ -6,18 +6,17 @@ program, and is written and read by generated code.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
 
 from segue.openflow import core_match, generate
 from segue.openflow.declare import EXPERIMENTER, HOMES, MESSAGES, REPLIES, REQUESTS, Family, Item, Record
-from segue.openflow.wire import V10, V12
+from segue.openflow.wire import V10
 
-try:
+with suppress(ImportError):  # core.py does not come here then
     from segue.openflow import _core
-except ImportError:  # core.py does not come here then
-    pass
 
 Make = Callable[[], Callable[..., Any]]
 # (operation, size, offset in the run, which size is its own, field, default, what it is about)
@@ -134,8 +133,9 @@ def _write_fixed(
         case "text":
             return (_W_TEXT, size, at, 0, name, "" if default == "" else _NONE, None), bytes(size)
         case "blob":
-            usable = type(default) is bytes and len(default) == size
-            return (_W_BLOB, size, at, 0, name, default if usable else _NONE, None), default if usable else bytes(size)
+            if type(default) is bytes and len(default) == size:
+                return (_W_BLOB, size, at, 0, name, default, None), default
+            return (_W_BLOB, size, at, 0, name, _NONE, None), bytes(size)
     narrow = _is_narrow(item, version)
     operation = _W_PORT16 if narrow else _W_UINT
     value = default if type(default) is int else -1
@@ -156,7 +156,7 @@ def _write_variable(item: Item, sized: int, defaults: dict[str, Any], version: i
         case "data":
             return [(_W_DATA, 0, 0, sized, name, empty, None)]
         case "match":
-            return [(_W_MATCH, int(version >= V12), 0, sized, name, _NONE, matches(version))]
+            return [(_W_MATCH, 0, 0, sized, name, _NONE, matches(version))]
         case "in_port_match":
             return [(_W_IN_PORT, 0, 0, sized, name, _NONE, (matches(version), item.names[1], "in_port"))]
         case "many":
@@ -177,30 +177,14 @@ def _write_variable(item: Item, sized: int, defaults: dict[str, Any], version: i
     return [(_W_PYTHON, 8 if item.kind == "nxm" else 0, 0, sized, None, _NONE, _python_writer(item, version, codec))]
 
 
-def _python_writer(item: Item, version: int, codec: Any) -> Callable[[Any], bytes]:
-    name = item.names[0]
-    context = version if item.of is None else item.of
-    match item.kind:
-        case "nxm":
-            return lambda m: codec.encode_nxm(getattr(m, name))
-        case "oxm":
-            return lambda m: codec.encode_oxm(*(getattr(m, each) for each in item.names), context)
-        case "oxm_id":
-            return lambda m: codec.encode_oxm_id(getattr(m, name), version)
-        case "nxm_id":
-            return lambda m: codec.encode_nxm_id(getattr(m, name))
-        case "oxm_ids":
-            return lambda m: codec.encode_oxm_ids(getattr(m, name), version)
-        case "stats":
-            return lambda m: codec.encode_stats(getattr(m, name))
-        case "counters":
-            others = item.names[1:]
-            return lambda m: codec.encode_stats(
-                generate.with_counters(getattr(m, name), **{each: getattr(m, each) for each in others})
-            )
-        case "custom":
-            return lambda m: item.of.encode(getattr(m, name), version)
-    raise _Unable
+def _python_writer(item: Item, version: int, codec: Any) -> Callable[..., Any]:
+    """What generated code does for this item, as a function of the record."""
+    if item.kind == "nested":
+        raise _Unable
+    src = generate._Source(version)
+    result = generate._write_variable(item, src, codec)
+    src.add(f"return {result}")
+    return generate.make(src.function("encode(m)"), src.scope, f"encode {item.names[0]}")
 
 
 # -- reading -------------------------------------------------------------------------------------------------------
@@ -308,36 +292,18 @@ def _read_variable(item: Item, sized: int, version: int, codec: Any) -> Step:
     return _R_PYTHON, 0, 0, sized, None, _NONE, (_python_reader(item, version, codec), item.names)
 
 
-def _python_reader(item: Item, version: int, codec: Any) -> Callable[[bytes, int, int], tuple[Any, ...]]:
-    context = version if item.of is None else item.of
-    match item.kind:
-        case "nxm":
-            return lambda b, o, e: (codec.decode_nxm(b, o, e), e + -(e - o) % 8)
-        case "oxm":
-            return lambda b, o, e: codec.decode_oxm(b, o, e, context)  # type: ignore[no-any-return]
-        case "oxm_id":
-            return lambda b, o, e: codec.decode_oxm_id(b, o, e, version)[::2]  # type: ignore[no-any-return]
-        case "nxm_id":
-            return lambda b, o, e: codec.decode_nxm_id(b, o, e)[::2]  # type: ignore[no-any-return]
-        case "oxm_ids":
-            return lambda b, o, e: (codec.decode_oxm_ids(b, o, e, version), e)
-        case "stats":
-            return lambda b, o, e: codec.decode_stats(b, o, e)  # type: ignore[no-any-return]
-        case "counters":
-            return lambda b, o, e: _counters(item.names, *codec.decode_stats(b, o, e))
-        case "one":
-            return codec.reader_of_one(item.of, version)  # type: ignore[no-any-return]
-        case "many":
-            return lambda b, o, e: (codec.reader_of_many(item.of, version)(b, o, e), e)
-        case "custom":
-            return lambda b, o, e: item.of.decode(b, o, e, version)  # type: ignore[no-any-return]
-    raise _Unable
-
-
-def _counters(names: tuple[str, ...], stats: Any, after: int) -> tuple[Any, ...]:
-    seconds, nanoseconds = stats.get("duration", (0, 0))
-    given = {"duration_sec": seconds, "duration_nsec": nanoseconds}
-    return (stats, *(given[name] if name in given else stats.get(name, 0) for name in names[1:]), after)
+def _python_reader(item: Item, version: int, codec: Any) -> Callable[..., Any]:
+    """What generated code does for this item: the values of its fields, and where it ends."""
+    if item.kind == "nested":
+        raise _Unable
+    if item.kind == "nxm":  # whose padding is behind the end that it gets here
+        return lambda b, o, e: (codec.decode_nxm(b, o, e), e + -(e - o) % 8)
+    src = generate._Source(version)
+    values: dict[str, str] = {}
+    short = src.name(generate.too_short, "short") + "(b, o, e, %s, '', '')"
+    generate._read_variable(item, 0, values, set(), src, codec, short)
+    src.add(f"return {', '.join(values[name] for name in item.names)}, o")
+    return generate.make(src.function("decode(b, o, e)"), src.scope, f"decode {item.names[0]}")
 
 
 def _family(home: Family, version: int, codec: Any) -> Any:

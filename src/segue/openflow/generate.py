@@ -29,9 +29,20 @@ from segue.openflow.declare import (
     Record,
     layout,
 )
-from segue.openflow.wire import PADDING, V10, VERSION_NAMES, EncodeError, ProtocolError, long_port, padded, short_port
+from segue.openflow.wire import (
+    PADDING,
+    V10,
+    V11,
+    VERSION_NAMES,
+    EncodeError,
+    ProtocolError,
+    long_port,
+    padded,
+    short_port,
+)
 
 _FORMATS: Final = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "ipv4": "I", "port16": "H", "ofs_nbits": "H"}
+_MATCH_SIZES: Final = {V10: 40, V11: 88}
 _FIXED: Final = frozenset(
     {*_FORMATS, "port", "mac", "pad", "text", "blob", "const", "total", "length", "size", "count", "xid"}
 )
@@ -98,6 +109,11 @@ def fixed_size(record: type[Record], version: int) -> int:
     return sum(width(item, version) for item in items if item.kind in _FIXED)
 
 
+def _is_struct(item: Item, version: int) -> bool:
+    """Whether this is a match that always has the same size."""
+    return item.kind == "match" and version in _MATCH_SIZES
+
+
 def _format(item: Item, version: int) -> str:
     if item.kind in _FORMATS:
         return _FORMATS[item.kind]
@@ -114,6 +130,7 @@ class _Source:
     def __init__(self, version: int) -> None:
         self.version = version
         self.lines: list[str] = []
+        self.locals = 0
         self.scope: dict[str, Any] = {}
 
     def name(self, value: Any, stem: str) -> str:
@@ -126,6 +143,12 @@ class _Source:
 
     def add(self, line: str) -> None:
         self.lines.append("    " + line)
+
+    def local(self, expression: str) -> str:
+        """A local variable that has this value."""
+        self.locals += 1
+        self.add(f"l{self.locals} = {expression}")
+        return f"l{self.locals}"
 
     def function(self, signature: str) -> str:
         return "\n".join([f"def {signature}:", *self.lines, ""])
@@ -172,6 +195,9 @@ def encoder_source(record: type[Record], version: int, codec: Any) -> tuple[str,
             run.append(item)
             if item.kind != "pad":
                 arguments.append(_argument(item, total, of_field, src))
+        elif _is_struct(item, version):
+            run.append(Item("blob", size=_MATCH_SIZES[version]))
+            arguments.append(local[n])
         elif n in local:
             close()
             parts.append(local[n])
@@ -197,6 +223,8 @@ def _alignments(items: list[Item], local: dict[int, str], src: _Source) -> str:
     for n, item in enumerate(items):
         if item.kind in _FIXED:
             known += width(item, src.version)
+        elif _is_struct(item, src.version):
+            known += _MATCH_SIZES[src.version]
         elif item.kind == "align":
             before = " + ".join([str(known), *(f"len({v})" for v in variable)])
             if not variable:
@@ -229,7 +257,9 @@ def _argument(item: Item, total: str, of_field: dict[str, str], src: _Source) ->
         case "port" | "port16":
             if item.kind == "port" and src.version != V10:
                 return field
-            return f"{src.name(short_port, 'short')}({field})"
+            port = src.local(field)
+            short = src.name(short_port, "short")
+            return f"{port} if 0 <= {port} < 0xff00 else 0xffff if {port} == 0xffffffff else {short}({port})"
         case "mac":
             return f"{field}.to_bytes(6, 'big')"
         case "text":
@@ -280,7 +310,7 @@ def _write_variable(item: Item, src: _Source, codec: Any) -> str:
         case "data":
             return field
         case "match":
-            return f"{src.name(codec.encode_match, 'match')}({field}, {version})"
+            return _write_match(field, src, codec)
         case "in_port_match":
             both = f"{src.name(with_in_port, 'with_in_port')}({field}, m.{item.names[1]})"
             return f"{src.name(codec.encode_match, 'match')}({both}, {version})"
@@ -306,23 +336,45 @@ def _write_variable(item: Item, src: _Source, codec: Any) -> str:
             return f"{src.name(codec.encode_stats, 'stats')}({both})"
         case "one":
             return f"{src.name(codec.encoders_of(item.of, version)[item.of], 'one')}({field})"
-        case "many":
-            encoders = src.name(codec.encoders_of(item.of, version), "encoders")
-            return f"b''.join([{encoders}[i.__class__](i) for i in {field}])"
+        case "many" | "trailer":
+            return _write_many(field, item.of, src, codec)
         case "instructions":
+            listed = _write_many(field, codec.instruction_family, src, codec)
             encoders = src.name(codec.encoders_of(codec.instruction_family, version), "encoders")
             apply = src.name(codec.apply_actions, "apply")
-            listed = f"b''.join([{encoders}[i.__class__](i) for i in {field}])"
-            return f"{encoders}[{apply}]({apply}(m.{item.names[1]})) + {listed} if m.{item.names[1]} else {listed}"
-        case "trailer":
-            encoders = src.name(codec.encoders_of(item.of, version), "encoders")
-            return f"b''.join([{encoders}[i.__class__](i) for i in {field}])"
+            # What writes that record looks at its actions alone, and those are here under the same name.
+            same = codec.apply_actions.__struct_fields__ == item.names[1:]
+            given = "m" if same else f"{apply}(m.{item.names[1]})"
+            return f"{encoders}[{apply}]({given}) + {listed} if m.{item.names[1]} else {listed}"
         case "nested":
             encode = src.name(codec.encode_nested, "nested")
             return f"{encode}({field}, xid if m.{item.names[1]} is None else m.{item.names[1]}, {version})"
         case "custom":
             return f"{src.name(item.of.encode, 'custom')}({field}, {version})"
     raise AssertionError(item.kind)
+
+
+def _write_match(field: str, src: _Source, codec: Any) -> str:
+    """Most matches are of a shape that has a plan, and take it."""
+    encode, plans = src.name(codec.encode_match, "match"), src.name(codec.match_plans(src.version), "plans")
+    match = src.local(field)
+    result = src.local("None")
+    src.add(f"try: {result} = {plans}[tuple({match})](*{match}.values())")
+    src.add("except Exception: pass")  # there is none, or it cannot take these values
+    src.add(f"if {result} is None: {result} = {encode}({match}, {src.version})")
+    return result
+
+
+def _write_many(field: str, of: Any, src: _Source, codec: Any) -> str:
+    """There is often one."""
+    encoders = src.name(codec.encoders_of(of, src.version), "encoders")
+    members = src.local(field)
+    result = src.local("b''")
+    src.add(f"if len({members}) == 1:")
+    src.add(f"    i, = {members}")
+    src.add(f"    {result} = {encoders}[i.__class__](i)")
+    src.add(f"elif {members}: {result} = b''.join([{encoders}[i.__class__](i) for i in {members}])")
+    return result
 
 
 def write_text(value: str, size: int) -> bytes:

@@ -4,7 +4,7 @@
 stays a number. In OpenFlow 1.0 and 1.1 Open vSwitch's own errors stand in `data`, and there they stay.
 """
 
-from segue.openflow.protocol import errors
+from segue.openflow.protocol import errors, extension_errors
 from segue.openflow.wire import VERSION_NAMES
 
 
@@ -32,5 +32,7 @@ def code_from_json(version: int, type_number: int, name: str, experimenter: int 
 
 
 def code_names(version: int) -> list[str]:
-    """All that have a name."""
-    return list(errors.code_names(version))
+    """All that have a name, of experimenters' errors too where those are not in `data`."""
+    extensions = [line.partition(" ")[0] for line in extension_errors.TABLE.strip().splitlines()]
+    said = [name for name in extensions if errors.error_message(version, name).experimenter is not None]
+    return [*errors.code_names(version), *said]

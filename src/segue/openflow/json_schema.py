@@ -67,22 +67,43 @@ class _Maker:
         return {**alternatives, "required": ["version"]}
 
     def _messages(self) -> Schema:
-        found = [self.record(entry) for home in _MESSAGE_HOMES for entry in self._entries(home)]
-        found.append(self.reference("UnknownMessage", lambda: self._unknown(UnknownMessage, 8)))
-        return {"type": "object", "required": ["type"], "anyOf": found}
+        by_type: dict[str, list[Schema]] = {}
+        for home in _MESSAGE_HOMES:
+            for entry in self._entries(home):
+                name = entry.name(self.version) if home is MESSAGES else multipart_name(home, self.version)
+                key = "" if home is MESSAGES else "multipart_type"
+                form = _when(key, entry.name(self.version), self.record(entry)) if key else self.record(entry)
+                by_type.setdefault(name, []).append(form)
+        for home in (REQUESTS, REPLIES):
+            name = multipart_name(home, self.version)
+            kinds = {"enum": [entry.name(self.version) for entry in self._entries(home)]}
+            by_type[name] = [{"properties": {"multipart_type": kinds}, "required": ["multipart_type"]}, *by_type[name]]
+        forms = {name: found[0] if len(found) == 1 else {"allOf": found} for name, found in by_type.items()}
+        return self._alternatives(forms, self.reference("UnknownMessage", lambda: self._unknown(UnknownMessage, 8)))
+
+    @staticmethod
+    def _alternatives(forms: dict[str, Schema], unknown: Schema | None) -> Schema:
+        """What is told apart by `type`: the one that it names is checked, and errors are of that one."""
+        kinds: list[Schema] = [{"enum": list(forms)}]
+        chosen = [_when("type", name, form) for name, form in forms.items()]
+        if unknown is not None:
+            kinds.append({"type": "integer"})
+            chosen.append({"if": {"properties": {"type": {"type": "integer"}}}, "then": unknown})
+        properties = {"type": kinds[0] if len(kinds) == 1 else {"anyOf": kinds}}
+        return {"type": "object", "required": ["type"], "properties": properties, "allOf": chosen}
 
     def _entries(self, home: Family) -> list[Entry]:
         return [entry for _, entry in sorted(home.by_name(self.version).items())]
 
     def family(self, home: Family) -> Schema:
         def alternatives() -> Schema:
-            found = [self.record(entry) for entry in self._entries(home)]
-            if home.unknown is not None:
-                keeper: Any = home.unknown
-                found.append(self.reference(keeper.__name__, lambda: self._unknown(keeper, 16)))
-            return {"type": "object", "required": ["type"], "anyOf": found}
+            forms = {entry.name(self.version): self.record(entry) for entry in self._entries(home)}
+            keeper: Any = home.unknown
+            if keeper is None:
+                return self._alternatives(forms, None)
+            return self._alternatives(forms, self.reference(keeper.__name__, lambda: self._unknown(keeper, 16)))
 
-        return self.reference(home.name.replace(" ", "_"), alternatives)
+        return self.reference(home.name.replace(" ", "_").replace("-", "_"), alternatives)
 
     def record(self, entry: Entry) -> Schema:
         return self.reference(entry.record.__name__, lambda: self._entered(entry))
@@ -130,7 +151,7 @@ class _Maker:
                     wanted.append(key)
         if is_error(record):
             named = {"enum": json_errors.code_names(self.version)}
-            properties["code"] = {"anyOf": [named, *properties["code"]["anyOf"]]}
+            properties["code"] = {"anyOf": [named, properties["code"]]}
         return {**self._described(record), **_closed(properties, wanted)}
 
     @staticmethod
@@ -149,14 +170,17 @@ class _Maker:
     def number(self, bits: int, names: Any = None) -> Schema:
         integer = {"type": "integer", "minimum": 0, "maximum": (1 << bits) - 1}
         if names is None:
-            return {"anyOf": [integer, self.numeral()]}
+            return self.reference(f"u{bits}", lambda: {"anyOf": [integer, self.numeral()]})
         named = {"enum": list(names.all_names())}
-        if issubclass(names, Flags):
-            part = (
-                {"anyOf": [named, integer, self.numeral()]} if named["enum"] else {"anyOf": [integer, self.numeral()]}
-            )
-            return {"anyOf": [{"type": "array", "items": part}, integer, self.numeral()]}
-        return {"anyOf": [named, integer, self.numeral()]}
+        if not issubclass(names, Flags):
+            form = {"anyOf": [named, integer, self.numeral()]}
+        else:
+            part = [named, integer, self.numeral()] if named["enum"] else [integer, self.numeral()]
+            form = {"anyOf": [{"type": "array", "items": {"anyOf": part}}, integer, self.numeral()]}
+        name = f"{names.__name__}_u{bits}"
+        if self.definitions.get(name, form) != form:  # another class of this name
+            return form
+        return self.reference(name, lambda: form)
 
     def octets(self, size: int | None = None) -> Schema:
         if size is None:
@@ -170,7 +194,22 @@ class _Maker:
         return {"anyOf": [{"type": "string", "maxLength": size}, raw]}
 
     def match(self) -> Schema:
-        return self.reference("match", field_text.json_schema_of_match)
+        return self.reference("match", self._match)
+
+    def _match(self) -> Schema:
+        whole = field_text.json_schema_of_match()
+        for part in ("properties", "patternProperties"):
+            whole[part] = {name: self._shared(form) for name, form in whole[part].items()}
+        return whole
+
+    def _shared(self, form: Schema) -> Schema:
+        """A value of a field, as one definition for all fields that have the same."""
+        first, *_ = form["anyOf"]
+        kind = first["description"].partition(" ")[0].lower() if "description" in first else f"{first['maximum']:#x}"
+        name = f"match_{kind}"
+        if self.definitions.get(name, form) != form:
+            return form
+        return self.reference(name, lambda: form)
 
     def _address(self, kind: str, pattern: str, bits: int) -> Schema:
         integer = {"type": "integer", "minimum": 0, "maximum": (1 << bits) - 1}
@@ -232,8 +271,15 @@ class _Maker:
             case "nested":
                 return self.message(nested=True)
             case "custom":
-                return dict(item.of.schema())
+                made = item.of.schema()
+                if made == {"type": "string"}:
+                    return {"anyOf": [made, _closed({"hex": self.octets()}, ["hex"])]}
+                return self.match() if made == field_text.json_schema_of_match() else dict(made)
         raise AssertionError(item.kind)
+
+
+def _when(key: str, name: str, form: Schema) -> Schema:
+    return {"if": {"properties": {key: {"const": name}}}, "then": form}
 
 
 def _closed(properties: Schema, required: list[str]) -> Schema:

@@ -33,7 +33,9 @@ class ConnectionLost(ConnectionError):
 
 
 class PumpLike(Protocol):
-    """A faster loop (`pump.Pump`, or the compiled core's)."""
+    """A faster loop (`pump.Pump`, or the compiled core's). `stopped` is set when the connection ends."""
+
+    stopped: bool
 
     def feed(self, view: Any, /) -> bytes | None: ...
 
@@ -354,7 +356,9 @@ class Link(asyncio.BufferedProtocol):
             return
         self._lost = reason
         self._cause = cause
-        self.pump = None
+        if self.pump is not None:
+            self.pump.stopped = True
+            self.pump = None
         self._fail(ConnectionLost(f"{self.peer}: {reason}"))
         self._let_write()
         if self._entry is not None:

@@ -12,6 +12,8 @@ import weakref
 from typing import Any, Final, Protocol
 
 READ_SIZE: Final = 1 << 18
+PIECE: Final = 1 << 16
+"""What is read at once where each octet means much work, as in the lists of flows: it holds the loop for so long."""
 SPACING: Final = 0.02
 """Seconds between two looks at the heap: many channels that are due at nearly the same time are one wake-up."""
 
@@ -24,10 +26,11 @@ class Due(Protocol):
 class Share:
     """Of one loop. An entry of the heap is [when, order, who], with None for who has gone."""
 
-    __slots__ = ("_heap", "_last", "_order", "_timer", "buffer")
+    __slots__ = ("_heap", "_last", "_order", "_timer", "buffer", "piece")
 
     def __init__(self) -> None:
         self.buffer = memoryview(bytearray(READ_SIZE))
+        self.piece = self.buffer[:PIECE]
         self._heap: list[list[Any]] = []
         self._order = 0
         self._timer: asyncio.TimerHandle | None = None

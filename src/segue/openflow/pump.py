@@ -29,7 +29,8 @@ class Pump:
     A handler returns None, a message, or a list or tuple of messages. Anything else (a coroutine) goes to
     `odd(message, result)`. An exception of a handler, or an answer that cannot be written, goes to
     `failed(message, exception)` and harms nothing else; of several messages, all are written or none. `cold(frame)`
-    gets every other message, whole, and returns the bytes that are to be sent, which keep their place between the answers.
+    gets every other message, whole, and returns the bytes that are to be sent, which keep their place between the
+    answers.
 
     `stopped` ends the loop, also from within a handler; an exception that `feed` lets through sets it.
     """

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 
-class SpinSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+class SpinSelector(selectors.DefaultSelector):
     """Spins up to `spin` seconds before it blocks."""
 
     def __init__(self, spin: float = 50e-6) -> None:
@@ -22,23 +22,26 @@ class SpinSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, Any]]:
         look = super().select
         if timeout is not None and timeout <= 0:
-            return look(0)  # type: ignore[no-any-return]
+            return look(0)
         clock = time.perf_counter
         begun = clock()
         if self._worth:
             end = begun + (self._spin if timeout is None else min(self._spin, timeout))
             while True:
                 found = look(0)
-                if found:
-                    return found  # type: ignore[no-any-return]
-                if clock() >= end:
+                now = clock()
+                if found or (timeout is not None and now - begun >= timeout):
+                    return found
+                if now >= end:
                     break
             self._worth = False
+            if timeout is not None:
+                timeout -= now - begun
         found = look(timeout)
         # Something came soon after the spin was over: the next may come within it.
         if found and clock() - begun < 4 * self._spin:
             self._worth = True
-        return found  # type: ignore[no-any-return]
+        return found
 
 
 def spinning_loop(spin: float = 50e-6) -> asyncio.AbstractEventLoop:

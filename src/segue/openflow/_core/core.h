@@ -253,6 +253,16 @@ Py_ssize_t segue_slot(PyTypeObject *record, PyObject *name);
 
 typedef struct Writer Writer;
 typedef struct Reader Reader;
+
+/* How a Writer begins, for those who only have to know whether it is the right one. */
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    PyTypeObject *record;
+} WriterHead;
+
+#define WRITTEN_BY(writer) (((WriterHead *)(writer))->record)
+
 typedef struct Family Family;
 typedef struct Matches Matches;
 
@@ -263,7 +273,6 @@ extern PyTypeObject Writer_Type, Reader_Type, Family_Type, Matches_Type, FrameFi
 
 /* Appends `record`, which is of the writer's type. What was appended before a -1 is the caller's to take back. */
 int segue_write(Writer *writer, PyObject *record, Buffer *buffer, uint32_t xid, int depth);
-PyTypeObject *segue_written_type(Writer *writer);
 
 /* What is being read. `bytes` is NULL when the octets are somebody's buffer: then nothing that needs Python can be. */
 typedef struct {

@@ -10,7 +10,16 @@
  */
 #include "core.h"
 
-enum { PLAIN, MASKED, NARROW_PORT, VLAN, SHIFTED };
+enum {
+    PLAIN,
+    MASKED,
+    NARROW_PORT,
+    VLAN,
+    SHIFTED,
+    /* What PLAIN becomes for the usual sizes. */
+    PLAIN32,
+    PLAIN48,
+};
 
 typedef struct {
     uint16_t at;    /* offset of the value in the template */
@@ -115,6 +124,8 @@ plan_new(PyObject *made, Py_ssize_t count)
             PyErr_SetString(PyExc_ValueError, "a hole outside of its template");
             goto error;
         }
+        if (form == PLAIN && (size == 4 || size == 6))
+            form = size == 4 ? PLAIN32 : PLAIN48;
         self->hole[n] = (Hole){(uint16_t)at, (uint8_t)size, (uint8_t)form, (uint16_t)from, limit};
     }
     for (int n = 0; n < self->needs; n++) {
@@ -172,6 +183,12 @@ plan_write(const Plan *plan, PyObject *const *values, Buffer *buffer)
         if (as_uint(given, &value) < 0 || value > hole->limit)
             return -1;
         switch (hole->form) {
+        case PLAIN32:
+            store_be32(p, value);
+            continue;
+        case PLAIN48:
+            store_be(p, value, 6);
+            continue;
         case NARROW_PORT:
             if (narrow_port(value, &value) < 0)
                 return -1;
@@ -273,8 +290,12 @@ segue_write_match(Matches *self, PyObject *match, Buffer *buffer)
         }
         Plan *plan = NULL;
         for (Shape *shape = self->shapes; shape < self->shapes + SHAPES; shape++) {
-            if (shape->count == count && shape->masked == masked
-                && memcmp(shape->names, names, (size_t)count * sizeof(PyObject *)) == 0) {
+            int n = 0;
+            if (shape->count != count || shape->masked != masked)
+                continue;
+            while (n < count && shape->names[n] == names[n])
+                n++;
+            if (n == count) {
                 plan = shape->plan;
                 if (plan == NULL)
                     goto python;

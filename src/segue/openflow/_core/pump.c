@@ -70,15 +70,15 @@ fail(Pump *self, PyObject *msg)
 static Writer *
 find_writer(Pump *self, PyTypeObject *type)
 {
-    for (int n = 0; n < RECENT; n++)
-        if (self->recent[n] != NULL && segue_written_type(self->recent[n]) == type)
+    for (int n = 0; n < RECENT && self->recent[n] != NULL; n++)
+        if (LIKELY(WRITTEN_BY(self->recent[n]) == type))
             return self->recent[n];
     PyObject *writer = PyDict_GetItemWithError(self->writers, (PyObject *)type);
     if (writer == NULL) {
         PyErr_Clear();
         return NULL;
     }
-    if (!Writer_Check(writer) || segue_written_type((Writer *)writer) != type)
+    if (!Writer_Check(writer) || WRITTEN_BY(writer) != type)
         return NULL;
     Py_INCREF(writer);
     Py_XSETREF(self->recent[self->next], (Writer *)writer);
@@ -86,13 +86,12 @@ find_writer(Pump *self, PyTypeObject *type)
     return (Writer *)writer;
 }
 
-/* Appends one message; -1 with an exception, and then nothing is appended. */
+/* Appends one message, by its writer if that is known; -1 with an exception, and then nothing is appended. */
 static int
-write_message(Pump *self, PyObject *msg, Buffer *out)
+write_message(Pump *self, Writer *writer, PyObject *msg, Buffer *out)
 {
     Py_ssize_t before = out->len;
     uint32_t xid = next_xid(self);
-    Writer *writer = find_writer(self, Py_TYPE(msg));
     if (LIKELY(writer != NULL)) {
         Py_INCREF(writer);
         int written = segue_write(writer, msg, out, xid, 0);
@@ -127,25 +126,27 @@ answer(Pump *self, PyObject *msg, PyObject *result, Buffer *out)
     int written = 0;
     if (result == Py_None)
         return 0;
-    if (find_writer(self, Py_TYPE(result)) != NULL)
-        written = write_message(self, result, out);
+    Writer *writer = find_writer(self, Py_TYPE(result));
+    if (LIKELY(writer != NULL))
+        written = write_message(self, writer, result, out);
     else if (PyList_Check(result)) {
         for (Py_ssize_t n = 0; n < PyList_GET_SIZE(result) && written == 0; n++) {
             PyObject *one = Py_NewRef(PyList_GET_ITEM(result, n));
-            written = write_message(self, one, out);
+            written = write_message(self, find_writer(self, Py_TYPE(one)), one, out);
             Py_DECREF(one);
         }
     }
     else if (PyTuple_Check(result)) {
         for (Py_ssize_t n = 0; n < PyTuple_GET_SIZE(result) && written == 0; n++)
-            written = write_message(self, PyTuple_GET_ITEM(result, n), out);
+            written = write_message(self, find_writer(self, Py_TYPE(PyTuple_GET_ITEM(result, n))),
+                                    PyTuple_GET_ITEM(result, n), out);
     }
     else {
         int is_message = PyObject_IsInstance(result, self->message);
         if (is_message < 0)
             return -1;
         if (is_message)
-            written = write_message(self, result, out);
+            written = write_message(self, NULL, result, out);
         else {
             PyObject *args[] = {NULL, msg, result}, *odd = Py_NewRef(self->odd);
             PyObject *done = PyObject_Vectorcall(odd, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);

@@ -497,7 +497,7 @@ segue_read(Reader *reader, const Input *in, Py_ssize_t offset, Py_ssize_t end, P
             goto strange;
         SLOT(record, step->slot) = value;
     }
-    if (reader->ends == ENDS_THERE ? offset != end : reader->ends == ENDS_SOON && (offset > end || end - offset > 7))
+    if (offset > end || (reader->ends == ENDS_THERE && offset != end) || (reader->ends == ENDS_SOON && end - offset > 7))
         goto strange;
     *after = reader->ends == GOES_ON ? offset : end;
     for (Absent *absent = reader->absent; absent < reader->absent + reader->absents; absent++) {

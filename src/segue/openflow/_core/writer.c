@@ -18,7 +18,7 @@ enum {
     OP_SIZE,    /* at; size: which later item's size goes here; of: in elements of how many octets */
     OP_DATA,    /* octets as they are */
     OP_ALIGN,   /* zeros up to a multiple of eight */
-    OP_MATCH,   /* of: Matches; size: 1 if its size is what it says itself, without padding */
+    OP_MATCH,   /* of: Matches */
     OP_IN_PORT, /* of: (Matches, name, key): the same, and this field's value as `in_port` if it has none */
     OP_MANY,    /* of: class -> writer */
     OP_TRAILER, /* the same, aligned if there is anything */
@@ -26,7 +26,13 @@ enum {
     OP_APPLY,   /* of: (class -> writer, a class): the field is that of one record of this class, which there is if
                    the field is not empty */
     OP_PYTHON,  /* of: record -> bytes; size: 8 if these are to be aligned for themselves */
-    OPS
+    OPS,
+    /* What OP_UINT becomes, by its size, so that one jump is enough. */
+    OP_U8,
+    OP_U16,
+    OP_U32,
+    OP_U48,
+    OP_U64
 };
 
 #define SIZES 4
@@ -75,7 +81,7 @@ typedef struct {
 } Absent;
 
 struct Writer {
-    PyObject_HEAD
+    PyObject_HEAD /* as WriterHead */
     vectorcallfunc vectorcall;
     PyTypeObject *record;
     PyObject *make;     /* () -> the generated function */
@@ -91,12 +97,6 @@ struct Writer {
 /* What no field is. */
 static char nothing;
 #define NOTHING ((PyObject *)&nothing)
-
-PyTypeObject *
-segue_written_type(Writer *writer)
-{
-    return writer->record;
-}
 
 static int
 is_default(PyObject *value, PyObject *same)
@@ -236,7 +236,23 @@ write_field(const Field *field, PyObject *record, PyObject *value, uint8_t *p)
 {
     uint64_t number;
     switch (field->op) {
-    case OP_UINT:
+    case OP_U8:
+        if (as_uint(value, &number) < 0 || number > 0xff)
+            return -1;
+        p[0] = (uint8_t)number;
+        return 0;
+    case OP_U16:
+        if (as_uint(value, &number) < 0 || number > 0xffff)
+            return -1;
+        store_be16(p, number);
+        return 0;
+    case OP_U32:
+        if (as_uint(value, &number) < 0 || number > 0xffffffff)
+            return -1;
+        store_be32(p, number);
+        return 0;
+    case OP_U48:
+    case OP_U64:
         if (as_uint(value, &number) < 0 || !fits(number, field->size))
             return -1;
         store_be(p, number, field->size);
@@ -365,8 +381,6 @@ segue_write(Writer *writer, PyObject *record, Buffer *buffer, uint32_t xid, int 
         }
         if (step->sized != 0) {
             Py_ssize_t size = buffer->len - before;
-            if (step->op == OP_MATCH && step->size == 1)
-                size = (Py_ssize_t)load_be(buffer->p + before + 2, 2);
             size /= element[step->sized - 1];
             if (size > 0xffff)
                 return -1;
@@ -430,8 +444,13 @@ static int
 field_parse(Writer *self, Step *run, int op, int size, int at, PyObject *name, PyObject *same, PyObject *of)
 {
     int wide = op == OP_UINT || op == OP_TEXT || op == OP_BLOB ? size : op == OP_XID ? 4 : 2;
-    if (run == NULL || at + wide > run->length || (op == OP_UINT && size > 8))
+    if (run == NULL || at + wide > run->length)
         return no_such_step();
+    if (op == OP_UINT) {
+        op = size == 1 ? OP_U8 : size == 2 ? OP_U16 : size == 4 ? OP_U32 : size == 6 ? OP_U48 : size == 8 ? OP_U64 : 0;
+        if (op == 0)
+            return no_such_step();
+    }
     if (op == OP_XID) {
         if (run != self->step || at == 0)
             return no_such_step();

@@ -84,7 +84,11 @@ class _Words:
         return list(value)
 
     def from_json(self, obj: Any, version: int) -> Any:  # noqa: ARG002
-        return tuple(int(word) for word in obj)
+        from segue.openflow.as_json import number_from_json  # which imports messages
+
+        if not isinstance(obj, list):
+            raise EncodeError(f"a list of numbers is wanted, not {obj!r:.60}")
+        return tuple(number_from_json(word, 32, None, f"[{n}]") for n, word in enumerate(obj))
 
     def schema(self) -> dict[str, Any]:
         return {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 0xFFFFFFFF}}
@@ -140,13 +144,12 @@ class _Elements:
             if isinstance(element, (VersionBitmap, UnknownHelloElement))
         ]
 
-    def from_json(self, obj: Any, version: int) -> Any:  # noqa: ARG002
-        return tuple(
-            VersionBitmap(tuple(element["bitmaps"]))
-            if "bitmaps" in element
-            else UnknownHelloElement(element["type"], bytes.fromhex(element.get("data", "")))
-            for element in obj
-        )
+    def from_json(self, obj: Any, version: int) -> Any:
+        from segue.openflow.as_json import record_from_json  # which imports messages
+
+        if not isinstance(obj, list):
+            raise EncodeError(f"a list of elements is wanted, not {obj!r:.60}")
+        return tuple(record_from_json(HELLO_ELEMENT, one, version, f"[{n}]") for n, one in enumerate(obj))
 
     def schema(self) -> dict[str, Any]:
         known = {"type": {"const": "OFPHET_VERSIONBITMAP"}, "bitmaps": _Words().schema()}

@@ -1,0 +1,81 @@
+"""A switch as applications see it."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from segue.openflow.channel import Channel
+from segue.openflow.declare import Message
+from segue.openflow.protocol.actions import Output
+from segue.openflow.protocol.ports import Port, PortStatus
+from segue.openflow.protocol.switch import FeaturesReply
+from segue.openflow.wire import FLOOD, VERSION_NAMES
+from segue.openflow.work import Work
+
+if TYPE_CHECKING:
+    from segue.openflow.controller import Controller
+
+_DELETE: Final = 1
+
+
+class Switch:
+    """One switch, for as long as its main connection lives. `id` is its datapath id, `ports` its ports by number,
+    `features` what it said of itself; `channel` is the main connection.
+
+    `flood_ports`: where a flood is to go instead of everywhere, for networks with loops (an application that knows
+    the topology sets it); None leaves it to the switch.
+
+    Switches compare by identity: what an application keeps for one can be in a dictionary of its own, `kept[switch]`.
+    """
+
+    __slots__ = ("__weakref__", "channel", "controller", "features", "flood_ports", "id", "lane", "ports", "version")
+
+    def __init__(
+        self, controller: "Controller", channel: Channel, features: FeaturesReply, ports: Iterable[Port], work: Work
+    ) -> None:
+        self.controller = controller
+        self.channel = channel
+        self.features = features
+        self.id: int = features.datapath_id
+        self.version: int = channel.version
+        self.ports: dict[int, Port] = {port.port_no: port for port in ports}
+        self.flood_ports: frozenset[int] | None = None
+        self.lane = work.lane(self)
+
+    def send(self, *messages: Message) -> None:
+        """Sends them, in this order. EncodeError when one cannot be said; a connection that has gone takes nothing.
+        Not from another thread."""
+        for msg in messages:
+            self.channel.send(msg)
+
+    async def request(self, msg: Message, timeout: float = 10.0) -> Any:  # noqa: ASYNC109
+        """The reply; None for a message that has none, once it was carried out. Raises OpenFlowError with the switch's
+        error, ConnectionLost, TimeoutError, or EncodeError."""
+        self.lane.asks(1)
+        try:
+            return await self.channel.request(msg, timeout)
+        finally:
+            self.lane.asks(-1)
+
+    async def barrier(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109
+        """Until the switch has done all that it was sent before."""
+        self.lane.asks(1)
+        try:
+            await self.channel.barrier(timeout)
+        finally:
+            self.lane.asks(-1)
+
+    def flood(self, in_port: int) -> Sequence[Output]:
+        """The actions that flood a packet which came in by `in_port`."""
+        if self.flood_ports is None:
+            return (Output(FLOOD),)
+        return tuple(Output(number) for number in sorted(self.flood_ports) if number != in_port)
+
+    def take(self, msg: PortStatus) -> None:
+        """Keeps `ports` as the switch says."""
+        if msg.reason == _DELETE:
+            self.ports.pop(msg.desc.port_no, None)
+        else:
+            self.ports[msg.desc.port_no] = msg.desc
+
+    def __repr__(self) -> str:
+        return f"<switch {self.id:016x}, OpenFlow {VERSION_NAMES[self.version]}>"

@@ -1,0 +1,649 @@
+"""The controller with switches of every version: who is one, what applications hear, and what they can do wrong."""
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+import pytest
+
+from segue.openflow import (
+    FLOOD,
+    HANDLED,
+    V10,
+    V12,
+    V13,
+    V14,
+    V15,
+    VERSIONS,
+    App,
+    Error,
+    FlowMod,
+    FlowModCommand,
+    FlowRemoved,
+    Handled,
+    Output,
+    PacketIn,
+    PacketOut,
+    Port,
+    PortStatus,
+    RoleReply,
+    RoleRequest,
+    SetConfig,
+    Started,
+    Stopping,
+    SwitchDown,
+    SwitchUp,
+)
+from segue.openflow.channel import OpenFlowError
+from segue.openflow.controller import Controller, Switch
+
+from .channels import run, until
+from .controllers import Peer, running, up
+
+
+def hearing(*events: type[Any], name: str = "hearing") -> tuple[App, list[tuple[Any, Any]]]:
+    """An application that writes down what it hears of."""
+    app, heard = App(name), []
+    app.on(*events)(lambda switch, event: heard.append((switch, event)))
+    return app, heard
+
+
+def hub() -> App:
+    app = App("hub")
+    app.on(PacketIn)(lambda switch, msg: PacketOut.answering(msg, [Output(FLOOD)]))
+    return app
+
+
+# -- who is a switch -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_switch_is_told_of_with_its_ports_and_answered(version: int) -> None:
+    app, heard = hearing(SwitchUp, PortStatus, SwitchDown)
+
+    @app.on(SwitchUp)
+    def first(switch: Switch, _event: SwitchUp) -> FlowMod:
+        assert sorted(switch.ports) == [1, 2]
+        assert {port.name for port in switch.ports.values()} == {"one", "two"}
+        return FlowMod(priority=7)
+
+    async def main() -> None:
+        async with running([app, hub()], keep_flows=False) as (controller, target):
+            peer = await up(controller, Peer(0xAB), target, version)
+            switch = controller.switches[0xAB]
+            assert (switch.id, switch.version, switch.features.n_tables) == (0xAB, version, 2)
+            msg = peer.packet_in(buffer_id=9)
+            await until(lambda: bool(peer.got(PacketOut)))
+            assert peer.got(PacketOut) == [PacketOut.answering(msg, [Output(FLOOD)])]
+            mods = peer.got(FlowMod)
+            assert [mod.command for mod in mods[:-1]] == [FlowModCommand.DELETE] * (2 if version == 2 else 1)
+            assert mods[-1].priority == 7
+            assert peer.got(SetConfig)[0].miss_send_len == 0xFFFF
+            for reason, port in ((0, Port(3)), (2, Port(1, name="new")), (1, Port(2))):
+                peer.channel.send(PortStatus(reason, port))
+            await until(lambda: len(heard) == 4)
+            assert {number: port.name for number, port in switch.ports.items()} == {1: "new", 3: ""}
+            peer.channel.close()
+            await until(lambda: len(heard) == 5)
+            assert [type(event) for _, event in heard] == [SwitchUp, PortStatus, PortStatus, PortStatus, SwitchDown]
+            assert all(one is switch for one, _ in heard)
+            assert not controller.switches
+            assert controller.failures == controller.refusals == 0
+
+    run(main)
+
+
+def test_changes_of_ports_that_come_before_the_switch_is_known_are_not_lost() -> None:
+    """In one write with the reply, so that they are in one read."""
+
+    def handle(peer: Peer, msg: Any, xid: int) -> bool:
+        if type(msg).__name__ != "PortDescRequest":
+            return False
+        peer.channel.send(PortDescReply(tuple(peer.ports)), xid)
+        peer.channel.send(PortStatus(1, Port(1)))
+        peer.channel.send(PortStatus(0, Port(5)))
+        return True
+
+    from segue.openflow import PortDescReply
+
+    async def main() -> None:
+        async with running([]) as (controller, target):
+            await up(controller, Peer(handle=handle), target, V13)
+            assert sorted(controller.switches[1].ports) == [2, 5]
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("handle", "words"),
+    [
+        (lambda peer, msg, xid: peer.channel.send(Error(1, 5), xid), "refused to say who it is"),
+        (lambda peer, msg, xid: peer.channel.close() or True, "the peer closed"),
+        (lambda peer, msg, xid: True, "did not say who it is"),
+    ],
+)
+def test_who_does_not_say_who_it_is_is_no_switch(
+    handle: Any, words: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("segue.openflow.controller._HANDSHAKE", 0.1)
+    app, heard = hearing(SwitchUp, SwitchDown)
+
+    async def main() -> None:
+        with caplog.at_level(logging.INFO, "segue.openflow"):
+            async with running([app]) as (controller, target):
+                good = await up(controller, Peer(2), target, V13)
+                peer = await Peer(handle=handle).connect(target, V13)
+                await until(lambda: peer.reason is not None)
+                await until(lambda: words in caplog.text)
+                assert set(controller.switches) == {2}
+                assert good.reason is None
+        assert len(heard) == 2
+
+    run(main)
+
+
+def test_a_datapath_that_connects_again_takes_the_place_of_the_first() -> None:
+    app, heard = hearing(SwitchUp, SwitchDown)
+
+    async def main() -> None:
+        async with running([app, hub()]) as (controller, target):
+            first = await up(controller, Peer(), target, V10)
+            before = controller.switches[1]
+            second = await Peer().connect(target, V15)
+            await until(lambda: first.reason is not None)
+            assert controller.switches[1] is not before
+            assert controller.switches[1].version == V15
+            assert [(switch is before, type(event)) for switch, event in heard] == [
+                (True, SwitchUp),
+                (True, SwitchDown),
+                (False, SwitchUp),
+            ]
+            second.packet_in()
+            await until(lambda: bool(second.got(PacketOut)))
+            before.send(FlowMod())  # goes nowhere, quietly
+            second.channel.close()
+            await until(lambda: not controller.switches)
+            third = await up(controller, Peer(), target, V13)
+            third.packet_in()
+            await until(lambda: bool(third.got(PacketOut)))
+
+    run(main)
+
+
+@pytest.mark.parametrize("version", [V13, V15])
+def test_auxiliary_connections_speak_for_their_switch(version: int) -> None:
+    app, heard = hearing(PacketIn, PortStatus, SwitchUp)
+
+    async def main() -> None:
+        async with running([app, hub()]) as (controller, target):
+            early = await Peer(auxiliary_id=1).connect(target, version)
+            await until(lambda: early.reason is not None)
+            main_one = await up(controller, Peer(), target, version)
+            auxiliary = await Peer(auxiliary_id=1).connect(target, version)
+            await until(lambda: len(controller._datapaths.auxiliaries(1)) == 1)
+            auxiliary.packet_in(5)
+            await until(lambda: bool(auxiliary.got(PacketOut)))
+            assert not main_one.got(PacketOut)
+            auxiliary.channel.send(PortStatus(0, Port(9)))
+            await until(lambda: 9 in controller.switches[1].ports)
+            assert {switch for switch, _ in heard} == {controller.switches[1]}
+            assert [type(event) for _, event in heard] == [SwitchUp, PacketIn, PortStatus]
+            controller.load([hub()])  # its pump has the new table too
+            auxiliary.packet_in(6)
+            await until(lambda: len(auxiliary.got(PacketOut)) == 2)
+            assert len(heard) == 3
+            auxiliary.channel.close()
+            await until(lambda: not controller._datapaths.auxiliaries(1))
+            assert main_one.reason is None
+            again = await Peer(auxiliary_id=1).connect(target, version)
+            await until(lambda: len(controller._datapaths.auxiliaries(1)) == 1)
+            main_one.channel.close()
+            await until(lambda: again.reason is not None)
+            assert not controller.switches
+
+    run(main)
+
+
+# -- applications --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("observed", [False, True])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_answers_of_all_kinds_of_handlers_arrive(version: int, observed: bool) -> None:
+    app, last = App("app"), App("last")
+
+    def mod(n: int) -> FlowMod:
+        return FlowMod(priority=n)
+
+    @app.on(PacketIn)
+    async def slow(_switch: Switch, _msg: PacketIn) -> FlowMod:
+        await asyncio.sleep(0.01)
+        return mod(4)
+
+    app.on(PacketIn, blocking=True)(lambda switch, msg: time.sleep(0.01) or [mod(5), mod(6)])  # type: ignore[func-returns-value]
+    app.on(PacketIn)(lambda switch, msg: mod(1))
+    app.on(PacketIn)(lambda switch, msg: slow(switch, msg))
+    app.on(PacketIn)(lambda switch, msg: Handled(mod(2), mod(3)))
+    last.on(PacketIn)(lambda switch, msg: mod(99))
+    shown: list[tuple[str, str]] = []
+    watch = (lambda switch, channel, way, msg, xid: shown.append((way, type(msg).__name__))) if observed else None
+
+    async def main() -> None:
+        async with running([app, last], observe=watch) as (controller, target):
+            peer = await up(controller, Peer(), target, version)
+            peer.packet_in()
+            await until(lambda: len(peer.got(FlowMod)) == 7)
+            assert [one.priority for one in peer.got(FlowMod)][:3] == [1, 2, 3]
+            assert sorted(one.priority for one in peer.got(FlowMod)) == [1, 2, 3, 4, 4, 5, 6]
+            assert controller.failures == 0
+            assert not observed or (("in", "PacketIn") in shown and shown.count(("out", "FlowMod")) == 7)
+            assert not observed or (("out", "FeaturesRequest") in shown and ("in", "FeaturesReply") in shown)
+
+    run(main)
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["alone", "several"])
+@pytest.mark.parametrize("observed", [False, True], ids=["pump", "observed"])
+def test_what_handlers_do_wrong_is_named_and_harms_nobody(
+    several: bool, observed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the first octet of the packet: throw, an answer that cannot be encoded, nonsense; else a good answer."""
+    app = App("faulty")
+    bad = FlowMod(priority=1 << 20)
+
+    @app.on(PacketIn)
+    def handler(_switch: Switch, msg: PacketIn) -> Any:
+        match msg.data[0]:
+            case 1:
+                raise KeyError("thrown")
+            case 2:
+                return bad
+            case 3:
+                return [FlowMod(), bad]
+            case 4:
+                return "nonsense"
+            case 5:
+                return Handled(bad)
+        return PacketOut.answering(msg)
+
+    apps = [app, hub()] if several else [app]
+    watch = (lambda *_: 1 / 0) if observed else None
+
+    async def main() -> None:
+        async with running(apps, observe=watch) as (controller, target):
+            peer, other = await up(controller, Peer(), target, V13), await up(controller, Peer(2), target, V10)
+            for octet in range(1, 6):
+                caplog.clear()
+                peer.packet_in(octet)
+                await until(lambda: controller.failures == octet)  # noqa: B023
+                errors = [record.getMessage() for record in caplog.records if "could not be shown" not in record.msg]
+                assert len(errors) == 1
+                assert errors[0].startswith("faulty: test_what_handlers_do_wrong")
+                assert "handler failed for <switch 0000000000000001" in errors[0]
+            other.packet_in()
+            peer.packet_in()
+            await until(lambda: bool(other.got(PacketOut) and peer.got(PacketOut)))
+            await peer.channel.drain()
+            await until(lambda: len(peer.got(PacketOut)) == (4 + 2 if several else 1))
+            assert not peer.got(FlowMod), "an answer is sent as a whole or not at all"
+            assert controller.failures == 5
+
+    run(main)
+
+
+def test_failures_off_the_hot_path_are_named_too(caplog: pytest.LogCaptureFixture) -> None:
+    app = App("faulty")
+
+    @app.on(SwitchUp)
+    def at_first(_switch: Switch, _event: SwitchUp) -> Any:
+        return [FlowMod(), FlowMod(priority=-1)]
+
+    @app.on(SwitchUp)
+    async def later(_switch: Switch, _event: SwitchUp) -> Any:
+        return "nonsense"
+
+    @app.on(SwitchUp, blocking=True)
+    def threaded(_switch: Switch, _event: SwitchUp) -> Any:
+        raise ValueError("thrown")
+
+    @app.on(Started)
+    def nowhere(controller: Controller, _event: Started) -> Any:
+        controller.spawn(app, failing())
+        return FlowMod()
+
+    async def failing() -> None:
+        raise RuntimeError("spawned")
+
+    async def main() -> None:
+        async with running([app]) as (controller, target):
+            peer = await up(controller, Peer(), target, V14)
+            await until(lambda: controller.failures == 5)
+            for name in ("at_first", "later", "threaded", "nowhere"):
+                assert f".<locals>.{name} failed" in caplog.text
+            assert "faulty: a task failed: spawned" in caplog.text
+            assert "about no switch" in caplog.text
+            assert not peer.got(FlowMod)
+
+    run(main)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_handler_that_holds_everybody_up_is_named(
+    several: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("segue.openflow.dispatch.LONG", 0.02)
+    monkeypatch.setattr("segue.openflow.controller.LONG", 0.02)
+    app = App("slow")
+
+    @app.on(PacketIn)
+    def handler(_switch: Switch, msg: PacketIn) -> PacketOut:
+        time.sleep(0.03 if msg.data[0] else 0)
+        return PacketOut.answering(msg)
+
+    apps = [app, hub()] if several else [app]
+
+    async def main() -> None:
+        async with running(apps) as (controller, target):
+            peer = await up(controller, Peer(), target, V13)
+            peer.packet_in()
+            await until(lambda: len(peer.got(PacketOut)) == len(apps))
+            assert "held everything up" not in caplog.text
+            peer.packet_in(1)
+            await until(lambda: len(peer.got(PacketOut)) == 2 * len(apps))
+            (line,) = [record.getMessage() for record in caplog.records if "held everything up" in record.msg]
+            assert line.startswith("slow: ")
+            assert ".handler held" in line
+
+    run(main)
+
+
+@pytest.mark.parametrize("version", [V10, V14])
+def test_errors_flow_removed_and_roles(version: int, caplog: pytest.LogCaptureFixture) -> None:
+    app, heard = hearing(Error, FlowRemoved)
+
+    def handle(peer: Peer, msg: Any, xid: int) -> bool:
+        if isinstance(msg, FlowMod):
+            peer.channel.send(Error(3, 1), xid)
+        elif isinstance(msg, RoleRequest) and msg.generation_id == 1:
+            peer.channel.send(RoleReply(msg.role, generation_id=msg.generation_id), xid)
+        elif isinstance(msg, RoleRequest):
+            peer.channel.send(Error(11, 0), xid)
+        else:
+            return False
+        return True
+
+    async def main() -> None:
+        async with running([app]) as (controller, target):
+            peer = await up(controller, Peer(handle=handle), target, version)
+            switch = controller.switches[1]
+            if version >= V12:
+                assert (await switch.request(RoleRequest(2, generation_id=1))).role == 2
+                with pytest.raises(OpenFlowError, match="OFPRRFC_STALE"):
+                    await switch.request(RoleRequest(2, generation_id=0))
+            peer.channel.send(FlowRemoved(priority=5))
+            switch.send(FlowMod())
+            await until(lambda: len(heard) == 2)
+            assert {type(event) for _, event in heard} == {FlowRemoved, Error}
+            assert controller.refusals == 1
+            assert "refused" not in caplog.text
+            controller.load([])
+            switch.send(FlowMod())
+            await until(lambda: controller.refusals == 2)
+            assert "refused FlowMod" in caplog.text
+            await switch.barrier()
+
+    run(main)
+
+
+# -- what takes its time -------------------------------------------------------------------------------------------
+
+
+def test_so_many_at_a_time_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segue.openflow.work.AT_ONCE", 3)
+    app = App("slow")
+    now, most, done, gate = [0], [0], [], asyncio.Event()
+
+    @app.on(PacketIn)
+    async def handler(_switch: Switch, msg: PacketIn) -> PacketOut:
+        now[0] += 1
+        most[0] = max(most[0], now[0])
+        await gate.wait()
+        now[0] -= 1
+        done.append(msg.data[0])
+        return PacketOut.answering(msg)
+
+    async def main() -> None:
+        async with running([app]) as (controller, target):
+            peer, other = await up(controller, Peer(), target, V13), await up(controller, Peer(2), target, V13)
+            for octet in range(200):
+                peer.packet_in(octet)
+            await until(lambda: now[0] == 3)
+            await until(lambda: controller.switches[1].channel._paused)
+            other.packet_in()
+            await until(lambda: now[0] == 4)
+            gate.set()
+            await until(lambda: len(peer.got(PacketOut)) == 200)
+            assert most[0] <= 3 + 1
+            assert sorted(done) == sorted([0, *range(200)])
+            assert not controller.switches[1].channel._paused
+            peer.packet_in()
+            await until(lambda: len(peer.got(PacketOut)) == 201)
+
+    run(main)
+
+
+def test_handlers_that_wait_for_replies_get_them_however_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segue.openflow.work.AT_ONCE", 3)
+    monkeypatch.setattr("segue.openflow.work.MOST_WAITING", 50)
+    app = App("asking")
+
+    @app.on(PacketIn)
+    async def handler(switch: Switch, msg: PacketIn) -> PacketOut:
+        await switch.barrier(5)
+        return PacketOut.answering(msg)
+
+    async def main() -> None:
+        async with running([app]) as (controller, target):
+            peer = await up(controller, Peer(), target, V13)
+            for octet in range(100):
+                peer.packet_in(octet)
+            await peer.channel.drain()
+            await until(lambda: len(peer.got(PacketOut)) + controller.switches[1].lane.dropped >= 100)
+            assert len(peer.got(PacketOut)) >= 50
+            assert controller.failures == 0
+            assert not controller.switches[1].channel._paused
+
+    run(main)
+
+
+def test_a_switch_that_does_not_read_is_not_read_from() -> None:
+    async def main() -> None:
+        async with running([hub()], echo_interval=60) as (controller, target):
+            peer = await up(controller, Peer(), target, V13, echo_interval=60)
+            peer.channel._transport.pause_reading()
+            data = bytes(1400)
+            channel = controller.switches[1].channel
+            sent = 0
+            while not channel._paused and sent < 40_000:
+                for _ in range(100):
+                    peer.channel.send(PacketIn(in_port=1, data=data))
+                sent += 100
+                await asyncio.sleep(0.001)
+            assert channel._paused
+            assert channel.unsent < 4 << 20
+            peer.channel._transport.resume_reading()
+            await until(lambda: len(peer.got(PacketOut)) == sent)
+
+    run(main, 60)
+
+
+# -- stopping and loading ------------------------------------------------------------------------------------------
+
+
+def test_stop_lets_handlers_finish_and_writes_their_answers() -> None:
+    app, heard = hearing(Started, Stopping, SwitchDown)
+    ended: list[str] = []
+
+    @app.on(PacketIn)
+    async def handler(_switch: Switch, msg: PacketIn) -> PacketOut:
+        await asyncio.sleep(0.1)
+        return PacketOut.answering(msg)
+
+    @app.on(Started)
+    def started(controller: Controller, _event: Started) -> None:
+        controller.spawn(app, forever())
+
+    async def forever() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("spawned")
+
+    async def main() -> None:
+        async with running([app]) as (controller, target):
+            peer = await up(controller, Peer(), target, V13)
+            peer.packet_in()
+            await until(lambda: controller.switches[1].lane.running == 1)
+            begun = time.perf_counter()
+        assert time.perf_counter() - begun < 2, "what is spawned is not waited for"
+        await until(lambda: peer.reason is not None)
+        assert len(peer.got(PacketOut)) == 1
+        assert ended == ["spawned"]
+        assert [type(event) for _, event in heard] == [Started, Stopping, SwitchDown]
+        assert {task for task in asyncio.all_tasks() if task is not asyncio.current_task()} == set()
+        with pytest.raises(OSError):
+            await Peer().connect(target, V13)
+
+    run(main)
+
+
+def test_a_start_that_fails_leaves_nothing_behind() -> None:
+    async def main() -> None:
+        async with running([]) as (_, taken):
+            port = taken.rpartition(":")[2]
+            controller = Controller([])
+            with pytest.raises(OSError, match="address already in use"):
+                await controller.start(["ptcp:0:127.0.0.1", f"ptcp:{port}:127.0.0.1"])
+            assert [listener._server.is_serving() for listener in controller._listeners] == [False]
+            with pytest.raises(ValueError, match="needs certificates"):
+                await Controller([]).start(["pssl:0:127.0.0.1"])
+        for versions in ([], [9]):
+            with pytest.raises(ValueError, match="versions"):
+                Controller([], versions=versions)
+
+    run(main)
+
+
+def test_it_calls_switches_too_and_again() -> None:
+    from segue.openflow.channel import listen
+
+    async def main() -> None:
+        peers: list[Peer] = []
+
+        def called(channel: Any) -> None:
+            peers.append(Peer())
+            peers[-1]._opened(channel)
+
+        listener = await listen("ptcp:0:127.0.0.1", called, side="switch")
+        controller = Controller([hub()])
+        assert await controller.start([], listener.addresses) == []
+        await until(lambda: 1 in controller.switches)
+        peers[0].channel.abort()
+        await until(lambda: len(peers) == 2 and 1 in controller.switches)
+        peers[1].packet_in()
+        await until(lambda: bool(peers[1].got(PacketOut)))
+        await controller.stop()
+        await until(lambda: peers[1].reason is not None)
+        await asyncio.sleep(0.3)
+        assert len(peers) == 2
+        listener.close()
+
+    run(main)
+
+
+@pytest.mark.parametrize("version", [V10, V15])
+def test_load_while_messages_come(version: int) -> None:
+    """Each packet is answered once, by the old application or by the new one, also the one that is cut in two."""
+
+    def marking(priority: int) -> App:
+        app = App("marking")
+        app.on(PacketIn)(lambda switch, msg: FlowMod(priority=priority, cookie=msg.data[0] << 8 | msg.data[1]))
+        return app
+
+    async def main() -> None:
+        async with running([marking(1)]) as (controller, target):
+            peer = await up(controller, Peer(), target, version)
+            total = 2000
+            for n in range(total):
+                peer.channel.send(PacketIn(data=n.to_bytes(2, "big") * 20))
+                if n % 100 == 50:
+                    data = peer.channel.connection.data_to_send()
+                    peer.channel._transport.write(data[:-17])
+                    await asyncio.sleep(0.003)
+                    controller.load([marking(2 + n)])
+                    peer.channel._transport.write(data[-17:])
+            await until(lambda: len(peer.got(FlowMod)) >= total)
+            mods = peer.got(FlowMod)
+            assert [mod.cookie for mod in mods] == list(range(total))
+            assert [mod.priority for mod in mods] == sorted(mod.priority for mod in mods)
+            assert len({mod.priority for mod in mods}) == 21
+            assert peer.reason is None
+
+    run(main)
+
+
+def test_load_tells_those_that_go_and_those_that_come() -> None:
+    stays, kept = hearing(Started, SwitchUp, SwitchDown, Stopping, name="stays")
+    goes, gone = hearing(Started, SwitchUp, SwitchDown, Stopping, name="goes")
+    comes, come = hearing(Started, SwitchUp, SwitchDown, Stopping, name="comes")
+    state_of = goes.state(list)
+    goes.on(SwitchDown)(lambda switch, event: FlowMod(priority=1))
+    comes.on(SwitchUp)(lambda switch, event: FlowMod(priority=2))
+
+    @goes.on(Started)
+    def probing(controller: Controller, _event: Started) -> None:
+        controller.spawn(goes, asyncio.sleep(60))
+
+    def kinds(heard: list[tuple[Any, Any]]) -> list[type[Any]]:
+        return [type(event) for _, event in heard]
+
+    async def main() -> None:
+        async with running([stays, goes]) as (controller, target):
+            peer = await up(controller, Peer(), target, V13)
+            state_of(controller).append(1)
+            assert len(controller._work._spawned) == 1
+            controller.load([comes, stays])
+            assert kinds(kept) == [Started, SwitchUp]
+            assert kinds(gone) == [Started, SwitchUp, SwitchDown, Stopping]
+            assert kinds(come) == [Started, SwitchUp]
+            assert state_of(controller) == []
+            assert [app.name for app in controller.apps] == ["comes", "stays"]
+            await until(lambda: len(peer.got(FlowMod)) == 2)
+            assert [mod.priority for mod in peer.got(FlowMod)] == [1, 2]
+            await until(lambda: not controller._work._spawned)
+            with pytest.raises(ValueError, match="needs"):
+                controller.load([App("x", needs=["y"])])
+            assert [app.name for app in controller.apps] == ["comes", "stays"]
+            assert kinds(kept) == [Started, SwitchUp]
+
+    run(main)
+
+
+def test_an_event_of_an_application_s_own_is_heard_by_others() -> None:
+    class News: ...
+
+    app, heard = hearing(News)
+    first = App("first")
+    first.on(News)(lambda target, event: HANDLED if target.id == 2 else FlowMod(priority=9))
+
+    async def main() -> None:
+        async with running([first, app]) as (controller, target):
+            peer, other = await up(controller, Peer(), target, V13), await up(controller, Peer(2), target, V13)
+            for switch in controller.switches.values():
+                controller.emit(switch, News())
+            await until(lambda: bool(peer.got(FlowMod)))
+            assert [switch.id for switch, _ in heard] == [1]
+            assert not other.got(FlowMod)
+
+    run(main)
