@@ -1,6 +1,6 @@
 # The two commands of the README are `make run` and `make test`; `make help` lists the rest.
 
-.PHONY: help run web clean test check bench docs
+.PHONY: help run web clean test check bench docs fuzz
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -38,3 +38,6 @@ docs: ## write the generated pages of docs/ anew
 bench: ## run the benchmarks, and print their tables
 	@scripts/install bench
 	@.venv/bin/python -m bench
+
+fuzz: ## look for bytes that break the OpenFlow library, FUZZ_SECONDS (60) for each of five targets
+	@scripts/fuzz

@@ -18,21 +18,15 @@ class Segment(NamedTuple):
     sequence: int
     data: bytes = b""
     flags: int = PUSH | ACK
+    acknowledged: int = 0
 
 
 def ip_packet(segment: Segment) -> bytes:
-    head = pack(
-        ">HHIIBBHHH",
-        segment.source[1],
-        segment.destination[1],
-        segment.sequence % 2**32,
-        1,
-        5 << 4,
-        segment.flags,
-        64,
-        0,
-        0,
+    ports, numbers = (
+        (segment.source[1], segment.destination[1]),
+        (segment.sequence % 2**32, segment.acknowledged % 2**32),
     )
+    head = pack(">HHIIBBHHH", *ports, *numbers, 5 << 4, segment.flags, 0xFFFF, 0, 0)
     tcp = head + segment.data
     source, destination = (ip_address(end[0]).packed for end in (segment.source, segment.destination))
     if len(source) == 16:
@@ -92,10 +86,11 @@ def conversation(
     found: list[Segment] = []
     if syn:
         found.append(Segment(ends["switch"], ends["controller"], at["switch"] - 1, flags=SYN))
-        found.append(Segment(ends["controller"], ends["switch"], at["controller"] - 1, flags=SYN | ACK))
+        answer = Segment(ends["controller"], ends["switch"], at["controller"] - 1, b"", SYN | ACK, at["switch"])
+        found.append(answer)
     for side, data in said:
         for start in range(0, len(data), size):
             part = data[start : start + size]
-            found.append(Segment(ends[side], ends[other[side]], at[side], part))
+            found.append(Segment(ends[side], ends[other[side]], at[side], part, acknowledged=at[other[side]]))
             at[side] += len(part)
     return found

@@ -240,6 +240,8 @@ def test_the_sides_of_a_capture_are_known_by_what_they_say() -> None:
     a, b = "192.0.2.1:6653", "192.0.2.2:40000"
     (called,) = conversations(said([(a, b, HELLO), (b, a, HELLO), (a, b, REPLY), (b, a, ASK)]))
     assert [line.side for line in called.lines] == ["switch", "controller"]
+    (one,) = conversations(said([(a, b, REPLY)]))
+    assert [line.side for line in one.lines] == ["switch"]
     (silent,) = conversations(said([(b, a, HELLO), (a, b, HELLO), (b, a, encode(BarrierRequest(), 3))]))
     assert [line.side for line in silent.lines] == ["switch"]  # it called
 

@@ -18,7 +18,7 @@ from cli_session import Session
 from openflow_peers import Command, Listener, Peer, answering, call
 
 from segue.cli.errors import Mistake
-from segue.cli.openflow_filter import types, where
+from segue.cli.openflow_filter import by_type, types, where
 from segue.openflow import (
     EchoRequest,
     FeaturesReply,
@@ -199,6 +199,9 @@ def test_paths() -> None:
     for test in ("", "a..b=1", "=1"):
         with pytest.raises(Mistake):
             where(test)
+    described = by_type(types("OFPMP_DESC,99", "--type"))
+    assert described({"type": "OFPT_MULTIPART_REPLY", "multipart_type": "OFPMP_DESC"}) and described({"type": 99})
+    assert not described({"type": "OFPT_MULTIPART_REPLY", "multipart_type": "OFPMP_FLOW"})
     assert types("OFPT_FLOW_MOD, OFPMP_DESC,OFPST_DESC,99", "--type")
     with pytest.raises(Mistake, match="did you mean OFPT_FLOW_MOD"):
         types("OFPT_FLOWMOD", "--type")

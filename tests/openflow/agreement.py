@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from segue.openflow.declare import Record
+from segue.openflow.declare import HOMES, Record
 from segue.openflow.fields import FIELDS
 from segue.openflow.match_fixed import to_raw
 from segue.openflow.wire import V10
@@ -88,8 +88,10 @@ def _record(ours: Record, theirs: Mapping[str, Any], path: str, found: Agreement
     if isinstance(values, Mapping) and set(values) == {"field", "len", "type"} and "OXMTlv" in values["field"]:
         _set_field(own, values["field"]["OXMTlv"], path, found)
         return
-    found.records.setdefault(type(ours), set()).update(name for name in own if name in values)
     kind = type(ours).__name__
+    # What it keeps as octets, because it does not know it, it has not read.
+    if "Unknown" not in name and (_own_experimenter(type(ours)) is None or name.startswith(("NX", "ONF"))):
+        found.records.setdefault(type(ours), set()).update(key for key in own if key in values)
     if kind == "FlowMonitorRequest" and name == "OFPFlowMonitorRequest":  # os-ken knows one monitor
         _record(own["monitors"][0], {name: {**values, "flags": None}}, f"{path}.monitors", found)
         return
@@ -104,6 +106,11 @@ def _record(ours: Record, theirs: Mapping[str, Any], path: str, found: Agreement
             _value(own[said], value, at, found)
         elif key not in _HEADERS:
             found.missing.append(f"{kind}.{key}")
+
+
+def _own_experimenter(record: type[Record]) -> tuple[int, int] | None:
+    home = HOMES.get(record)
+    return None if home is None or record not in home.entries else home.entries[record].key
 
 
 def _body(ours: Record, theirs: Any, path: str, found: Agreement) -> None:
@@ -252,6 +259,8 @@ def with_wireshark(message: Record, dissection: Dissection) -> Agreement:
 
 def _compared_in(value: Any, names: set[str], found: Agreement) -> None:
     if isinstance(value, msgspec.Struct):
+        if _own_experimenter(type(value)) is not None:  # type: ignore[arg-type]
+            return  # it knows no more of these than their numbers
         found.records.setdefault(type(value), set()).update(names.intersection(value.__struct_fields__))
         for name in value.__struct_fields__:
             _compared_in(getattr(value, name), names, found)

@@ -6,13 +6,16 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from segue.openflow import (
+    FLOOD,
     V13,
     App,
     BarrierReply,
     BarrierRequest,
     FeaturesReply,
     FeaturesRequest,
+    Output,
     PacketIn,
+    PacketOut,
     Port,
     PortDescReply,
     PortDescRequest,
@@ -99,3 +102,16 @@ async def up(controller: Controller, peer: Peer, target: str, version: int, **se
     while peer.datapath_id not in controller.switches and peer.reason is None:  # noqa: ASYNC110
         await asyncio.sleep(0.002)
     return peer
+
+
+def hearing(*events: type[Any], name: str = "hearing") -> tuple[App, list[tuple[Any, Any]]]:
+    """An application that writes down what it hears of."""
+    app, heard = App(name), []
+    app.on(*events)(lambda switch, event: heard.append((switch, event)))
+    return app, heard
+
+
+def hub() -> App:
+    app = App("hub")
+    app.on(PacketIn)(lambda switch, msg: PacketOut.answering(msg, [Output(FLOOD)]))
+    return app

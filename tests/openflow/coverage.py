@@ -11,7 +11,7 @@ for was made, here and now, and was in our favour:
     o  ovs-ofctl reads what we wrote, and prints our values
     k  os-ken reads what we wrote, with our values
     W  Wireshark dissects what we wrote, with our values
-    L  the octets of loxigen's tests are what we write for the values that they name
+    N  the octets of a newer Open vSwitch's tests are what we write for the values that they name
 
 "none" is something that no party at hand knows in that version; `-` something that the version has not.
 """
@@ -22,7 +22,7 @@ import importlib
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -30,21 +30,22 @@ import msgspec
 
 from segue.openflow import codec
 from segue.openflow.codec import CODEC
-from segue.openflow.declare import MESSAGES, REPLIES, REQUESTS, Family, Message, Record
-from segue.openflow.match_fixed import to_raw
+from segue.openflow.declare import MESSAGES, REPLIES, REQUESTS, Entry, Family, Message, Record
 from segue.openflow.protocol.families import ACTION, INSTRUCTION
 from segue.openflow.protocol.flow_mod import FlowMod
+from segue.openflow.protocol.nicira_forms import Subfield
+from segue.openflow.protocol.nicira_sample import Sample4
 from segue.openflow.wire import V10, V11, V12, V13, V14, V15, VERSION_NAMES, VERSIONS, EncodeError, ProtocolError
 
-from . import loxigen_samples, protocol, samples
+from . import protocol, samples
 from .agreement import Agreement, with_os_ken, with_wireshark
 from .oracles import ofctl, ofctl_wire, osken, ovs_cases, wireshark
 from .protocol import action_samples
-from .protocol.judged import squeeze
+from .protocol.judged import XID, squeeze
 
 Cell = tuple[type[Record], int]
 Cells = dict[Cell, set[str]]
-LETTERS = "KOsokWL"
+LETTERS = "KOsokWN"
 ROOMS: tuple[tuple[str, Family], ...] = (
     ("Messages", MESSAGES),
     ("Multipart requests (statistics requests in 1.0 to 1.2)", REQUESTS),
@@ -52,7 +53,6 @@ ROOMS: tuple[tuple[str, Family], ...] = (
     ("Actions", ACTION),
     ("Instructions", INSTRUCTION),
 )
-XID = 0x77
 
 
 def missing() -> str | None:
@@ -82,7 +82,7 @@ def collect() -> Cells:
         ("o", _printed),
         ("k", _read_by_os_ken),
         ("W", _dissected),
-        ("L", loxigen_samples.judged),
+        ("N", _newer),
     ):
         for cell in ask():
             if cell in found:
@@ -139,7 +139,10 @@ _METER = "meter=3,kbps,burst,stats,bands=type=drop,rate=500,burst_size=50"
 # What ovs-ofctl is asked to send, and in which versions it can.
 COMMANDS: tuple[tuple[tuple[int, ...], tuple[str, ...]], ...] = (
     (VERSIONS, ("add-flow", "SW", f"{_FLOW},actions=set_field:02:00:00:00:00:01->eth_dst,output:1")),
-    (VERSIONS, ("add-flow", "SW", "actions=learn(table=1,NXM_OF_VLAN_TCI[0..11],output:NXM_OF_IN_PORT[]),resubmit(,4)")),
+    (
+        VERSIONS,
+        ("add-flow", "SW", "actions=learn(table=1,NXM_OF_VLAN_TCI[0..11],output:NXM_OF_IN_PORT[]),resubmit(,4)"),
+    ),
     (VERSIONS, ("add-flow", "SW", "ip,actions=ct(commit,zone=5,nat(src=10.0.0.1)),mod_nw_ttl:3,push_vlan:0x8100")),
     ((V11, V12, V13, V14, V15), ("add-flow", "SW", "ip,actions=dec_ttl,group:5,write_metadata:5,goto_table:4")),
     ((V11, V12, V13, V14, V15), ("add-flow", "SW", "ip,actions=write_actions(output:3),clear_actions")),
@@ -189,6 +192,17 @@ def _sent() -> Iterator[Cell]:
                 yield from _exact(data)
 
 
+# Of Open vSwitch 3.4 and later, which is not the one that is asked: sample() of a field and of a part of one.
+_SAMPLE4 = "ffff00280000232000333039 00005ba0 00000002000f0000 0001d810081f0000 0000 000000000000"
+
+
+def _newer() -> Iterator[Cell]:
+    action = Sample4(12345, 23456, Subfield("in_port_nxm", 0, 16), Subfield("ct_label", 32, 32), 0)
+    for version in (V10, V11):
+        if CODEC.encoders_of(ACTION, version)[Sample4](action) == bytes.fromhex(_SAMPLE4):
+            yield Sample4, version
+
+
 # -- what we wrote -------------------------------------------------------------------------------------------------
 
 
@@ -198,7 +212,11 @@ def rows() -> list[tuple[Message, int, str | None]]:
     for module in pkgutil.iter_modules(protocol.__path__):
         if module.name.startswith("test_"):
             known = getattr(importlib.import_module(f"{protocol.__name__}.{module.name}"), "ROWS", ())
-            found += [(message, version, said) for message, versions, said in known for version in versions]
+            for message, versions, said in known:
+                for version in versions:
+                    # In some rows {} stands for what follows the name in Open vSwitch's print.
+                    head = ("" if version == V10 else f" (OF{VERSION_NAMES[version]})") + f" (xid={XID:#x})"
+                    found.append((message, version, said and said.replace("{}", head)))
     return found
 
 
@@ -328,17 +346,23 @@ def table(found: Cells) -> str:
     for title, home in ROOMS:
         lines += ["", f"## {title}", "", "| | " + " | ".join(VERSION_NAMES[version] for version in VERSIONS) + " |"]
         lines.append("| --- " * (len(VERSIONS) + 1) + "|")
-        for record, entry in home.entries.items():
+        for record, entry in sorted(home.entries.items(), key=lambda one: _order(one[1])):
             row = [f"`{entry.name(V15) or entry.name(V10)}`"]
             for version in VERSIONS:
                 judged = found.get((record, version))
                 letters = "".join(letter for letter in LETTERS if judged and letter in judged)
                 row.append("-" if judged is None else letters or "none")
             lines.append("| " + " | ".join(row) + " |")
-    judged = [len(letters) for letters in found.values()]
-    lines += ["", f"{len(judged)} cells; {sum(1 for number in judged if number)} have been judged by one party or more,"]
-    lines.append(f"{sum(1 for number in judged if number > 1)} by two or more.")
+    counts = [len(letters) for letters in found.values()]
+    lines += ["", f"{len(counts)} cells; {sum(number > 0 for number in counts)} have been judged by one party or more,"]
+    lines.append(f"{sum(number > 1 for number in counts)} in two ways or more.")
     return "\n".join(lines) + "\n"
+
+
+def _order(entry: Entry) -> tuple[Any, ...]:
+    """By number, in the newest version that has it; experimenters' behind."""
+    numbers = [entry.number(version) for version in reversed(VERSIONS)]
+    return entry.key or (-1, next(number for number in numbers if number is not None)), entry.name(V15)
 
 
 PAGE_HEAD = """\
@@ -352,9 +376,27 @@ Made by `python -m tests.openflow.coverage > docs/openflow/coverage.md`, which a
 - `o`: ovs-ofctl reads what we wrote, and prints our values.
 - `k`: os-ken reads what we wrote, with our values.
 - `W`: Wireshark dissects what we wrote, with our values.
-- `L`: the octets of loxigen's tests are what we write for the values that they name.
+- `N`: the octets of a newer Open vSwitch's tests are what we write for the values that they name.
 
-"none" is something that none of them knows in that version; `-` something that the version has not."""
+`-` is something that the version has not, and "none" something that none of them judges in that version:
+
+- Open vSwitch has `NXAST_WRITE_METADATA` for OpenFlow 1.0 and 1.1, which lack the instruction; it knows the number in
+  later versions and refuses it.
+- It reads `NXAST_DEBUG_SLOW` and `NXAST_DEBUG_RECIRC` in the dummy mode of its own tests alone.
+- Nobody else at hand speaks OpenFlow 1.1, and Open vSwitch copies no TTLs.
+- `NXAST_SAMPLE4` is newer than the Open vSwitch that is asked, whose successor's tests have it in 1.0 and 1.1."""
+
+NONE: frozenset[tuple[str, int]] = frozenset(
+    {
+        *(("NxWriteMetadata", version) for version in (V12, V13, V14, V15)),
+        *(("DebugSlow", version) for version in VERSIONS),
+        *(("DebugRecirc", version) for version in VERSIONS),
+        ("CopyTtlOut", V11),
+        ("CopyTtlIn", V11),
+        *(("Sample4", version) for version in (V12, V13, V14, V15)),
+    }
+)
+"""The cells that nobody judges, for the reasons on the page."""
 
 
 if __name__ == "__main__":

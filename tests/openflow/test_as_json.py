@@ -16,6 +16,7 @@ from segue.openflow.names import Flags, Numbers
 from segue.openflow.protocol.actions import Output
 from segue.openflow.protocol.basic import EchoRequest, Error, Hello
 from segue.openflow.protocol.flow_mod import FlowMod
+from segue.openflow.protocol.packets import PacketIn
 from segue.openflow.wire import V10, V11, V13, V14, V15, VERSIONS
 
 from . import judged
@@ -283,6 +284,12 @@ def test_nesting_has_an_end() -> None:
         obj = {"type": "OFPT_BUNDLE_ADD_MESSAGE", "bundle_id": 1, "message": obj}
     with pytest.raises(JsonError):
         from_json({"version": "1.5", **obj})
+
+
+def test_an_input_port_beside_the_match_is_in_the_match() -> None:
+    obj = to_json(PacketIn(in_port=3, match={"eth_type": 0x800}), 1, V13)
+    assert obj["match"] == {"in_port": 3, "eth_type": 0x800} and "in_port" not in obj
+    assert from_json(obj)[0].in_port == 3
 
 
 def test_defaults_may_be_left_out() -> None:

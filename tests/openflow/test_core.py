@@ -31,7 +31,7 @@ from segue.openflow.protocol import FlowMod, Output, PacketIn, PacketOut
 from segue.openflow.protocol.families import ACTION
 from segue.openflow.pump import FIRST_XID
 from segue.openflow.pump import Pump as PythonPump
-from segue.openflow.wire import HEADER, V10, V13, VERSIONS, EncodeError, ProtocolError
+from segue.openflow.wire import HEADER, V10, V13, V15, VERSIONS, EncodeError, ProtocolError
 
 pytestmark = pytest.mark.skipif(not core.COMPILED, reason="the core is not compiled")
 
@@ -271,6 +271,75 @@ def test_read_alike(seed: int) -> None:
             hostile = hostile[: rng.randrange(8, len(hostile) + 1)] + rng.randbytes(rng.choice([0, 0, 1, 8]))
         hostile[2:4] = len(hostile).to_bytes(2, "big")
         both(lambda hostile=bytes(hostile): codec.decode(hostile))
+
+
+# What a match needs before it may have the others (OpenFlow 1.5.1 section 7.2.3.6).
+_KINDS = (
+    {"eth_type": 0x0800, "ip_proto": 6, "ip_dscp": 9, "ipv4_src": 7, "ipv4_dst": 8, "tcp_src": 80, "tcp_dst": 81},
+    {"eth_type": 0x0806, "arp_op": 1, "arp_spa": 7, "arp_tpa": 9},
+    {"eth_type": 0x86DD, "ip_proto": 58, "icmpv6_type": 135, "icmpv6_code": 0, "ipv6_src": 1 << 100},
+    {"vlan_vid": 0x1007, "vlan_pcp": 3, "metadata": 1 << 60, "in_port": 7, "eth_src": 1 << 40, "mpls_bos": 1},
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(seed=SEEDS)
+def test_matches_alike(seed: int) -> None:
+    """Those that can be: written, read, and read again with other values under the same headers."""
+    rng = random.Random(seed)
+    version = rng.choice(VERSIONS)
+    match: dict[str, Any] = {}
+    for name, usual in rng.choice(_KINDS).items():
+        limit = FIELDS[name].limit
+        if name not in ("eth_type", "ip_proto") and rng.randrange(5) == 0:
+            continue
+        value = usual if rng.randrange(2) else rng.choice([0, limit, limit + 1, rng.randrange(limit + 1)])
+        if version >= 3 and FIELDS[name].maskable and rng.randrange(3) == 0:
+            mask = rng.choice([limit, rng.randrange(limit + 1)])
+            match[name] = (value & (mask if rng.randrange(8) else limit), mask)
+        else:
+            match[name] = usual if name in ("eth_type", "ip_proto") else value
+    _, found = both(lambda: codec.encode(FlowMod(match=match), 1, version))
+    if not isinstance(found[0], bytes):
+        return
+    data = bytearray(found[0])
+    both(lambda: codec.decode(bytes(data)))
+    for _ in range(4):
+        at = rng.randrange(48 if version >= 3 else 8, len(data))
+        data[at] = rng.choice([0, 255, rng.randrange(256)])
+        both(lambda: codec.decode(bytes(data)))
+
+
+def test_shapes_of_a_match() -> None:
+    """One plan serves every match of a shape; these differ in what it must look at."""
+    for version in VERSIONS:
+        for port in (0, 1, 0xFEFF, 0xFF00, 0xFFFFFEFF, 0xFFFFFFFD, 1 << 32):
+            both(lambda port=port, v=version: codec.encode(FlowMod(match={"in_port": port}), 1, v))
+        for vid in (0, 1, 0xFFF, 0x1000, 0x1FFF, 0x2000):
+            both(lambda vid=vid, v=version: codec.encode(FlowMod(match={"vlan_vid": vid}), 1, v))
+        for kind in (0x0800, 0x86DD, 0x0806, 7):
+            for dscp in (0, 1, 63, 64):
+                match = {"eth_type": kind, "ip_dscp": dscp}
+                both(lambda match=match, v=version: codec.encode(FlowMod(match=match), 1, v))
+        for value, mask in ((5, 5), (5, 4), (0, 0), (1 << 48, 1 << 48), (1, (1 << 48) - 1)):
+            match = {"eth_src": (value, mask)}
+            both(lambda match=match, v=version: codec.encode(FlowMod(match=match), 1, v))
+    for field, value in (("vlan_vid", 0x2001), ("vlan_pcp", 8), ("mpls_bos", 2), ("ip_ecn", 4)):
+        data = codec.encode(FlowMod(match={field: 0}), 1, V13)
+        size = FIELDS[field].size
+        hostile = data[:56] + value.to_bytes(size, "big") + data[56 + size :]
+        assert both(lambda hostile=hostile: codec.decode(hostile))[0] == "ProtocolError"
+
+
+@pytest.mark.parametrize("behind", range(17))
+def test_padding_at_the_end_of_a_list(behind: int) -> None:
+    """Properties are followed by up to seven octets of padding, of which the last ones may be missing."""
+    for kind in (2, 3, 11):
+        data = HEADER.pack(V15, 0, 8 + 8 + behind, 1) + bytes([0, kind, 0, 5 + behind % 8]) + bytes(4 + behind)
+        both(lambda data=data: codec.decode(data))
+        short = data[: len(data) - behind]
+        short = short[:2] + len(short).to_bytes(2, "big") + short[4:]
+        both(lambda short=short: codec.decode(short))
 
 
 @settings(max_examples=300, deadline=None)

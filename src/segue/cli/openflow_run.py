@@ -10,7 +10,6 @@ import logging
 import os
 import signal
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 from segue.cli.errors import Failure, Mistake
@@ -173,16 +172,15 @@ async def _reload(controller: Controller, applications: Applications) -> None:
 
 
 def _print(switch: Any, channel: Any, way: str, msg: Any, xid: int) -> None:
+    """As `segue openflow watch` prints it, so that `segue openflow encode` reads it."""
+    from segue.cli.openflow_time import now, text
     from segue.openflow.as_json import to_json
 
-    line = {
-        "time": round(time.time(), 6),
-        "datapath_id": f"{switch.id:016x}" if switch is not None else None,
-        "way": way,
-        **to_json(msg, xid, channel.version),
-    }
+    source, target = ("switch", "controller") if way == "in" else ("controller", "switch")
+    datapath = {"datapath": f"{switch.id:016x}"} if switch is not None else {}
+    line = {"time": text(now()), **datapath, "from": source, "to": target, **to_json(msg, xid, channel.version)}
     try:
-        print(json.dumps(line), flush=True)
+        print(json.dumps(line, ensure_ascii=False), flush=True)
     except BrokenPipeError:  # whoever read has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         signal.raise_signal(signal.SIGTERM)

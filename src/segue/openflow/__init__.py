@@ -11,7 +11,6 @@
 Every message, action, instruction and property is here by its name; `protocol` has them by topic.
 """
 
-from segue.openflow import protocol
 from segue.openflow.app import (
     HANDLED,
     App,
@@ -25,7 +24,10 @@ from segue.openflow.app import (
 from segue.openflow.codec import UnknownMessage, decode, decode_many, encode
 from segue.openflow.declare import Message, Record
 from segue.openflow.mac import format_mac, is_multicast, parse_mac
-from segue.openflow.protocol import *  # noqa: F403  (its list of names is the list of the protocol)
+from segue.openflow.protocol import index_actions, index_messages, index_switch
+from segue.openflow.protocol.index_actions import *  # noqa: F403  (the indexes say which names)
+from segue.openflow.protocol.index_messages import *  # noqa: F403
+from segue.openflow.protocol.index_switch import *  # noqa: F403
 from segue.openflow.wire import (
     ALL,
     ALL_GROUPS,
@@ -56,36 +58,23 @@ from segue.openflow.wire import (
 )
 
 __all__ = [
-    *protocol.__all__,
     "ALL",
     "ALL_GROUPS",
     "ALL_QUEUES",
     "ALL_TABLES",
     "ANY_GROUP",
     "ANY_PORT",
-    "App",
     "CONTROLLER",
-    "EncodeError",
     "FLOOD",
     "HANDLED",
-    "Handled",
     "IN_PORT",
     "LOCAL",
     "MAX_PORT",
-    "Message",
     "NICIRA",
     "NORMAL",
     "NO_BUFFER",
     "ONF",
-    "ProtocolError",
-    "Record",
-    "Started",
-    "Stopping",
-    "SwitchDown",
-    "SwitchUp",
     "TABLE",
-    "TopologyChanged",
-    "UnknownMessage",
     "V10",
     "V11",
     "V12",
@@ -94,6 +83,18 @@ __all__ = [
     "V15",
     "VERSIONS",
     "VERSION_NAMES",
+    "App",
+    "EncodeError",
+    "Handled",
+    "Message",
+    "ProtocolError",
+    "Record",
+    "Started",
+    "Stopping",
+    "SwitchDown",
+    "SwitchUp",
+    "TopologyChanged",
+    "UnknownMessage",
     "decode",
     "decode_many",
     "encode",
@@ -101,3 +102,6 @@ __all__ = [
     "is_multicast",
     "parse_mac",
 ]
+__all__ += index_actions.__all__
+__all__ += index_messages.__all__
+__all__ += index_switch.__all__

@@ -274,8 +274,23 @@ class _Maker:
                 made = item.of.schema()
                 if made == {"type": "string"}:
                     return {"anyOf": [made, _closed({"hex": self.octets()}, ["hex"])]}
-                return self.match() if made == field_text.json_schema_of_match() else dict(made)
+                whole_match = field_text.json_schema_of_match()
+                return dict(_replaced(made, whole_match, self.match() if _has(made, whole_match) else {}))
         raise AssertionError(item.kind)
+
+
+def _has(form: Any, part: Schema) -> bool:
+    inner = form.values() if isinstance(form, dict) else form if isinstance(form, list) else ()
+    return form == part or any(_has(one, part) for one in inner)
+
+
+def _replaced(form: Any, part: Schema, reference: Schema) -> Any:
+    """`form` with the reference in place of `part`, wherever it is in it."""
+    if form == part:
+        return reference
+    if isinstance(form, dict):
+        return {key: _replaced(one, part, reference) for key, one in form.items()}
+    return [_replaced(one, part, reference) for one in form] if isinstance(form, list) else form
 
 
 def _when(key: str, name: str, form: Schema) -> Schema:

@@ -169,7 +169,7 @@ def decode_oxm(data: bytes, offset: int, end: int, version: int) -> tuple[str, i
             start = offset + 10
             known = readers.get(data[offset:start])
     if known is None:
-        start, known = _unknown(data, offset, end, identifier=False)
+        start, known = _unknown(data, offset, end)
     name, size, masked, limit = known
     middle = start + size
     after = middle + size if masked else middle
@@ -195,7 +195,7 @@ def decode_oxm_id(data: bytes, offset: int, end: int, version: int) -> tuple[str
     after = offset + (8 if data[offset : offset + 2] == b"\xff\xff" else 4)
     known = readers.get(data[offset:after]) if after <= end else None
     if known is None:
-        after, known = _unknown(data, offset, end, identifier=True)
+        after, known = _unknown(data, offset, end)
     return known[0], known[2], after
 
 
@@ -336,7 +336,7 @@ def _readers(version: int) -> dict[bytes, _Reader]:
     return readers
 
 
-def _unknown(data: bytes, offset: int, end: int, *, identifier: bool) -> tuple[int, _Reader]:
+def _unknown(data: bytes, offset: int, end: int) -> tuple[int, _Reader]:
     end = min(end, len(data))
     if end - offset < 4:
         raise ProtocolError(f"{max(0, end - offset)} octets of a match field at {offset}", "OFPBMC_BAD_LEN")

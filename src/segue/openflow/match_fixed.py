@@ -24,12 +24,13 @@ there is one function, made at its first use (as the plans for writing are), tha
 way.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from struct import Struct
 from typing import Any, Final
 
 from segue.openflow.fields import FIELDS, Field, lookup
+from segue.openflow.match_fixed_read import NO_TAG, PRESENT, SHORT_RESERVED, Reader, compile_reader
 from segue.openflow.match_plan import SIZES, Hole, Plan, compile_plan
 from segue.openflow.wire import V10, V11, VERSION_NAMES, EncodeError, ProtocolError, long_port, short_port
 
@@ -39,10 +40,7 @@ Slots = dict[str, tuple[int, int]]  # slot -> (value, mask), the mask never empt
 
 _OFPMT_STANDARD: Final = 0
 _HEAD: Final = Struct(">HH")
-_NO_TAG: Final = 0xFFFF
 _ANY_TAG: Final = 0xFFFE
-_PRESENT: Final = 0x1000
-_SHORT_RESERVED: Final = 0xFF00
 
 # Members and their formats, with the padding behind them.
 _LAYOUT10: Final = (
@@ -259,10 +257,10 @@ def plan(names: tuple[str, ...], version: int) -> Plan | None:
         field = FIELDS.get(name) or RAW[slot]
         if slot == "in_port":
             if version == V10:
-                conditions.append(f"0 <= {value} < {_SHORT_RESERVED}")
+                conditions.append(f"0 <= {value} < {SHORT_RESERVED}")
         elif name == "vlan_vid":
-            conditions.append(f"({value} == 0 or {_PRESENT} <= {value} < {2 * _PRESENT})")
-            given[slot] = f"{value} & {_PRESENT - 1} if {value} else {_NO_TAG}"
+            conditions.append(f"({value} == 0 or {PRESENT} <= {value} < {2 * PRESENT})")
+            given[slot] = f"{value} & {PRESENT - 1} if {value} else {NO_TAG}"
         elif name == "ip_dscp":
             conditions.append(f"0 <= {value} <= {field.limit}")
             given[slot] = f"{value} << 2"
@@ -376,12 +374,11 @@ def _with_kept(packed: bytes, kept: Mapping[str, Read], version: int) -> bytes:
 
 # -- readers for one kind of match ---------------------------------------------------------------------------------
 
-_Reader = Callable[[bytes, int], "dict[str, Read] | None"]
 _SIZES: Final = {version: layout.size for version, layout in _STRUCTS.items()}
 # What decides which fields a struct has: in 1.0 wildcards, dl_type and nw_proto; in 1.1 also its head and its masks.
 _KEYS: Final = {V10: Struct(">I18xHxB").unpack_from, V11: Struct(">HH4xI6x6s6x6s4xHxB4xI4xI20xQ").unpack_from}
-_READERS: Final[dict[int, dict[tuple[Any, ...], _Reader | None]]] = {V10: {}, V11: {}}
-_MADE: Final[dict[int, dict[tuple[Any, ...], _Reader | None]]] = {V10: {}, V11: {}}
+_READERS: Final[dict[int, dict[tuple[Any, ...], Reader | None]]] = {V10: {}, V11: {}}
+_MADE: Final[dict[int, dict[tuple[Any, ...], Reader | None]]] = {V10: {}, V11: {}}
 _KNOWN_TYPES: Final = frozenset({0x0800, 0x0806, 0x8035, 0x86DD})
 _KNOWN_PROTOCOLS: Final = frozenset({1, 6, 17, 58, 132})
 _KEYS_MOST: Final = 4096
@@ -403,7 +400,7 @@ def _places(version: int) -> dict[str, tuple[int, int]]:
 _PLACES: Final = {version: _places(version) for version in _LAYOUTS}
 
 
-def _remember(key: tuple[Any, ...], version: int) -> _Reader | None:
+def _remember(key: tuple[Any, ...], version: int) -> Reader | None:
     """The reader for structs of this key; None where there is none. As peers choose the keys, what is made and what is
     remembered is bounded, and the rest goes the long way."""
     readers, made = _READERS[version], _MADE[version]
@@ -419,7 +416,7 @@ def _remember(key: tuple[Any, ...], version: int) -> _Reader | None:
     return made[kind]
 
 
-def _make_reader(head: list[Any], dl_type: int, nw_proto: int, version: int) -> _Reader | None:
+def _make_reader(head: list[Any], dl_type: int, nw_proto: int, version: int) -> Reader | None:
     word = head[0] if version == V10 else head[2]
     if word != _canonical(word, version) or (version != V10 and (head[0], head[1]) != (_OFPMT_STANDARD, _SIZES[V11])):
         return None
@@ -438,68 +435,8 @@ def _make_reader(head: list[Any], dl_type: int, nw_proto: int, version: int) -> 
     example: dict[str, Read] = {slot: 0 if mask == RAW[slot].limit else (0, mask) for slot, mask in masks.items()}
     example |= {slot: value for slot, value in (("dl_type", dl_type), ("nw_proto", nw_proto)) if slot in masks}
     named = dict(zip(masks, from_raw(example, version), strict=True))
-    return _compile_reader(masks, named, version)
-
-
-def _compile_reader(masks: Mapping[str, int], named: Mapping[str, str], version: int) -> _Reader:
-    """Made of expressions of this module's own, names of its tables and numbers. What is not matched must be 0."""
-    form = ""
-    targets: list[str] = []
-    conditions: list[str] = []
-    entries: list[str] = []
-    blank = 0
-
-    def close() -> None:
-        nonlocal form, blank
-        if blank:
-            form += f"{blank}s"
-            targets.append(f"b_{len(targets)}")
-            conditions.append(f"{targets[-1]} == {bytes(blank)!r}")
-            blank = 0
-
-    for member, code in _LAYOUTS[version]:
-        size = Struct(">" + code).size
-        if member not in SLOTS[version]:
-            close()
-            form += f"{size}x"
-            continue
-        if member not in masks:
-            blank += size
-            continue
-        close()
-        name, slot, mask = named[member], RAW[member], masks[member]
-        value = f"v_{member}"
-        form += code.replace("6s", "HI")
-        targets.append(f"{value}_h, {value}" if code == "6s" else value)
-        if code == "6s":
-            value = f"({value}_h << 32 | {value})"
-        if mask != slot.limit:
-            conditions.append(f"not {value} & {slot.limit ^ mask}")
-            entries.append(f"{name!r}: ({value}, {mask})")
-            continue
-        if member == "in_port" and version == V10:
-            value = f"{value} if {value} < {_SHORT_RESERVED} else {value} | 0xffff0000"
-        elif name == "vlan_vid":
-            conditions.append(f"({value} < {_PRESENT} or {value} == {_NO_TAG})")
-            value = f"{value} | {_PRESENT} if {value} < {_PRESENT} else 0"
-        elif name == "ip_dscp":
-            conditions.append(f"not {value} & 3")
-            value = f"{value} >> 2"
-        else:
-            limit = min(slot.limit, _LIMITS.get(name, slot.limit))
-            if limit < (1 << 8 * slot.size) - 1:
-                conditions.append(f"{value} <= {limit}")
-        entries.append(f"{name!r}: {value}")
-    close()
-    lines = ["def read(data, offset):"]
-    lines.append(f"    {', '.join(targets)}, = unpack(data, offset)")
-    if conditions:
-        lines.append(f"    if not ({' and '.join(conditions)}): return None")
-    lines.append(f"    return {{{', '.join(entries)}}}")
-    scope: dict[str, Any] = {"unpack": Struct(">" + form).unpack_from}
-    exec("\n".join(lines), scope)
-    made: _Reader = scope["read"]
-    return made
+    slots = {slot: RAW[slot] for slot in SLOTS[version]}
+    return compile_reader(_LAYOUTS[version], slots, masks, named, short_ports=version == V10)
 
 
 @lru_cache(maxsize=1024)
@@ -550,11 +487,11 @@ def _to_slot(name: str, given: Read, version: int) -> Read:
             return 0, 0
         if mask & limit == limit:
             if value == 0:
-                return _NO_TAG
-            if value & _PRESENT:
-                return value & ~_PRESENT
+                return NO_TAG
+            if value & PRESENT:
+                return value & ~PRESENT
             raise EncodeError(f"vlan_vid: {value:#x} is neither 0 (no tag) nor 0x1000 and a VLAN")
-        if version != V10 and value == mask == _PRESENT:
+        if version != V10 and value == mask == PRESENT:
             return _ANY_TAG
         known = VERSION_NAMES[version]
         raise EncodeError(
@@ -572,11 +509,11 @@ def _from_slot(name: str, value: Read, version: int) -> Read | None:
     if isinstance(value, tuple):
         return value if FIELDS[name].maskable else None
     if name == "vlan_vid":
-        if value == _NO_TAG:
+        if value == NO_TAG:
             return 0
         if value == _ANY_TAG and version != V10:
-            return _PRESENT, _PRESENT
-        return value | _PRESENT if value < _PRESENT else None
+            return PRESENT, PRESENT
+        return value | PRESENT if value < PRESENT else None
     if name == "ip_dscp":
         return None if value & 3 else value >> 2
     return value if value <= _LIMITS[name] else None

@@ -2,8 +2,9 @@
 
 A switch has so many handlers under way that take their time, and no more (`AT_ONCE`). What comes when as many are
 under way waits in its lane, and while something waits there the switch is not read from. There is one exception: a
-handler that waits for a reply would wait in vain, so while one does reading goes on, until `MOST_WAITING` wait; and
-packets that come then are dropped, as the switch would drop them if it had to keep them.
+handler that waits for a reply would wait in vain, so while one does reading goes on. When `MOST_WAITING` wait, packets
+that come then are dropped, as the switch would drop them if it had to keep them; when four times as many do, with
+messages that are no packets, nothing is read any more, and requests time out.
 """
 
 import asyncio
@@ -76,7 +77,7 @@ class Lane:
         self._regulate()
 
     def _regulate(self) -> None:
-        stop = bool(self._waiting) and (not self._asking or len(self._waiting) > MOST_WAITING)
+        stop = bool(self._waiting) and (not self._asking or len(self._waiting) > 4 * MOST_WAITING)
         if stop != self._held:
             self._held = stop
             for channel in self._channels:

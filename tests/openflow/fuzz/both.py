@@ -14,7 +14,19 @@ from functools import cache
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-MODULES = ("wire", "declare", "generate", "match", "stats", "core", "codec", "connection", "as_json", "field_text", "json_errors")
+MODULES = (
+    "wire",
+    "declare",
+    "generate",
+    "match",
+    "stats",
+    "core",
+    "codec",
+    "connection",
+    "as_json",
+    "field_text",
+    "json_errors",
+)
 PREFIX = "segue.openflow"
 
 

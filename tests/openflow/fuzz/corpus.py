@@ -1,7 +1,7 @@
 """The inputs that are kept: `corpus/TARGET.txt`, one a line in hexadecimal, `#` before a remark.
 
-    python -m openflow.fuzz.corpus write          the seeds anew, and behind them what was found and kept
-    python -m openflow.fuzz.corpus keep TARGET FILE ...    enter files that Atheris made
+python -m openflow.fuzz.corpus write          the seeds anew, and behind them what was found and kept
+python -m openflow.fuzz.corpus keep TARGET FILE ...    enter files that Atheris made
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""A message of every class and version on the wire, with something in each field; those that have lists of a family, once
-for each member that the version has, as long as that member was not yet in another message.
+"""A message of every class and version on the wire, with something in each field; those that have lists of a family,
+once for each member that the version has, as long as that member was not yet in another message.
 
 The values are those of `openflow.samples`, made from the declarations.
 """
@@ -13,11 +13,10 @@ from typing import Any
 
 import msgspec
 
+from openflow.samples import known, sample
 from segue.openflow.codec import CODEC, UnknownMessage, encode
 from segue.openflow.declare import MESSAGES, REPLIES, REQUESTS, Family, Message, Record, layout
 from segue.openflow.wire import EncodeError
-
-from ..samples import known, sample
 
 XID = 0x01020304
 _DEEPEST = 3

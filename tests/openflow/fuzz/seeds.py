@@ -21,7 +21,9 @@ def seeds(target: str) -> Iterator[bytes]:
         if target == "decode":
             yield from messages
         elif target == "json":
-            yield from (json.dumps(as_json.to_json(*decode(data)), separators=(",", ":")).encode() for data in messages[::5])
+            yield from (
+                json.dumps(as_json.to_json(*decode(data)), separators=(",", ":")).encode() for data in messages[::5]
+            )
             yield from messages[1::5]
         elif target == "match":
             yield from _matches(version, messages)
@@ -38,7 +40,7 @@ def _matches(version: int, messages: tuple[bytes, ...]) -> Iterator[bytes]:
         if version >= V12 and start > 0 and data[1] in (10, 11, 14):
             yield bytes([version]) + data[start:]
         for oxm_class in (b"\x80\x00", b"\x00\x01", b"\x00\x00\x1e", b"\xff\xff", b"\x80\x02"):
-            if 0 < (at := data.find(oxm_class, 16)):
+            if (at := data.find(oxm_class, 16)) > 0:
                 yield bytes([version if len(data) % 2 else 0]) + data[at : at + 40]
 
 

@@ -1,7 +1,7 @@
 """What holds for whatever bytes. Each target takes bytes, and raises where it does not.
 
-- `decode`: a message is read, or refused by ProtocolError; what was read is written, read again and the same; the compiled
-  core and Python agree on the message, on the octets and on the words of the refusal.
+- `decode`: a message is read, or refused by ProtocolError; what was read is written, read again and the same; the
+  compiled core and Python agree on the message, on the octets and on the words of the refusal.
 - `connection`: of either end, in each version, with and without a handshake: events or ProtocolError, the same
   however the bytes are cut, and the same in both.
 - `match`: the same of matches, of single fields and of statistics, in every context.

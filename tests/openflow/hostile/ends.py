@@ -7,9 +7,9 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
-from ..fuzz import samples
-from ..fuzz.both import compiled, pure
-from ..judged import messages
+from openflow.fuzz import samples
+from openflow.fuzz.both import compiled, pure
+from openflow.judged import messages
 
 SIDES = ("controller", "switch")
 LIBRARIES = {"core": compiled, "python": pure}
@@ -44,12 +44,13 @@ def feed(lib: SimpleNamespace, connection: Any, stream: bytes, step: int = 0) ->
 
 
 def errors_in(sent: bytes) -> list[tuple[int, int, int, bytes]]:
-    """(type, code, xid, quoted octets) of every error message in `sent`; nothing else may be there but hellos."""
+    """(type, code, xid, quoted octets) of every error message in `sent`; nothing else may be there but hellos and echo
+    requests."""
     found = []
     while sent:
         length = int.from_bytes(sent[2:4], "big")
         one, sent = sent[:length], sent[length:]
-        if one[1] != 0:
+        if one[1] not in (0, 2):
             assert one[1] == 1, one.hex()
             kind, code, xid = (int.from_bytes(one[a:b], "big") for a, b in ((8, 10), (10, 12), (4, 8)))
             found.append((kind, code, xid, one[12:]))

@@ -75,7 +75,8 @@ def test_one_after_the_other(side: str, version: int) -> None:
 
 def lying_lengths() -> Iterator[bytes]:
     for data in of_known_versions():
-        for at in length_fields(data):
+        fields = length_fields(data)
+        for at in (fields[n] for n in spread(len(fields), FEW // 4)):
             own = int.from_bytes(data[at : at + 2], "big")
             for lie in {0, 1, 4, 7, 8, max(0, own - 1), min(0xFFFF, own + 1), 0xFFFF} - {own}:
                 yield data[:at] + lie.to_bytes(2, "big") + data[at + 2 :]
@@ -83,11 +84,10 @@ def lying_lengths() -> Iterator[bytes]:
 
 @pytest.mark.parametrize("side", SIDES)
 def test_every_length_lies(side: str) -> None:
-    count = 0
-    for count, data in enumerate(lying_lengths(), 1):
-        if count % 2 == SIDES.index(side) or len(data) < 40:
-            both_alike(side, data)
-    assert count > 20_000
+    lies = list(lying_lengths())
+    assert len(lies) > 20_000
+    for data in lies:
+        both_alike(side, data)
 
 
 @pytest.mark.parametrize("side", SIDES)

@@ -18,13 +18,18 @@ class FlowModCommand(Numbers, prefix="OFPFC_"):
     DELETE_STRICT = 4
 
 
+class FlowModFlags10(Flags, prefix="OFPFF_"):
+    SEND_FLOW_REM = 1
+    CHECK_OVERLAP = 2
+    EMERG = 4
+
+
 class FlowModFlags(Flags, prefix="OFPFF_"):
     SEND_FLOW_REM = 1
     CHECK_OVERLAP = 2
-    EMERG = 4  # 1.0 only
     RESET_COUNTS = 4  # 1.2 and later
-    NO_PKT_COUNTS = 8
-    NO_BYT_COUNTS = 16
+    NO_PKT_COUNTS = 8  # 1.3 and later
+    NO_BYT_COUNTS = 16  # 1.3 and later
 
 
 class BufferId(Numbers, prefix="OFP_"):
@@ -80,7 +85,8 @@ class FlowMod(Message, frozen=True, gc=False):
         w.u32("buffer_id", BufferId),
         w.port("out_port"),
         w.u32("out_group", GroupId, since=V11),
-        w.u16("flags", FlowModFlags),
+        w.u16("flags", FlowModFlags10, until=V10),
+        w.u16("flags", FlowModFlags, since=V11),
         w.pad(2, since=V11, until=V13),
         w.u16("importance", since=V14),
         w.match("match", since=V11),

@@ -11,7 +11,7 @@ that request nor a reason. So whoever asks for a monitor sends a barrier behind 
 a refusal.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from struct import Struct
 from typing import Any, Final
 
@@ -216,13 +216,18 @@ class _OnfMatch:
         return BareMatch(decode_match(whole, 0, len(whole), version)[0]), end
 
     def to_json(self, value: Match, version: int) -> Any:
-        return field_text.match_to_json(value, version)
+        said = field_text.match_to_json(value, version)
+        return {"oxm_fields": said} if isinstance(value, BareMatch) else said
 
     def from_json(self, obj: Any, version: int) -> Any:
+        if isinstance(obj, Mapping) and obj.keys() == {"oxm_fields"}:
+            return BareMatch(field_text.match_from_json(obj["oxm_fields"], version))
         return field_text.match_from_json(obj, version)
 
     def schema(self) -> dict[str, Any]:
-        return field_text.json_schema_of_match()
+        match = field_text.json_schema_of_match()
+        bare = {"type": "object", "properties": {"oxm_fields": match}, "required": ["oxm_fields"]}
+        return {"anyOf": [match, bare | {"additionalProperties": False}]}
 
 
 class NxFlowMonitor(Record, frozen=True, gc=False):
