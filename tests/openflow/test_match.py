@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from segue.openflow import field_text
 from segue.openflow import match as codec
 from segue.openflow.fields import FIELDS, NXM, lookup
 from segue.openflow.wire import V10, V11, V12, V13, V14, V15, VERSIONS, EncodeError, ProtocolError
@@ -332,3 +333,13 @@ def test_open_vswitch_likes_the_canonical_identities(version):
             assert codec.canonical(read) == {name: 1}
         else:
             assert codec.canonical(read) == codec.canonical(complete(name)), name
+
+
+def test_open_vswitch_has_oxm_fields_in_matches_of_1_1() -> None:
+    """Its flow statistics do; they are read, and written as they were."""
+    said = {"in_port": 3, "eth_type": 0x0800, "ipv4_dst": (0x0A000000, 0xFF000000)}
+    octets = codec.encode_match(said, V12)
+    read, after = codec.decode_match(octets, 0, len(octets), V11)
+    assert (read, after) == ({"match_type": 1, **said}, len(octets))
+    assert codec.encode_match(read, V11) == octets
+    assert field_text.match_from_json(field_text.match_to_json(read, V11), V11) == read

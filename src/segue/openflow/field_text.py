@@ -16,11 +16,12 @@ from typing import Any, Final
 
 from segue.openflow import match_fixed
 from segue.openflow.fields import FIELDS, Field, lookup
-from segue.openflow.wire import V12, EncodeError
+from segue.openflow.wire import V11, V12, EncodeError
 
 Read = int | tuple[int, int]
 
 _SAFE: Final = 1 << 53
+_TYPE: Final = "match_type"  # `match.OXM_IN_11`
 _MAC: Final = re.compile(r"[0-9a-fA-F]{1,2}([:-])[0-9a-fA-F]{1,2}(?:\1[0-9a-fA-F]{1,2}){4}")
 _IPV4: Final = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})", re.ASCII)
 _NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]+|[0-9]+", re.ASCII)
@@ -55,6 +56,8 @@ def value_from_json(name: str, given: Any) -> Read:
 
 def match_to_json(match: Mapping[str, int | str | tuple[int, int]], version: int) -> dict[str, Any]:
     """A match as an object of JSON. EncodeError: OpenFlow 1.0 or 1.1 cannot say it."""
+    if version == V11 and _TYPE in match:
+        return {_TYPE: match[_TYPE], **match_to_json({n: v for n, v in match.items() if n != _TYPE}, V12)}
     said = match_fixed.to_raw(match, version) if 0 < version < V12 else match
     return {
         name: value_to_json(name, value_from_json(name, value) if isinstance(value, str) else value)
@@ -66,6 +69,8 @@ def match_from_json(obj: Mapping[str, Any], version: int) -> dict[str, Read]:
     """The match that an object of JSON says. EncodeError: unknown names, values that are none."""
     if not isinstance(obj, Mapping):
         raise EncodeError(f"a match is an object, not {obj!r}")
+    if version == V11 and obj.get(_TYPE) == 1:
+        return {_TYPE: 1, **match_from_json({n: v for n, v in obj.items() if n != _TYPE}, V12)}
     match: dict[str, Read] = {}
     for name, given in obj.items():
         fixed = 0 < version < V12 and name in match_fixed.RAW
@@ -88,7 +93,7 @@ def json_schema_of_match() -> dict[str, Any]:
     return {
         "type": "object",
         "description": "Match fields by name, each with a value, or with a value and a mask.",
-        "properties": schemas | qualified,
+        "properties": schemas | qualified | {_TYPE: {"const": 1}},
         "patternProperties": {
             "^oxm:[0-9a-f]{1,4}:[0-9a-f]{1,2}:[0-9a-f]{1,2}(:[0-9a-f]{1,8})?$": number,
             "^tun_metadata[0-9]{1,2}:[1-9][0-9]{0,2}$": number,

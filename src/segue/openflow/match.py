@@ -23,7 +23,7 @@ from typing import Final
 from segue.openflow import match_fixed
 from segue.openflow.fields import EXPERIMENTER, FIELDS, NXM, NXM_1, Field, Identity, foreign_name, in_order, lookup
 from segue.openflow.match_plan import SIZES, Hole, Plan, compile_plan
-from segue.openflow.wire import PADDING, V12, V15, EncodeError, ProtocolError
+from segue.openflow.wire import PADDING, V11, V12, V15, EncodeError, ProtocolError
 
 Value = int | str | tuple[int, int]
 Read = int | tuple[int, int]
@@ -32,6 +32,9 @@ Match = Mapping[str, Value]
 EMPTY_MATCH: Final = b"\0\1\0\4\0\0\0\0"
 
 _OFPMT_OXM: Final = 1
+OXM_IN_11: Final = "match_type"
+"""A key of matches on OpenFlow 1.1 that are of OXM fields nevertheless (its value is the type, 1), as Open vSwitch
+writes them in its flow statistics."""
 _HEAD: Final = Struct(">HH")
 _TUN_METADATA: Final = range(40, 104)
 
@@ -66,6 +69,8 @@ def encode_match(match: Match, version: int) -> bytes:
     elif names not in _PLANS[version]:
         _remember(names, version)
     if version < V12:
+        if version == V11 and match.get(OXM_IN_11) == _OFPMT_OXM:
+            return encode_match({name: value for name, value in match.items() if name != OXM_IN_11}, V12)
         return match_fixed.encode(match, version)
     body = _tlvs(match, version)
     length = 4 + len(body)
@@ -132,6 +137,9 @@ def encode_nxm_id(name: str, masked: bool = False) -> bytes:
 def decode_match(data: bytes, offset: int, end: int, version: int) -> tuple[dict[str, Read], int]:
     """The `ofp_match` at `offset`, and where it ends, padding included. ProtocolError on a length that lies."""
     if version < V12:
+        if version == V11 and data[offset : offset + 2] == b"\0\1":
+            found, after = decode_match(data, offset, end, V12)
+            return {OXM_IN_11: _OFPMT_OXM, **found}, after
         return match_fixed.decode(data, offset, end, version)
     after = offset + 16
     if after <= end:
