@@ -93,7 +93,7 @@ def json_schema_of_match() -> dict[str, Any]:
     return {
         "type": "object",
         "description": "Match fields by name, each with a value, or with a value and a mask.",
-        "properties": schemas | qualified | {_TYPE: {"const": 1}},
+        "properties": schemas | qualified | {_TYPE: _integer(Field(_TYPE, 1, 1, False, (), ()))},
         "patternProperties": {
             "^oxm:[0-9a-f]{1,4}:[0-9a-f]{1,2}:[0-9a-f]{1,2}(:[0-9a-f]{1,8})?$": number,
             "^tun_metadata[0-9]{1,2}:[1-9][0-9]{0,2}$": number,

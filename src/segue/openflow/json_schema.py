@@ -204,6 +204,8 @@ class _Maker:
 
     def _shared(self, form: Schema) -> Schema:
         """A value of a field, as one definition for all fields that have the same."""
+        if "anyOf" not in form:
+            return form
         first, *_ = form["anyOf"]
         kind = first["description"].partition(" ")[0].lower() if "description" in first else f"{first['maximum']:#x}"
         name = f"match_{kind}"
