@@ -10,7 +10,7 @@ import time
 
 from bench.report import machine, progress
 
-NAMES = ("compile", "apply", "flows", "coldstart", "throughput", "memory", "codec", "controllers")
+NAMES = ("compile", "apply", "flows", "coldstart", "throughput", "memory", "codec", "pump", "controllers")
 
 
 def main() -> int:

@@ -72,6 +72,7 @@ def test_the_answer_is_what_the_owner_would_say(tmp_path: Path) -> None:
         (request(ONE, TWO[1]).replace(b"\x08\x06", b"\x08\x00"), "not ARP"),
         (b"", "nothing"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_is_not_answered(frame: bytes, why: str) -> None:
     assert knowing().heard(frame, 1.0) is None, why

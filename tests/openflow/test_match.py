@@ -247,7 +247,7 @@ def test_canonical():
 def test_memory_for_names_is_bounded():
     for number in range(2 * codec._CACHED):
         codec.encode_nxm({f"oxm:{number:x}:0:1": 1})
-    assert len(codec._PLANS[NXM]) <= codec._CACHED
+    assert len(codec.PLANS[NXM]) <= codec._CACHED
     assert len(codec._WRITERS[NXM]) <= codec._CACHED
 
 

@@ -20,8 +20,13 @@ def up(_switch: Switch, _event: SwitchUp) -> Message:
     return FlowMod(priority=0, actions=[Output(CONTROLLER)])
 
 
-@app.on(SwitchDown, TopologyChanged)
-def forget(switch: Switch, _event: SwitchDown | TopologyChanged) -> list[Message]:
+@app.on(SwitchDown)
+def down(switch: Switch, _event: SwitchDown) -> None:
+    learnt.pop(switch, None)
+
+
+@app.on(TopologyChanged)
+def forget(switch: Switch, _event: TopologyChanged) -> list[Message]:
     return [FlowMod(command=FlowModCommand.DELETE, match={"eth_dst": mac}) for mac in learnt.pop(switch, ())]
 
 

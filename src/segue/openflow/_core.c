@@ -22,6 +22,7 @@ setup(PyObject *module, PyObject *args)
 
 static PyMethodDef methods[] = {
     {"setup", setup, METH_VARARGS, "setup(CODEC, ProtocolError)"},
+    {"adopt", segue_adopt, METH_VARARGS, "adopt(class, defaults): makes and releases its instances from now on."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import msgspec
 
-from segue.openflow import field_text, generate
+from segue.openflow import field_text, generate, generate_write
 from segue.openflow.codec import CODEC, UnknownMessage
 from segue.openflow.declare import HOMES, MESSAGES, REPLIES, REQUESTS, Family, Item, Message, Record, layout
 from segue.openflow.json_values import (
@@ -163,7 +163,7 @@ def _oxm(item: Item, record: Any, _version: int, result: dict[str, Any]) -> None
 
 def _in_port_match(item: Item, record: Any, version: int, result: dict[str, Any]) -> None:
     match, in_port = (getattr(record, name) for name in item.names)
-    result[item.names[0]] = field_text.match_to_json(generate.with_in_port(match, in_port), version)
+    result[item.names[0]] = field_text.match_to_json(generate_write.with_in_port(match, in_port), version)
 
 
 def _instructions(item: Item, record: Any, version: int, result: dict[str, Any]) -> None:
@@ -186,7 +186,7 @@ def _stats(_item: Item, value: Any, _version: int) -> Any:
 
 def _counters(item: Item, record: Any, version: int, result: dict[str, Any]) -> None:
     stats, *others = (getattr(record, name) for name in item.names)
-    whole = generate.with_counters(stats, **dict(zip(item.names[1:], others, strict=True)))
+    whole = generate_write.with_counters(stats, **dict(zip(item.names[1:], others, strict=True)))
     result[item.names[0]] = _stats(item, whole, version)
 
 

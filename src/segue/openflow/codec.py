@@ -12,7 +12,7 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812
 from typing import Any, Final
 
-from segue.openflow import core, generate, match, stats
+from segue.openflow import core, generate, generate_read, generate_write, match, stats
 from segue.openflow.declare import (
     EXPERIMENTER,
     HOMES,
@@ -60,8 +60,9 @@ class _Codec:
 
     @staticmethod
     def match_plans(version: int) -> Mapping[tuple[str, ...], Any]:
-        return match._PLANS[version]
+        return match.PLANS[version]
 
+    match_plan = staticmethod(match.plan_of)
     decode_match = staticmethod(match.decode_match)
     encode_nxm = staticmethod(match.encode_nxm)
     decode_nxm = staticmethod(match.decode_nxm)
@@ -151,7 +152,7 @@ core.setup(CODEC)
 
 def _make_writer(record: type[Record], version: int) -> Callable[..., bytes]:
     def make() -> Callable[..., bytes]:
-        source, scope = generate.encoder_source(record, version, CODEC)
+        source, scope = generate_write.encoder_source(record, version, CODEC)
         return generate.make(source, scope, f"encode {record.__name__} {VERSION_NAMES[version]}")
 
     return core.writer(record, version, make, CODEC)
@@ -159,7 +160,7 @@ def _make_writer(record: type[Record], version: int) -> Callable[..., bytes]:
 
 def _make_reader(record: type[Record], version: int) -> Callable[[bytes, int, int], Any]:
     def make() -> Callable[[bytes, int, int], Any]:
-        source, scope = generate.decoder_source(record, version, CODEC)
+        source, scope = generate_read.decoder_source(record, version, CODEC)
         return generate.make(source, scope, f"decode {record.__name__} {VERSION_NAMES[version]}")
 
     return core.reader(record, version, make, CODEC)

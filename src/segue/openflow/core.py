@@ -58,14 +58,15 @@ def reader(record: type[Record], version: int, make: Make, codec: Any) -> Callab
 def frame_field(name: str, offset: int, size: int, least: int, doc: str) -> int:
     """A property: the number in `size` octets at `offset` of the octets in the field `name`; 0 if there are less than
     `least` of them. (A class has the property, and its instances the number.)"""
-    behind = least - offset - size
-    form = {1: "B", 2: "H", 4: "I", 6: "HI"}[size]
-    number = "a << 32 | b" if size == 6 else "a"
+    at, form, number = offset, {1: "B", 2: "H", 4: "I", 6: "Q"}[size], "{}"
+    if size == 6:  # with the two octets before it, or behind it
+        at, number = (offset - 2, f"{{}} & {(1 << 48) - 1:#x}") if offset >= 2 else (offset, "{} >> 16")
+    behind = least - at - Struct(f">{form}").size
+    form = f">{at}x{form}{behind}x"
     source = (
-        f"def read(record):\n try: a, {'b' if size == 6 else ''} = unpack(record.{name})\n"
-        f" except error: return 0\n return {number}"
+        f"def read(record):\n try: return {number.format(f'unpack(record.{name})[0]')}\n except error: return 0\n"
     )
-    space: dict[str, Any] = {"unpack": Struct(f">{offset}x{form}{behind}x").unpack_from, "error": StructError}
+    space: dict[str, Any] = {"unpack": Struct(form).unpack_from, "error": StructError}
     exec(source, space)
     read = space["read"]
     read.__doc__ = doc

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from segue.openflow import core_match, generate
+from segue.openflow import core_match, generate, generate_read, generate_write
 from segue.openflow.declare import EXPERIMENTER, HOMES, MESSAGES, REPLIES, REQUESTS, Family, Item, Record
 from segue.openflow.wire import V10
 
@@ -54,6 +54,15 @@ def _defaults(record: type[Record]) -> dict[str, Any]:
     return {name: value for name, value in zip(names, given, strict=True) if type(value).__name__ != "Factory"}
 
 
+def _adopt(record: type[Record]) -> None:
+    """The core makes and releases instances of classes that are nothing but their fields."""
+    config = record.__struct_config__
+    plain = not (config.gc or config.weakref or config.dict or config.cache_hash)
+    factories = [value for value in record.__struct_defaults__ if type(value).__name__ == "Factory"]
+    if plain and not hasattr(record, "__post_init__") and all(value.factory is dict for value in factories):
+        _core.adopt(record, [... if d is msgspec.NODEFAULT else d for d in generate.defaults(record)])
+
+
 def _is_narrow(item: Item, version: int) -> bool:
     return item.kind == "port16" or (item.kind == "port" and version == V10)
 
@@ -64,6 +73,7 @@ def _is_narrow(item: Item, version: int) -> bool:
 def writer(record: type[Record], version: int, make: Make, codec: Any) -> Any:
     """A `_core.Writer`, or what `make` makes where there is no program."""
     items, _ = generate.whole_layout(record, version)
+    _adopt(record)
     try:
         steps = _writing(items, _defaults(record), version, codec)
     except _Unable:
@@ -93,7 +103,7 @@ def _writing(items: list[Item], defaults: dict[str, Any], version: int, codec: A
             run.clear()
 
     for item in items:
-        if item.kind in generate._FIXED:
+        if item.kind in generate.FIXED:
             step, octets = _write_fixed(item, len(template), defaults, sizes, version)
             template += octets
             if step is not None:
@@ -181,8 +191,8 @@ def _python_writer(item: Item, version: int, codec: Any) -> Callable[..., Any]:
     """What generated code does for this item, as a function of the record."""
     if item.kind == "nested":
         raise _Unable
-    src = generate._Source(version)
-    result = generate._write_variable(item, src, codec)
+    src = generate.Source(version)
+    result = generate_write.write_variable(item, src, codec)
     src.add(f"return {result}")
     return generate.make(src.function("encode(m)"), src.scope, f"encode {item.names[0]}")
 
@@ -197,6 +207,7 @@ def reader(record: type[Record], version: int, make: Make, codec: Any) -> Any:
     # The core fills slots: each field once, and nothing that a class does besides.
     if len(set(names)) < len(names) or hasattr(record, "__post_init__") or record.__struct_config__.gc:
         return make()
+    _adopt(record)
     home = HOMES.get(record)
     try:
         steps = _reading(items, home, _defaults(record), version, codec)
@@ -228,7 +239,7 @@ def _reading(items: list[Item], home: Family | None, defaults: dict[str, Any], v
             octets = 0
 
     for n, item in enumerate(items):
-        if item.kind in generate._FIXED:
+        if item.kind in generate.FIXED:
             step = _read_fixed(item, octets, defaults, sizes, version)
             octets += generate.width(item, version)
             if step is not None:
@@ -298,10 +309,10 @@ def _python_reader(item: Item, version: int, codec: Any) -> Callable[..., Any]:
         raise _Unable
     if item.kind == "nxm":  # whose padding is behind the end that it gets here
         return lambda b, o, e: (codec.decode_nxm(b, o, e), e + -(e - o) % 8)
-    src = generate._Source(version)
+    src = generate.Source(version)
     values: dict[str, str] = {}
-    short = src.name(generate.too_short, "short") + "(b, o, e, %s, '', '')"
-    generate._read_variable(item, 0, values, set(), src, codec, short)
+    short = src.name(generate_read.too_short, "short") + "(b, o, e, %s, '', '')"
+    generate_read.read_variable(item, 0, values, set(), src, codec, short)
     src.add(f"return {', '.join(values[name] for name in item.names)}, o")
     return generate.make(src.function("decode(b, o, e)"), src.scope, f"decode {item.names[0]}")
 

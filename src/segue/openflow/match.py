@@ -39,12 +39,12 @@ _HEAD: Final = Struct(">HH")
 _TUN_METADATA: Final = range(40, 104)
 
 # The match of nearly every packet-in: nothing but the port, `OFPMT_OXM 12 OXM_OF_IN_PORT`.
-_PEEK: Final = Struct(">QI")
-_PORT_ALONE: Final = 0x0001000C80000004
+PEEK: Final = Struct(">QI").unpack_from
+PORT_ALONE: Final = 0x0001000C80000004
 
 _CACHED: Final = 4096
 _PLANNED: Final = 64
-_PLANS: Final[tuple[dict[tuple[str, ...], Plan | None], ...]] = tuple({} for _ in range(V15 + 1))
+PLANS: Final[tuple[dict[tuple[str, ...], Plan | None], ...]] = tuple({} for _ in range(V15 + 1))
 
 # name -> (header, header when masked, octets, largest value, largest mask, whether a mask is allowed), per context.
 _Writer = tuple[bytes, bytes, int, int, int, bool]
@@ -58,7 +58,7 @@ _ID_READERS: Final[dict[int, dict[bytes, _Reader]]] = {}
 def encode_match(match: Match, version: int) -> bytes:
     """`ofp_match` with its padding. EncodeError: no such field (in this version), or a value that does not fit."""
     names = tuple(match)
-    plan = _PLANS[version].get(names)
+    plan = PLANS[version].get(names)
     if plan is not None:
         try:
             result = plan(*match.values())
@@ -66,7 +66,7 @@ def encode_match(match: Match, version: int) -> bytes:
             result = None
         if result is not None:
             return result
-    elif names not in _PLANS[version]:
+    elif names not in PLANS[version]:
         _remember(names, version)
     if version < V12:
         if version == V11 and match.get(OXM_IN_11) == _OFPMT_OXM:
@@ -82,7 +82,7 @@ def encode_match(match: Match, version: int) -> bytes:
 def encode_nxm(match: Match) -> bytes:
     """The bare TLVs of Nicira's messages and actions, without header and padding."""
     names = tuple(match)
-    plan = _PLANS[NXM].get(names)
+    plan = PLANS[NXM].get(names)
     if plan is not None:
         try:
             result = plan(*match.values())
@@ -90,7 +90,7 @@ def encode_nxm(match: Match) -> bytes:
             result = None
         if result is not None:
             return result
-    elif names not in _PLANS[NXM]:
+    elif names not in PLANS[NXM]:
         _remember(names, NXM)
     return _tlvs(match, NXM)
 
@@ -144,10 +144,10 @@ def decode_match(data: bytes, offset: int, end: int, version: int) -> tuple[dict
     after = offset + 16
     if after <= end:
         try:
-            head, port = _PEEK.unpack_from(data, offset)
+            head, port = PEEK(data, offset)
         except struct_error:
             raise ProtocolError(f"match at {offset} passes the end of the message", "OFPBMC_BAD_LEN") from None
-        if head == _PORT_ALONE:
+        if head == PORT_ALONE:
             return {"in_port": port}, after
     if end - offset < 8 or end > len(data):
         raise ProtocolError(f"match: 8 octets wanted at {offset}, {max(0, end - offset)} there", "OFPBMC_BAD_LEN")
@@ -368,8 +368,15 @@ def _unknown(data: bytes, offset: int, end: int) -> tuple[int, _Reader]:
     return offset, (name, size, masked, (1 << 8 * size) - 1)
 
 
+def plan_of(names: tuple[str, ...], version: int) -> Plan | None:
+    """What writes exact values of these fields, None where nothing does."""
+    if names not in PLANS[version]:
+        _remember(names, version)
+    return PLANS[version][names]
+
+
 def _remember(names: tuple[str, ...], version: int) -> None:
-    plans = _PLANS[version]
+    plans = PLANS[version]
     if len(plans) >= _CACHED:
         plans.clear()
     plans[names] = match_fixed.plan(names, version) if NXM < version < V12 else _plan(names, version)

@@ -6,12 +6,29 @@ one call. It is compiled from expressions of this package's own making (never fr
 somebody sent), as the standard library does for its named tuples.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from struct import Struct
+from typing import Any, NamedTuple, Protocol
 
-# Values in the order of the names -> octets, or None where a condition does not hold. Raises struct.error or
-# TypeError for values that are no plain integers, or too large.
-Plan = Callable[..., bytes | None]
+
+class Parts(NamedTuple):
+    """What a plan is made of, for who writes more than the match in one call: a format without its byte order, the
+    expressions that it takes, and the conditions."""
+
+    format: str
+    arguments: tuple[str, ...]
+    conditions: tuple[str, ...]
+
+
+class Plan(Protocol):
+    """Values in the order of the names -> octets, or None where a condition does not hold. Raises struct.error or
+    TypeError for values that are no plain integers, or too large."""
+
+    parts: Parts
+
+    def __call__(self, *values: Any) -> bytes | None: ...
+
+
 # Where a value goes: offset, octets, the expression that gives it.
 Hole = tuple[int, int, str]
 
@@ -30,7 +47,7 @@ SIZES = frozenset(_PARTS)
 
 def compile_plan(count: int, template: bytes, holes: Sequence[Hole], conditions: Sequence[str]) -> Plan:
     """The plan for `count` values, called v0, v1, ... in expressions and conditions."""
-    formats, arguments, at = ">", [], 0
+    formats, arguments, at = "", [], 0
     for offset, size, expression in sorted(holes):
         if offset > at:
             formats += f"{offset - at}s"
@@ -46,5 +63,6 @@ def compile_plan(count: int, template: bytes, holes: Sequence[Hole], conditions:
     source = f"lambda {names}: pack({', '.join(arguments)})"
     if conditions:
         source += f" if {' and '.join(conditions)} else None"
-    made: Plan = eval(source, {"pack": Struct(formats).pack})
-    return made
+    made: Any = eval(source, {"pack": Struct(">" + formats).pack})
+    made.parts = Parts(formats, tuple(arguments), tuple(conditions))
+    return made  # type: ignore[no-any-return]

@@ -20,7 +20,10 @@ FIRST_XID: Final = 0x80000000
 LAST_XID: Final = 0xFFFFFFFE
 _TYPES: Final = 64  # OpenFlow has got to 35
 
+_HEADS: Final = 256  # hot messages come in few sizes
+
 Handler = Callable[[Any, Any], Any]
+Head = tuple[Handler | None, Any, int]
 
 
 class Pump:
@@ -35,7 +38,7 @@ class Pump:
     `stopped` ends the loop, also from within a handler; an exception that `feed` lets through sets it.
     """
 
-    __slots__ = ("_busy", "_cold", "_failed", "_hot", "_odd", "_rest", "_xid", "stopped", "switch", "version")
+    __slots__ = ("_busy", "_cold", "_failed", "_heads", "_hot", "_odd", "_rest", "_xid", "stopped", "switch", "version")
 
     def __init__(
         self,
@@ -49,6 +52,7 @@ class Pump:
         self.switch = switch
         self.stopped = False
         self._hot: dict[int, Handler] = {}
+        self._heads: dict[bytes, Head] = {}
         self._cold = cold
         self._odd = odd
         self._failed = failed
@@ -69,6 +73,7 @@ class Pump:
             self._hot.pop(kind, None)
         else:
             self._hot[kind] = handler
+        self._heads.clear()
 
     def feed(self, view: bytes | bytearray | memoryview) -> bytes:
         """What is to be sent for these bytes. ProtocolError when the stream cannot go on."""
@@ -93,21 +98,20 @@ class Pump:
 
     def _run(self, data: bytes, out: list[bytes]) -> int:
         """How far `data` was understood."""
-        hot, cold, version, switch = self._hot, self._cold, self.version, self.switch
-        readers, writers, append = READERS[version], WRITERS[version], out.append
+        heads, cold, version, switch = self._heads, self._cold, self.version, self.switch
+        writers, append = WRITERS[version], out.append
         offset, size = 0, len(data)
         while size - offset >= HEADER_LEN and not self.stopped:
-            kind = data[offset + 1]
-            length = data[offset + 2] << 8 | data[offset + 3]
-            if length < HEADER_LEN:
-                raise ProtocolError(f"a header says {length} bytes, less than its own")
+            known = heads.get(data[offset : offset + 4])
+            if known is None:
+                known = self._look(data[offset : offset + 4])
+            handler, reader, length = known
             after = offset + length
             if after > size:
                 break
-            handler = hot.get(kind) if data[offset] == version else None
             if handler is not None:
                 try:
-                    msg = readers[kind](data, offset, after)
+                    msg = reader(data, offset, after)
                 except ProtocolError:
                     handler = None
             if handler is None:
@@ -124,11 +128,12 @@ class Pump:
                 continue
             if result is None:
                 continue
-            writer = writers.get(result.__class__)
+            writer = writers.get(type(result))
             if writer is None:
                 self._answer(msg, result, out)
                 continue
-            self._xid = xid = self._xid + 1 if self._xid < LAST_XID else FIRST_XID
+            xid = self._xid
+            self._xid = xid = xid + 1 if xid < LAST_XID else FIRST_XID
             try:
                 answer = writer(result, xid)
             except Exception:
@@ -141,6 +146,19 @@ class Pump:
             except Exception as e:
                 self._failed(msg, e)
         return offset
+
+    def _look(self, head: bytes) -> Head:
+        """What the first four octets of a message say: version, type and length."""
+        kind, length = head[1], head[2] << 8 | head[3]
+        if length < HEADER_LEN:
+            raise ProtocolError(f"a header says {length} bytes, less than its own")
+        handler = self._hot.get(kind) if head[0] == self.version else None
+        if handler is None:
+            return None, None, length  # of which there are too many to be worth remembering
+        if len(self._heads) >= _HEADS:
+            self._heads.clear()
+        self._heads[head] = known = (handler, READERS[self.version][kind], length)
+        return known
 
     def _answer(self, msg: Any, result: Any, out: list[bytes]) -> None:
         """The slower way: several messages, or one whose writer is not made yet."""

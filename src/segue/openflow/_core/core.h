@@ -251,6 +251,14 @@ append_padding(Buffer *buffer, Py_ssize_t start)
 /* Where the field `name` of `record` stands in its instances; -1 with an exception. */
 Py_ssize_t segue_slot(PyTypeObject *record, PyObject *name);
 
+/* How the records of a class are made and released; see record.c. */
+typedef struct Maker Maker;
+/* That of a class, NULL if it was not adopted. */
+Maker *segue_maker(const PyTypeObject *type);
+/* A record whose slots are not set yet, and all must be; NULL without an exception. */
+PyObject *segue_take(Maker *maker);
+PyObject *segue_adopt(PyObject *module, PyObject *args);
+
 typedef struct Writer Writer;
 typedef struct Reader Reader;
 
@@ -285,6 +293,9 @@ typedef struct {
 
 /* The record from `offset` on, which may not pass `end`; `*after` is where it ends. */
 PyObject *segue_read(Reader *reader, const Input *in, Py_ssize_t offset, Py_ssize_t end, Py_ssize_t *after, int depth);
+/* The same, made of a record that is given away, if nobody else has that. */
+PyObject *segue_read_into(PyObject *old, Reader *reader, const Input *in, Py_ssize_t offset, Py_ssize_t end,
+                          Py_ssize_t *after, int depth);
 /* A tuple of the members of a family that lie between `offset` and `end`. */
 PyObject *segue_read_family(Family *family, const Input *in, Py_ssize_t offset, Py_ssize_t end, int depth);
 /* What `function(bytes, offset, end)` returns, with CODEC.depth set. */

@@ -13,6 +13,8 @@ typedef struct {
     Py_ssize_t slot;
     Py_ssize_t offset, least;
     int size;
+    uint64_t value; /* what was found last, as handlers ask twice, and then for the answer's */
+    PyObject *last;
 } FrameField;
 
 static PyObject *
@@ -35,7 +37,15 @@ field_get(FrameField *self, PyObject *record, PyObject *type)
     uint64_t value = 0;
     if (PyBytes_GET_SIZE(octets) >= self->least)
         value = load_be((const uint8_t *)PyBytes_AS_STRING(octets) + self->offset, self->size);
-    return PyLong_FromLongLong((long long)value);
+    if (self->last != NULL && self->value == value)
+        return Py_NewRef(self->last);
+    PyObject *number = PyLong_FromUnsignedLongLong(value);
+    if (number != NULL) {
+        self->value = value;
+        Py_INCREF(number);
+        Py_XSETREF(self->last, number);
+    }
+    return number;
 }
 
 static PyObject *
@@ -85,6 +95,7 @@ field_dealloc(FrameField *self)
     Py_XDECREF(self->name);
     Py_XDECREF(self->fallback);
     Py_XDECREF(self->record);
+    Py_XDECREF(self->last);
     Py_TYPE(self)->tp_free(self);
 }
 

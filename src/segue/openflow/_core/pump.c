@@ -166,9 +166,9 @@ answer(Pump *self, PyObject *msg, PyObject *result, Buffer *out)
 
 /* -- messages ------------------------------------------------------------------------------------------------ */
 
-/* The message of a hot type, or NULL: with an exception, or without one if its octets are wrong. */
+/* The message of a hot type, or NULL: with an exception, or without one if its octets are wrong. `spare` is given away. */
 static PyObject *
-read_message(Pump *self, const uint8_t *frame, Py_ssize_t length)
+read_message(Pump *self, const uint8_t *frame, Py_ssize_t length, PyObject *spare)
 {
     int kind = frame[1];
     if (UNLIKELY(self->reader[kind] == NULL)) {
@@ -177,16 +177,20 @@ read_message(Pump *self, const uint8_t *frame, Py_ssize_t length)
             return NULL;
         self->reader[kind] = PyObject_GetItem(self->readers, number);
         Py_DECREF(number);
-        if (self->reader[kind] == NULL)
+        if (self->reader[kind] == NULL) {
+            Py_XDECREF(spare);
             return NULL;
+        }
     }
     if (LIKELY(Reader_Check(self->reader[kind]))) {
         Input in = {frame, NULL};
         Py_ssize_t after;
-        PyObject *msg = segue_read((Reader *)self->reader[kind], &in, 0, length, &after, DEPTH_UNKNOWN);
+        PyObject *msg = segue_read_into(spare, (Reader *)self->reader[kind], &in, 0, length, &after, DEPTH_UNKNOWN);
         if (LIKELY(msg != NULL))
             return msg;
     }
+    else
+        Py_XDECREF(spare);
     PyObject *msg = NULL, *octets = PyBytes_FromStringAndSize((const char *)frame, length);
     if (octets == NULL)
         return NULL;
@@ -228,15 +232,16 @@ handle_cold(Pump *self, const uint8_t *frame, Py_ssize_t length, Buffer *out)
     return result;
 }
 
-/* One whole message. -1 with an exception. */
+/* One whole message. -1 with an exception. `spare` is the last one, if nobody has it any more. */
 static int
-handle(Pump *self, const uint8_t *frame, Py_ssize_t length, Buffer *out)
+handle(Pump *self, const uint8_t *frame, Py_ssize_t length, PyObject **spare, Buffer *out)
 {
     PyObject *handler = frame[0] == self->version && frame[1] < TYPES ? self->hot[frame[1]] : NULL;
     if (handler == NULL)
         return handle_cold(self, frame, length, out);
     Py_INCREF(handler);
-    PyObject *msg = read_message(self, frame, length);
+    PyObject *msg = read_message(self, frame, length, *spare);
+    *spare = NULL;
     if (UNLIKELY(msg == NULL)) {
         Py_DECREF(handler);
         return PyErr_Occurred() ? -1 : handle_cold(self, frame, length, out);
@@ -250,7 +255,10 @@ handle(Pump *self, const uint8_t *frame, Py_ssize_t length, Buffer *out)
         done = answer(self, msg, result, out);
         Py_DECREF(result);
     }
-    Py_DECREF(msg);
+    if (LIKELY(Py_REFCNT(msg) == 1))
+        *spare = msg;
+    else
+        Py_DECREF(msg);
     Py_DECREF(handler);
     return done;
 }
@@ -300,7 +308,7 @@ forget(Pump *self)
 }
 
 static int
-feed(Pump *self, const uint8_t *p, Py_ssize_t size, Buffer *out)
+feed(Pump *self, const uint8_t *p, Py_ssize_t size, PyObject **spare, Buffer *out)
 {
     Py_ssize_t offset = 0;
     if (self->kept > 0) {
@@ -320,7 +328,7 @@ feed(Pump *self, const uint8_t *p, Py_ssize_t size, Buffer *out)
         uint8_t *frame = self->rest;
         self->rest = NULL;
         self->kept = self->room = 0;
-        int done = handle(self, frame, length, out);
+        int done = handle(self, frame, length, spare, out);
         PyMem_Free(frame);
         if (done < 0)
             return -1;
@@ -331,7 +339,7 @@ feed(Pump *self, const uint8_t *p, Py_ssize_t size, Buffer *out)
             return -1;
         if (length > size - offset)
             break;
-        if (handle(self, p + offset, length, out) < 0)
+        if (handle(self, p + offset, length, spare, out) < 0)
             return -1;
         offset += length;
     }
@@ -359,7 +367,9 @@ pump_feed(Pump *self, PyObject *view)
     }
     out.p = (uint8_t *)PyBytes_AS_STRING(out.bytes);
     self->busy = 1;
-    int done = self->stopped ? 0 : feed(self, octets.buf, octets.len, &out);
+    PyObject *spare = NULL;
+    int done = self->stopped ? 0 : feed(self, octets.buf, octets.len, &spare, &out);
+    Py_XDECREF(spare);
     self->busy = 0;
     PyBuffer_Release(&octets);
     if (done < 0)

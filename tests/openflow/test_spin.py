@@ -1,0 +1,90 @@
+"""The spinning selector: how long it looks before it sleeps, and when it does not spin at all. The clock is ours."""
+
+import asyncio
+import selectors
+import socket
+import time
+from typing import Any
+
+import pytest
+
+from segue.openflow.spin import SpinSelector, spinning_loop
+
+SPIN = 50e-6
+LOOK = 5e-6
+
+
+class World:
+    """A clock, and a kernel in which something comes at `ready`. A look takes 5 microseconds."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        self.ready = float("inf")
+        self.asked: list[float | None] = []
+        monkeypatch.setattr(selectors.DefaultSelector, "select", lambda selector, timeout=None: self.look(timeout))
+        monkeypatch.setattr(time, "perf_counter", lambda: self.now)
+
+    def look(self, timeout: float | None) -> list[Any]:
+        self.asked.append(timeout)
+        self.now += LOOK
+        if timeout is None:
+            self.now = max(self.now, self.ready)
+        elif timeout > 0:
+            self.now = max(self.now, min(self.now + timeout, self.ready))
+        return ["found"] if self.ready <= self.now else []
+
+    def coming(self, after: float) -> None:
+        self.ready = self.now + after
+        self.asked.clear()
+
+
+def test_what_comes_soon_is_found_without_sleeping_and_idleness_ends_the_spinning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, selector = World(monkeypatch), SpinSelector(SPIN)
+    for _ in range(3):
+        world.coming(20e-6)
+        assert selector.select(None) == ["found"]
+        assert set(world.asked) == {0}
+    world.coming(1.0)
+    assert selector.select(None) == ["found"]
+    assert world.asked[-1] is None
+    assert 5 < len(world.asked) <= SPIN / LOOK + 2
+    world.coming(1.0)
+    selector.select(None)
+    assert world.asked == [None], "it does not spin again for nothing"
+    world.coming(100e-6)
+    selector.select(None)
+    assert world.asked == [None]
+    world.coming(20e-6)
+    selector.select(None)
+    assert set(world.asked) == {0}, "messages come close together again"
+
+
+def test_a_timeout_is_kept_and_none_means_no_look_but_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, selector = World(monkeypatch), SpinSelector(SPIN)
+    for timeout in (-1.0, 0.0):
+        world.asked.clear()
+        assert selector.select(timeout) == []
+        assert world.asked == [0]
+    for timeout in (20e-6, 1.0, 1.0):
+        begun = world.now
+        assert selector.select(timeout) == []
+        assert timeout <= world.now - begun <= timeout + 3 * LOOK
+
+
+def test_a_loop_on_it_works() -> None:
+    async def main() -> bytes:
+        near, far = socket.socketpair()
+        near.setblocking(False)
+        far.setblocking(False)
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.01, far.send, b"x")
+        try:
+            return await loop.sock_recv(near, 1)
+        finally:
+            near.close()
+            far.close()
+
+    with asyncio.Runner(loop_factory=spinning_loop) as runner:
+        assert runner.run(main()) == b"x"
