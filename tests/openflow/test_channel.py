@@ -10,7 +10,7 @@ import pytest
 
 from segue.openflow import channel as channels
 from segue.openflow.channel import Channel, ConnectionLost, OpenFlowError, dial, listen
-from segue.openflow.codec import decode, encode
+from segue.openflow.codec import decode, decode_many, encode
 from segue.openflow.connection import Received, Refused, VersionError
 from segue.openflow.core import Pump
 from segue.openflow.endpoint import Certificates
@@ -29,6 +29,7 @@ from segue.openflow.protocol.monitors import FlowMonitorRequest
 from segue.openflow.protocol.packets import PacketIn
 from segue.openflow.protocol.ports import PortDescReply, PortDescRequest
 from segue.openflow.protocol.switch import DescRequest, FeaturesReply, FeaturesRequest
+from segue.openflow.pump import Pump as PythonPump
 from segue.openflow.wire import V10, V13, V14, V15, ProtocolError
 
 from .channels import Switch, run, serving, until
@@ -265,6 +266,44 @@ def test_a_pump_gets_what_is_read() -> None:
         assert await asked == BarrierReply()
         writer.write(bytes(8))
         assert await listened[0].wait_closed() == "a header says 0 bytes, less than its own"
+        writer.close()
+        listener.close()
+
+    run(main)
+
+
+@pytest.mark.parametrize("pump", [Pump, PythonPump])
+def test_a_handler_that_closes(pump: Any) -> None:
+    """What was read behind its message is nobody's any more; what was answered before it is sent."""
+
+    async def main() -> None:
+        hot: list[Any] = []
+        listened: list[Channel] = []
+
+        def opened(channel: Channel) -> None:
+            def handle(_: Any, msg: PacketIn) -> FlowMod:
+                hot.append(msg.buffer_id)
+                if len(hot) == 3:
+                    channel.close("enough")
+                return FlowMod(cookie=msg.buffer_id)
+
+            def fail(_msg: Any, error: Any) -> None:
+                raise AssertionError(error)
+
+            made = pump(channel.version, None, channel.receive_frame, fail, fail)
+            made.set_hot(10, handle)
+            channel.pump = made
+            listened.append(channel)
+
+        listener = await listen("ptcp:0:127.0.0.1", opened, versions={V13})
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.ports[0])
+        writer.write(encode(Hello((VersionBitmap.of({V13}),)), 1, V13))
+        await reader.readexactly(16)  # its hello
+        await until(lambda: bool(listened))
+        writer.write(b"".join(encode(PacketIn(buffer_id=n), 0, V13) for n in range(9)))
+        said = decode_many(await reader.read())
+        assert [msg.cookie for msg, _, _ in said] == [0, 1, 2]
+        assert hot == [0, 1, 2]
         writer.close()
         listener.close()
 

@@ -10,6 +10,7 @@ Nesting (actions in `clone`, a message in a bundle's) is bounded, because the by
 from collections.abc import Callable, Iterable, Mapping
 from struct import Struct
 from struct import error as StructError  # noqa: N812
+from threading import local
 from typing import Any, Final
 
 from segue.openflow import core, generate, generate_read, generate_write, match, stats
@@ -44,6 +45,15 @@ _TLV: Final = Struct(">HH")
 _KEYS: Final = {2: Struct(">IH"), 4: Struct(">II")}
 
 
+class _Nested(local):
+    """How deep readers are nested, in each thread."""
+
+    depth = 0
+
+
+NESTED: Final = _Nested()
+
+
 class _Codec:
     """What generated functions call. One instance, `CODEC`."""
 
@@ -54,7 +64,6 @@ class _Codec:
         self._encoders: dict[tuple[Any, int], _Encoders] = {}
         self._many: dict[tuple[Any, int], Callable[[bytes, int, int], tuple[Any, ...]]] = {}
         self._one: dict[tuple[type[Record], int], Callable[[bytes, int, int], tuple[Any, int]]] = {}
-        self.depth = 0
 
     encode_match = staticmethod(match.encode_match)
 
@@ -136,18 +145,18 @@ class _Codec:
         if length < HEADER_LEN or offset + length > end:
             raise ProtocolError(f"a message within a message claims {length} bytes of {end - offset}")
         outer = HEADER.unpack_from(data, start)[3]
-        self.depth += 1
+        NESTED.depth += 1
         try:
-            if self.depth > DEEPEST:
+            if NESTED.depth > DEEPEST:
                 raise ProtocolError(f"messages nested more than {DEEPEST} deep")
             msg, _, _ = decode(data[offset : offset + length])
         finally:
-            self.depth -= 1
+            NESTED.depth -= 1
         return msg, None if xid == outer else xid, offset + length
 
 
 CODEC: Final = _Codec()
-core.setup(CODEC)
+core.setup(NESTED)
 
 
 def _make_writer(record: type[Record], version: int) -> Callable[..., bytes]:
@@ -219,9 +228,9 @@ def _tlv_reader(home: Family, version: int) -> Callable[[bytes, int, int], tuple
         if offset >= end:
             return ()
         found = []
-        CODEC.depth += 1
+        NESTED.depth += 1
         try:
-            if CODEC.depth > DEEPEST:
+            if NESTED.depth > DEEPEST:
                 raise ProtocolError(f"{home.name}s nested more than {DEEPEST} deep", bad_length)
             while offset < end:
                 if end - offset < 4:
@@ -250,7 +259,7 @@ def _tlv_reader(home: Family, version: int) -> Callable[[bytes, int, int], tuple
             if offset - end > 7:
                 raise ProtocolError(f"{home.name}s end at {offset} and their list at {end}", bad_length)
         finally:
-            CODEC.depth -= 1
+            NESTED.depth -= 1
         return tuple(found)
 
     def unknown(data: bytes, offset: int, end: int) -> Any:

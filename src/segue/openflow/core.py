@@ -29,10 +29,10 @@ if os.environ.get("SEGUE_PURE_PYTHON", "0") in ("", "0"):
 COMPILED: Final[bool] = _core is not None
 
 
-def setup(codec: Any) -> None:
+def setup(nested: Any) -> None:
     """Tells the compiled core what it refers to."""
     if COMPILED:
-        _core.setup(codec, ProtocolError)
+        _core.setup(nested, ProtocolError)
 
 
 def writer(record: type[Record], version: int, make: Make, codec: Any) -> Callable[..., bytes]:
@@ -63,9 +63,7 @@ def frame_field(name: str, offset: int, size: int, least: int, doc: str) -> int:
         at, number = (offset - 2, f"{{}} & {(1 << 48) - 1:#x}") if offset >= 2 else (offset, "{} >> 16")
     behind = least - at - Struct(f">{form}").size
     form = f">{at}x{form}{behind}x"
-    source = (
-        f"def read(record):\n try: return {number.format(f'unpack(record.{name})[0]')}\n except error: return 0\n"
-    )
+    source = f"def read(record):\n try: return {number.format(f'unpack(record.{name})[0]')}\n except error: return 0\n"
     space: dict[str, Any] = {"unpack": Struct(form).unpack_from, "error": StructError}
     exec(source, space)
     read = space["read"]

@@ -46,9 +46,7 @@ def _tlvs(names: tuple[str, ...], masked: int, version: int) -> Plan | None:
     holes: list[Hole] = []
     place = {name: n for n, name in enumerate(names)}
     for name in in_order(names):
-        header, masked_header, size, limit, _, maskable = match._WRITERS[version].get(name) or match._writer(
-            name, version
-        )
+        header, masked_header, size, limit, _, maskable = match.writer_of(name, version)
         with_mask = bool(masked >> place[name] & 1)
         if size > _WIDEST or (with_mask and not maskable):
             return None
@@ -60,7 +58,7 @@ def _tlvs(names: tuple[str, ...], masked: int, version: int) -> Plan | None:
 
 
 def _fixed(names: tuple[str, ...], version: int) -> Plan | None:
-    slots, raw = match_fixed._SLOT_OF, match_fixed.RAW
+    slots, raw = match_fixed.SLOT_OF, match_fixed.RAW
     place: dict[str, int] = {}
     for n, name in enumerate(names):
         slot = slots.get(name)
@@ -69,14 +67,14 @@ def _fixed(names: tuple[str, ...], version: int) -> Plan | None:
         place[slot] = n
     needs: list[Need] = []
     for name in names:
-        if name in match_fixed._BY_KIND:
+        if name in match_fixed.BY_KIND:
             for need, some in FIELDS[name].prerequisites:
                 if slots[need] not in place:
                     return None
                 needs.append((place[slots[need]], some))
     holes: list[Hole] = []
     offset = 0
-    for member, code in match_fixed._LAYOUTS[version]:
+    for member, code in match_fixed.LAYOUTS[version]:
         if member in place:
             name, size = names[place[member]], Struct(">" + code.rstrip("x")).size
             limit, form = min((FIELDS.get(name) or raw[member]).limit, raw[member].limit), _PLAIN
@@ -88,7 +86,7 @@ def _fixed(names: tuple[str, ...], version: int) -> Plan | None:
                 form = _SHIFTED
             holes.append((offset, size, form, place[member], limit))
         offset += Struct(">" + code).size
-    template = match_fixed._pack({slot: (0, raw[slot].limit) for slot in place}, version)
+    template = match_fixed.pack_slots({slot: (0, raw[slot].limit) for slot in place}, version)
     return template, tuple(holes), tuple(needs)
 
 
@@ -97,7 +95,7 @@ def headers(version: int) -> list[tuple[int, str, int, bool, int]] | None:
     if version < V12:
         return None
     found: list[tuple[int, str, int, bool, int]] = []
-    for header, (name, size, masked, limit) in (match._READERS.get(version) or match._readers(version)).items():
+    for header, (name, size, masked, limit) in match.readers_of(version).items():
         if len(header) == 4 and (size <= _WIDEST or (size <= 16 and limit == (1 << 8 * size) - 1)):
             found.append((int.from_bytes(header, "big"), name, size, masked, limit & (1 << 64) - 1))
     return found

@@ -241,6 +241,8 @@ class Link(asyncio.BufferedProtocol):
             self._busy = False
         if self._lost is None:
             self._flush()
+        elif self._transport is not None:
+            self._transport.close()  # by a handler, whose answers and those before it are written
         if wrong is not None:
             self._lose(str(wrong), wrong)
 
@@ -369,7 +371,8 @@ class Link(asyncio.BufferedProtocol):
         elif abort:
             self._transport.abort()
         else:
-            self._transport.close()
+            if not self._busy:
+                self._transport.close()
             self._entry = self._share.enter(self._loop, self._loop.time() + LINGER, self)
         self._loop.call_soon(self._closed)
 

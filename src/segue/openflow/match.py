@@ -47,12 +47,12 @@ _PLANNED: Final = 64
 PLANS: Final[tuple[dict[tuple[str, ...], Plan | None], ...]] = tuple({} for _ in range(V15 + 1))
 
 # name -> (header, header when masked, octets, largest value, largest mask, whether a mask is allowed), per context.
-_Writer = tuple[bytes, bytes, int, int, int, bool]
-_WRITERS: Final[tuple[dict[str, _Writer], ...]] = tuple({} for _ in range(V15 + 1))
+Writer = tuple[bytes, bytes, int, int, int, bool]
+_WRITERS: Final[tuple[dict[str, Writer], ...]] = tuple({} for _ in range(V15 + 1))
 # header -> (name, octets, whether masked, largest value), per context; headers of identifiers, which lack the value.
-_Reader = tuple[str, int, bool, int]
-_READERS: Final[dict[int, dict[bytes, _Reader]]] = {}
-_ID_READERS: Final[dict[int, dict[bytes, _Reader]]] = {}
+Reader = tuple[str, int, bool, int]
+_READERS: Final[dict[int, dict[bytes, Reader]]] = {}
+_ID_READERS: Final[dict[int, dict[bytes, Reader]]] = {}
 
 
 def encode_match(match: Match, version: int) -> bytes:
@@ -302,7 +302,17 @@ def _fields(data: bytes, offset: int, end: int, version: int) -> dict[str, Read]
     return match
 
 
-def _writer(name: str, version: int) -> _Writer:
+def writer_of(name: str, version: int) -> Writer:
+    """How a field is written. EncodeError: no such field (in this version)."""
+    return _WRITERS[version].get(name) or _writer(name, version)
+
+
+def readers_of(version: int) -> dict[bytes, Reader]:
+    """How each TLV is read, by its header."""
+    return _READERS.get(version) or _readers(version)
+
+
+def _writer(name: str, version: int) -> Writer:
     known = lookup(name)
     if known is None:
         hint = match_fixed.modern_name(name)
@@ -331,9 +341,9 @@ def _names(field: Field, version: int) -> Iterator[tuple[Identity, str]]:
         yield identity, field.name if identity is plain else identity.spec.lower()
 
 
-def _readers(version: int) -> dict[bytes, _Reader]:
-    readers: dict[bytes, _Reader] = {}
-    identifiers: dict[bytes, _Reader] = {}
+def _readers(version: int) -> dict[bytes, Reader]:
+    readers: dict[bytes, Reader] = {}
+    identifiers: dict[bytes, Reader] = {}
     for field in FIELDS.values():
         for identity, name in _names(field, version):
             for masked in (False, True) if field.maskable else (False,):
@@ -344,7 +354,7 @@ def _readers(version: int) -> dict[bytes, _Reader]:
     return readers
 
 
-def _unknown(data: bytes, offset: int, end: int) -> tuple[int, _Reader]:
+def _unknown(data: bytes, offset: int, end: int) -> tuple[int, Reader]:
     end = min(end, len(data))
     if end - offset < 4:
         raise ProtocolError(f"{max(0, end - offset)} octets of a match field at {offset}", "OFPBMC_BAD_LEN")

@@ -55,9 +55,9 @@ _LAYOUT11: Final = (
     *(("nw_dst_mask", "I"), ("tp_src", "H"), ("tp_dst", "H"), ("mpls_label", "I"), ("mpls_tc", "Bxxx")),
     *(("metadata", "Q"), ("metadata_mask", "Q")),
 )
-_LAYOUTS: Final = {V10: _LAYOUT10, V11: _LAYOUT11}
-_STRUCTS: Final = {version: Struct(">" + "".join(c for _, c in layout)) for version, layout in _LAYOUTS.items()}
-_MEMBERS: Final = {version: tuple(member for member, _ in layout) for version, layout in _LAYOUTS.items()}
+LAYOUTS: Final = {V10: _LAYOUT10, V11: _LAYOUT11}
+_STRUCTS: Final = {version: Struct(">" + "".join(c for _, c in layout)) for version, layout in LAYOUTS.items()}
+_MEMBERS: Final = {version: tuple(member for member, _ in layout) for version, layout in LAYOUTS.items()}
 
 _WILDCARDS_AT: Final = {version: members.index("wildcards") for version, members in _MEMBERS.items()}
 
@@ -125,12 +125,12 @@ _MEANINGS: Final[dict[str, tuple[str, ...]]] = {
     "mpls_tc": ("mpls_tc",),
     "metadata": ("metadata",),
 }
-_SLOT_OF: Final = {name: slot for slot, names in _MEANINGS.items() for name in (slot, *names)}
+SLOT_OF: Final = {name: slot for slot, names in _MEANINGS.items() for name in (slot, *names)}
 # Only these depend on the packet's kind here; a VLAN's priority and MPLS stand alone.
-_BY_KIND: Final = frozenset(
+BY_KIND: Final = frozenset(
     name for slot, names in _MEANINGS.items() if slot.startswith(("nw_", "tp_")) for name in names
 )
-_ALWAYS: Final = {slot: names[0] for slot, names in _MEANINGS.items() if names[0] not in _BY_KIND}
+_ALWAYS: Final = {slot: names[0] for slot, names in _MEANINGS.items() if names[0] not in BY_KIND}
 _LIMITS: Final = {name: FIELDS[name].limit for names in _MEANINGS.values() for name in names}
 
 
@@ -155,7 +155,7 @@ def encode(match: Mapping[str, Value], version: int) -> bytes:
             raise EncodeError(f"{slot}: value {value:#x} has bits outside of its mask {mask:#x}")
         if mask:
             slots[slot] = value, mask
-    packed = _pack(slots, version)
+    packed = pack_slots(slots, version)
     return _with_kept(packed, kept, version) if kept else packed
 
 
@@ -215,14 +215,14 @@ def to_raw(match: Mapping[str, Value], version: int) -> dict[str, Read]:
         if name in KEPT:
             raw[name] = _parse(name, given) if isinstance(given, str) else given
             continue
-        slot = _SLOT_OF.get(name)
+        slot = SLOT_OF.get(name)
         if slot is None or slot not in SLOTS[version]:
             raise EncodeError(_cannot(name, version))
         if slot in raw:
             raise EncodeError(f"{name}: {slot} is said twice")
         if isinstance(given, str):
             given = _parse(name, given)
-        if name in _BY_KIND and not _satisfied(name, match):
+        if name in BY_KIND and not _satisfied(name, match):
             needs = " and ".join(f"{need} {' or '.join(map(hex, some))}" for need, some in FIELDS[name].prerequisites)
             raise EncodeError(f"{name} needs {needs} in OpenFlow {VERSION_NAMES[version]}; without it use {slot}")
         raw[slot] = _to_slot(name, given, version)
@@ -248,9 +248,9 @@ def plan(names: tuple[str, ...], version: int) -> Plan | None:
     """The plan for exact values of `names`; None where there can be none."""
     given: dict[str, str] = {}
     conditions: list[str] = []
-    place = {_SLOT_OF[name]: f"v{index}" for index, name in enumerate(names) if name in _SLOT_OF}
+    place = {SLOT_OF[name]: f"v{index}" for index, name in enumerate(names) if name in SLOT_OF}
     for index, name in enumerate(names):
-        slot = _SLOT_OF.get(name)
+        slot = SLOT_OF.get(name)
         if slot is None or slot not in SLOTS[version] or slot in given:
             return None
         value = given[slot] = f"v{index}"
@@ -268,15 +268,15 @@ def plan(names: tuple[str, ...], version: int) -> Plan | None:
             limit = min(field.limit, RAW[slot].limit)
             if limit < (1 << 8 * RAW[slot].size) - 1:
                 conditions.append(f"0 <= {value} <= {limit}")
-        if name in _BY_KIND:
+        if name in BY_KIND:
             for need, some in FIELDS[name].prerequisites:
-                if _SLOT_OF[need] not in place:
+                if SLOT_OF[need] not in place:
                     return None
-                conditions.append(f"{place[_SLOT_OF[need]]} in {some}")
-    template = _pack({slot: (0, RAW[slot].limit) for slot in given}, version)
+                conditions.append(f"{place[SLOT_OF[need]]} in {some}")
+    template = pack_slots({slot: (0, RAW[slot].limit) for slot in given}, version)
     holes: list[Hole] = []
     offset = 0
-    for member, code in _LAYOUTS[version]:
+    for member, code in LAYOUTS[version]:
         if member in given:
             size = Struct(">" + code.rstrip("x")).size
             assert size in SIZES
@@ -285,7 +285,8 @@ def plan(names: tuple[str, ...], version: int) -> Plan | None:
     return compile_plan(len(names), template, holes, conditions)
 
 
-def _pack(slots: Slots, version: int) -> bytes:
+def pack_slots(slots: Slots, version: int) -> bytes:
+    """The struct with these slots, the others wildcarded. EncodeError: a mask that the version cannot say."""
     bits = _BITS[version]
     wildcards = sum(1 << bit for slot, bit in bits.items() if slot not in slots)
     members: dict[str, int] = {slot: value for slot, (value, _) in slots.items()}
@@ -308,7 +309,7 @@ def _pack(slots: Slots, version: int) -> bytes:
     return _STRUCTS[version].pack(
         *(
             members.get(member, 0).to_bytes(6, "big") if code == "6s" else members.get(member, 0)
-            for member, code in _LAYOUTS[version]
+            for member, code in LAYOUTS[version]
         )
     )
 
@@ -389,7 +390,7 @@ def _places(version: int) -> dict[str, tuple[int, int]]:
     """Where each slot is in the struct as one number: how far from its low end, and of how many bits."""
     places: dict[str, tuple[int, int]] = {}
     offset = 0
-    for member, code in _LAYOUTS[version]:
+    for member, code in LAYOUTS[version]:
         size = Struct(">" + code.rstrip("x")).size
         if member in SLOTS[version]:
             places[member] = 8 * (_SIZES[version] - offset - size), 8 * size
@@ -397,7 +398,7 @@ def _places(version: int) -> dict[str, tuple[int, int]]:
     return places
 
 
-_PLACES: Final = {version: _places(version) for version in _LAYOUTS}
+_PLACES: Final = {version: _places(version) for version in LAYOUTS}
 
 
 def _remember(key: tuple[Any, ...], version: int) -> Reader | None:
@@ -436,7 +437,7 @@ def _make_reader(head: list[Any], dl_type: int, nw_proto: int, version: int) -> 
     example |= {slot: value for slot, value in (("dl_type", dl_type), ("nw_proto", nw_proto)) if slot in masks}
     named = dict(zip(masks, from_raw(example, version), strict=True))
     slots = {slot: RAW[slot] for slot in SLOTS[version]}
-    return compile_reader(_LAYOUTS[version], slots, masks, named, short_ports=version == V10)
+    return compile_reader(LAYOUTS[version], slots, masks, named, short_ports=version == V10)
 
 
 @lru_cache(maxsize=1024)
@@ -470,7 +471,7 @@ def _exact(match: Mapping[str, Value], slot: str) -> int | None:
 
 
 def _satisfied(name: str, match: Mapping[str, Value]) -> bool:
-    return all(_exact(match, _SLOT_OF[need]) in some for need, some in FIELDS[name].prerequisites)
+    return all(_exact(match, SLOT_OF[need]) in some for need, some in FIELDS[name].prerequisites)
 
 
 def _to_slot(name: str, given: Read, version: int) -> Read:
@@ -481,7 +482,7 @@ def _to_slot(name: str, given: Read, version: int) -> Read:
     value, mask = given if isinstance(given, tuple) else (given, limit)
     if not 0 <= value <= limit:
         raise EncodeError(f"{name}: {value:#x} is not within 0..{limit:#x}")
-    full = RAW[_SLOT_OF[name]].limit
+    full = RAW[SLOT_OF[name]].limit
     if name == "vlan_vid":
         if mask & limit == 0:
             return 0, 0
@@ -529,6 +530,6 @@ def _cannot(name: str, version: int) -> str:
     if lookup(name) is None and name not in RAW:
         return f"no match field is called {name!r}"
     later = "NXM (Nicira's flow modification) or OpenFlow 1.2 and later"
-    if _SLOT_OF.get(name) in SLOTS[V11]:
+    if SLOT_OF.get(name) in SLOTS[V11]:
         later = f"OpenFlow 1.1, {later}"
     return f"{name}: the match of OpenFlow {VERSION_NAMES[version]} has no such field; use {later}"

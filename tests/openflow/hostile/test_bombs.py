@@ -3,6 +3,9 @@ without keeping more than `Limits` allow."""
 
 from __future__ import annotations
 
+import contextlib
+import sys
+import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
@@ -59,7 +62,7 @@ def test_bombs(lib: SimpleNamespace, version: int) -> None:
                 assert isinstance(events[0], lib.connection.Garbled), name
             if name.endswith("all the way") and name.startswith(("clone", "ct")):
                 assert "nested more than 16 deep" in events[0].reason
-            assert lib.codec.CODEC.depth == 0, name
+            assert lib.codec.NESTED.depth == 0, name
             # and the connection goes on
             assert errors_in_echo(lib, connection, version)
 
@@ -76,6 +79,34 @@ def test_one_of_the_greatest_length_in_pieces(lib: SimpleNamespace, version: int
         assert len(data) == 65_535
         whole = feed(lib, begin(lib, "switch", version), data * 2)
         assert feed(lib, begin(lib, "switch", version), data * 2, 997) == whole
+
+
+def test_threads_do_not_count_for_each_other(lib: SimpleNamespace) -> None:
+    """How deep one thread has got is not how deep another one is."""
+    data = bombs.with_actions(V13, bombs.nested(bombs.clone, 12, 60_000))
+    unreadable = bombs.with_actions(V13, bombs.nested(bombs.clone, 12, 60_000, bytes(8)))
+    wrong: list[str] = []
+
+    def read() -> None:
+        for _ in range(500):
+            try:
+                lib.codec.decode(data)
+            except lib.wire.ProtocolError as e:
+                wrong.append(str(e))
+            with contextlib.suppress(lib.wire.ProtocolError):
+                lib.codec.decode(unreadable)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=read) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert wrong == [] and lib.codec.NESTED.depth == 0
 
 
 # -- replies to nothing --------------------------------------------------------------------------------------------

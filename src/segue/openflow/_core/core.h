@@ -21,7 +21,7 @@
 #include <string.h>
 
 /* What Python objects the core refers to; set once, by core.py. */
-extern PyObject *segue_codec;          /* CODEC, whose `depth` counts how deep readers are nested */
+extern PyObject *segue_codec;          /* codec.NESTED: `depth` counts how deep readers are nested */
 extern PyObject *segue_protocol_error; /* wire.ProtocolError */
 
 /* As codec.DEEPEST: families in families, and messages in messages. */
@@ -298,7 +298,7 @@ PyObject *segue_read_into(PyObject *old, Reader *reader, const Input *in, Py_ssi
                           Py_ssize_t *after, int depth);
 /* A tuple of the members of a family that lie between `offset` and `end`. */
 PyObject *segue_read_family(Family *family, const Input *in, Py_ssize_t offset, Py_ssize_t end, int depth);
-/* What `function(bytes, offset, end)` returns, with CODEC.depth set. */
+/* What `function(bytes, offset, end)` returns, with NESTED.depth set. */
 PyObject *segue_call_reader(PyObject *function, const Input *in, Py_ssize_t offset, Py_ssize_t end, int depth);
 
 /* Appends the `ofp_match` of a mapping. */

@@ -1,7 +1,7 @@
 /* Families: lists of TLVs, each read by the reader of its type.
  *
  * What nobody declared is kept by the family's `unknown`; readers that are Python code (of records without a program)
- * are called with CODEC.depth set, which bounds how deep families are nested within families.
+ * are called with NESTED.depth set, which bounds how deep families are nested within families.
  */
 #include "reader.h"
 
