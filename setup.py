@@ -7,14 +7,26 @@ the package is in pyproject.toml.
 from setuptools import Extension, setup
 
 CORE = "src/segue/openflow/_core"
-PARTS = ("buffer", "family", "field", "match", "pump", "reader", "reader_type", "record", "writer", "writer_type")
+PARTS = (
+    "buffer",
+    "family",
+    "field",
+    "match",
+    "pump",
+    "reader",
+    "reader_type",
+    "record",
+    "whole",
+    "writer",
+    "writer_type",
+)
 
 setup(
     ext_modules=[
         Extension(
             "segue.openflow._core",
             [f"{CORE}.c", *(f"{CORE}/{part}.c" for part in PARTS)],
-            depends=[f"{CORE}/{part}.h" for part in ("core", "reader", "writer")],
+            depends=[f"{CORE}/{part}.h" for part in ("core", "match", "reader", "writer")],
             extra_compile_args=["-O3", "-fvisibility=hidden"],
             optional=True,
         )

@@ -18,7 +18,7 @@ from bench.report import Table, figure, progress
 
 MANY = 1000
 LOADS = (("1.0", 1), ("1.0", 16), ("1.3", 1), ("1.3", 16))
-LATENCIES = (("1.0", 1), ("1.0", 16))
+LATENCIES = (("1.0", 1), ("1.0", 16), ("1.3", 1), ("1.3", 16))
 
 
 class Runs:

@@ -1,13 +1,8 @@
 """A hub: whatever comes in at one port goes out at all others. `segue openflow run examples/hub.py --messages`."""
 
-from segue.openflow import CONTROLLER, FLOOD, App, FlowMod, Output, PacketIn, PacketOut, SwitchUp
+from segue.openflow import FLOOD, App, Output, PacketIn, PacketOut
 
 app = App("hub")
-
-
-@app.on(SwitchUp)
-def up(switch, event):
-    return FlowMod(priority=0, actions=[Output(CONTROLLER)])
 
 
 @app.on(PacketIn)

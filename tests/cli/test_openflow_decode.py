@@ -420,7 +420,10 @@ def test_a_live_peer_that_is_called(openflow: Any, tmp_path: Path) -> None:
     assert types(ran.out) == ["OFPT_HELLO", "OFPT_FEATURES_REQUEST"]
     assert openflow("decode", "--connect", f"unix:{path}-").status == 1
     assert openflow("decode", "--connect", "nonsense").status == 2
-    assert openflow("decode", "--connect", "ssl:192.0.2.1:1").status == 2
+    ran = openflow("decode", "--connect", "ssl:192.0.2.1:1")
+    assert ran.status == 2 and "TLS needs --certificate, --key and --ca" in ran.err
+    ran = openflow("decode", "0105000800000000", "--certificate", "x", "--key", "x", "--ca", "x")
+    assert ran.status == 2 and "--connect ssl:" in ran.err
 
 
 # -- framing ----------------------------------------------------------------------------------------------------------

@@ -87,7 +87,8 @@ class Peer:
 
 @contextlib.asynccontextmanager
 async def running(apps: Sequence[App], **options: Any) -> AsyncIterator[tuple[Controller, str]]:
-    """A controller, and the target to call."""
+    """A controller, and the target to call. It sends no flow for what no flow matches unless it is told to."""
+    options.setdefault("table_miss", False)
     controller = Controller(apps, **options)
     (target,) = await controller.start(["ptcp:0:127.0.0.1"])
     try:

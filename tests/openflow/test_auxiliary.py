@@ -29,3 +29,14 @@ def test_who_comes_again_takes_the_place() -> None:
     assert paths.main(7) == "main again"
     assert paths.add(7, 0, "main again") == Place("main again")
     assert paths.remove(9, "nobody") == ()
+
+
+def test_of_another_version() -> None:
+    paths: Datapaths[str] = Datapaths()
+    paths.add(7, 0, "main", 4)
+    assert paths.add(7, 1, "aux", 6) == Place(None)
+    assert paths.add(7, 1, "aux", 4) == Place("main")
+    assert paths.add(7, 0, "main again", 6).replaced == ("main", "aux")
+    assert paths.add(7, 1, "aux", 4) == Place(None)
+    paths.remove(7, "main again")
+    assert paths.add(7, 1, "aux", 6) == Place(None)

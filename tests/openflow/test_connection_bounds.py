@@ -91,6 +91,47 @@ def test_a_reply_without_end_is_given_up(limits: Limits) -> None:
     assert said(connection, FlowStatsReply(), xid) == []
 
 
+def test_replies_without_end_are_bounded_together() -> None:
+    connection = ready(V13, limits=Limits(assembled=2000, assembled_together=3000))
+    first, second = connection.send(FlowStatsRequest()), connection.send(FlowStatsRequest(table_id=1))
+    part = FlowStatsReply((FlowStats(cookie=1),), flags=1)
+    size = len(encode(part, 1, V13))
+    taken = 1900 // size
+    for _ in range(taken):
+        assert said(connection, part, first) == []
+    events = [event for _ in range(taken) for event in said(connection, part, second)]
+    assert [(event.__class__, event.xid) for event in events] == [(Failed, second)]  # type: ignore[union-attr]
+    (whole,) = said(connection, FlowStatsReply(), first)
+    assert isinstance(whole, Replied)
+    assert len(whole.reply.flows) == taken
+    assert connection._held == 0
+    third = connection.send(FlowStatsRequest())
+    said(connection, part, third)
+    connection.forget(third)
+    assert connection._held == 0
+
+
+def test_ports_without_end_are_given_up_early() -> None:
+    connection = ready(V13)
+    xid = connection.send(PortDescRequest())
+    frame = encode(PortDescReply(tuple(Port(n) for n in range(1000)), flags=1), xid, V13)
+    taken = 0
+    while not connection.receive_data(frame, 0.0):
+        taken += len(frame)
+    assert 65_535 * 64 <= taken < 6 << 20
+    assert connection._held == 0
+
+
+def test_requests_without_end_are_bounded_together() -> None:
+    switch = ready(V13, side="switch", limits=Limits(assembled=2000, assembled_together=3000))
+    element = TableFeatures(1)
+    for xid in range(1, 4):
+        for _ in range(20):
+            said(switch, TableFeaturesRequest((element,), flags=1), xid)
+        assert switch._held <= 3000
+    assert {error.code for error, _ in sent(switch)} == {13}
+
+
 def test_a_reply_that_has_no_parts() -> None:
     connection = ready(V13)
     xid = connection.send(DescRequest())
@@ -199,17 +240,26 @@ def test_an_error_is_not_answered_with_an_error(side: Any) -> None:
 
 
 @pytest.mark.parametrize("side", ["controller", "switch"])
-def test_too_much_of_it_in_a_row_is_the_end(side: Any) -> None:
+def test_too_much_of_it_is_the_end(side: Any) -> None:
     connection = ready(V13, side=side)
     frame = encode(EchoRequest(bytes(60_000)), 1, V15)
     for _ in range(LIMITS.errors - 1):
         connection.receive_data(frame, 0.0)
-    said(connection, EchoRequest())
-    for _ in range(LIMITS.errors - 1):
-        connection.receive_data(frame, 0.0)
+        said(connection, EchoRequest())  # what can be read does not make up for what cannot
     assert connection.unsent < 2 * LIMITS.errors * 300
-    with pytest.raises(ProtocolError, match="in a row"):
+    with pytest.raises(ProtocolError, match="too many messages"):
         connection.receive_data(frame, 0.0)
+
+
+def test_what_cannot_be_read_is_forgiven_in_time() -> None:
+    connection = ready(V13, limits=Limits(errors=20, errors_time=10.0))
+    frame = encode(EchoRequest(), 1, V15)
+    for n in range(200):
+        connection.receive_data(frame, n * 0.5)
+    with pytest.raises(ProtocolError, match="too many messages in 10 seconds"):
+        for n in range(40):
+            connection.receive_data(frame, 100 + n * 0.25)
+    assert n > 20
 
 
 def test_unknown_types_reach_the_switch_and_can_be_refused() -> None:

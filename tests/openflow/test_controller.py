@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 import time
 from typing import Any
 
@@ -26,6 +27,7 @@ from segue.openflow import (
     PacketOut,
     Port,
     PortStatus,
+    Refused,
     RoleReply,
     RoleRequest,
     SetConfig,
@@ -260,6 +262,7 @@ def test_what_handlers_do_wrong_is_named_and_harms_nobody(
             peer, other = await up(controller, Peer(), target, V13), await up(controller, Peer(2), target, V10)
             for octet in range(1, 6):
                 caplog.clear()
+                controller._work.tell._told.clear()
                 peer.packet_in(octet)
                 await until(lambda: controller.failures == octet)  # noqa: B023
                 errors = [record.getMessage() for record in caplog.records if "could not be shown" not in record.msg]
@@ -385,7 +388,7 @@ def test_errors_flow_removed_and_roles(version: int, caplog: pytest.LogCaptureFi
 
 
 def test_so_many_at_a_time_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segue.openflow.work.AT_ONCE", 3)
+    monkeypatch.setattr("segue.openflow.lanes.AT_ONCE", 3)
     app = App("slow")
     now, most, done, gate = [0], [0], [], asyncio.Event()
 
@@ -403,41 +406,227 @@ def test_so_many_at_a_time_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
             peer, other = await up(controller, Peer(), target, V13), await up(controller, Peer(2), target, V13)
             for octet in range(200):
                 peer.packet_in(octet)
-            await until(lambda: now[0] == 3)
-            await until(lambda: controller.switches[1].channel._paused)
+            lanes = controller.switches[1].lanes
+            await until(lambda: (now[0], lanes.waiting) == (3, 197))
+            assert not controller.switches[1].channel._paused
             other.packet_in()
             await until(lambda: now[0] == 4)
             gate.set()
             await until(lambda: len(peer.got(PacketOut)) == 200)
             assert most[0] <= 3 + 1
             assert sorted(done) == sorted([0, *range(200)])
-            assert not controller.switches[1].channel._paused
             peer.packet_in()
             await until(lambda: len(peer.got(PacketOut)) == 201)
+            await until(lambda: lanes.running == lanes.waiting == lanes.dropped == 0)
 
     run(main)
 
 
-def test_handlers_that_wait_for_replies_get_them_however_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segue.openflow.work.AT_ONCE", 3)
-    monkeypatch.setattr("segue.openflow.work.MOST_WAITING", 50)
-    app = App("asking")
+@pytest.mark.parametrize("blocking", [False, True])
+def test_a_handler_that_hangs_misses_events_and_no_other_does(
+    blocking: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("segue.openflow.lanes.MOST_WAITING", 50)
+    hangs, quick, gate = App("hangs"), App("quick"), threading.Event()
+    heard: list[int] = []
+    if blocking:
+        hangs.on(PacketIn, blocking=True)(lambda switch, msg: gate.wait(20) and None)
+        quick.on(PacketIn, blocking=True)(lambda switch, msg: heard.append(switch.id))
+    else:
+
+        @hangs.on(PacketIn)
+        async def hanging(_switch: Switch, _msg: PacketIn) -> None:
+            await asyncio.sleep(60)
+
+        @quick.on(PacketIn)
+        async def quickly(switch: Switch, _msg: PacketIn) -> None:
+            await switch.barrier()
+            heard.append(switch.id)
+
+    async def main() -> None:
+        async with running([hangs, quick, hub()]) as (controller, target):
+            peer, other = await up(controller, Peer(), target, V13), await up(controller, Peer(2), target, V13)
+            caplog.clear()
+            for octet in range(200):
+                peer.packet_in(octet)
+                await asyncio.sleep(0.002)
+            other.packet_in()
+            await until(lambda: heard.count(1) == 200 and heard.count(2) == 1)
+            await until(lambda: len(peer.got(PacketOut)) == 200)
+            assert controller.switches[1].lanes.dropped == 200 - 50 - (4 if blocking else 64)
+            assert controller.switches[2].lanes.dropped == 0
+            lines = [line for line in caplog.messages if "does not keep up" in line]
+            assert 1 <= len(lines) <= 6
+            assert all(line.startswith("hangs: ") for line in lines)
+            gate.set()
+
+    run(main)
+
+
+def test_what_waits_is_bounded_in_octets() -> None:
+    app = App("hangs")
 
     @app.on(PacketIn)
-    async def handler(switch: Switch, msg: PacketIn) -> PacketOut:
-        await switch.barrier(5)
-        return PacketOut.answering(msg)
+    async def hanging(_switch: Switch, _msg: PacketIn) -> None:
+        await asyncio.sleep(60)
 
     async def main() -> None:
         async with running([app]) as (controller, target):
             peer = await up(controller, Peer(), target, V13)
-            for octet in range(100):
-                peer.packet_in(octet)
-            await peer.channel.drain()
-            await until(lambda: len(peer.got(PacketOut)) + controller.switches[1].lane.dropped >= 100)
-            assert len(peer.got(PacketOut)) >= 50
+            for _ in range(200):
+                peer.channel.send(PacketIn(data=bytes(60_000)))
+                await peer.channel.drain()
+            lanes = controller.switches[1].lanes
+            await until(lambda: lanes.waiting + lanes.dropped == 200 - 64)
+            assert lanes.waiting == (4 << 20) // 60_128
+
+    run(main)
+
+
+def test_changes_of_ports_before_the_switch_is_known_are_bounded() -> None:
+    def handle(peer: Peer, msg: Any, xid: int) -> bool:
+        if type(msg).__name__ != "PortDescRequest":
+            return False
+        for _ in range(20_000):
+            peer.channel.send(PortStatus(2, Port(1)))
+        return True
+
+    async def main() -> None:
+        async with running([]) as (_controller, target):
+            peer = await Peer(handle=handle).connect(target, V13)
+            await until(lambda: peer.reason is not None)
+
+    run(main)
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_very_many_answers_are_handed_over_as_the_switch_takes_them(beside: bool) -> None:
+    app, count = App("many"), 300_000
+    mods = [FlowMod(cookie=n, match={"in_port": 1, "eth_type": 0x800, "ipv4_dst": n}) for n in range(count)]
+    if beside:
+
+        @app.on(SwitchUp)
+        async def later(_switch: Switch, _event: SwitchUp) -> list[FlowMod]:
+            return mods
+    else:
+        app.on(SwitchUp)(lambda switch, event: mods)
+
+    cookies: list[int] = []
+    late: list[float] = []
+
+    def handle(_peer: Peer, msg: Any, _xid: int) -> bool:
+        if isinstance(msg, FlowMod):
+            cookies.append(msg.cookie)
+        return isinstance(msg, FlowMod)
+
+    async def ticks() -> None:
+        before = time.perf_counter()
+        while True:
+            await asyncio.sleep(0.01)
+            late.append(time.perf_counter() - before)
+            before = time.perf_counter()
+
+    async def main() -> None:
+        async with running([app]) as (controller, target):
+            peer = await up(controller, Peer(handle=handle), target, V13)
+            ticking = asyncio.get_running_loop().create_task(ticks())
+            await until(lambda: len(cookies) == count or peer.reason is not None)
+            assert cookies == list(range(count))
             assert controller.failures == 0
-            assert not controller.switches[1].channel._paused
+            assert max(late) < 0.5, "others are not held up"
+            ticking.cancel()
+
+    run(main, 60)
+
+
+def test_errors_come_with_what_was_refused_and_send_returns_transaction_ids() -> None:
+    app, heard = hearing(Refused)
+
+    def handle(peer: Peer, msg: Any, xid: int) -> bool:
+        if isinstance(msg, FlowMod):
+            peer.channel.send(Error(5, 1), xid)
+        return isinstance(msg, FlowMod)
+
+    async def main() -> None:
+        async with running([app]) as (controller, target):
+            await up(controller, Peer(handle=handle), target, V13)
+            switch = controller.switches[1]
+            sent = switch.send(FlowMod(priority=3), FlowMod(priority=4))
+            await until(lambda: len(heard) == 2)
+            assert [(event.request.priority, event.xid) for _, event in heard] == [(3, sent[0]), (4, sent[1])]
+            assert heard[0][1].error.type == 5
+
+    run(main)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_no_flow_matches_comes_to_those_that_hear_of_packets(version: int) -> None:
+    other, wanted = App("other"), version >= V13
+    other.on(PacketIn)(lambda switch, msg: None)
+    without = App("without", table_miss=False)
+    without.on(PacketIn)(lambda switch, msg: None)
+    first, _ = hearing(PortStatus, name="first")
+    first.on(SwitchUp)(lambda switch, event: FlowMod(priority=9))
+
+    async def priorities(apps: list[App], **options: Any) -> list[int]:
+        async with running(apps, **options) as (controller, target):
+            peer = await up(controller, Peer(), target, version)
+            await controller.switches[1].barrier()
+            if options == {"table_miss": True} and apps == [first]:
+                controller.load([first, other])
+                await controller.switches[1].barrier()
+            return [mod.priority for mod in peer.got(FlowMod)]
+
+    async def main() -> None:
+        assert await priorities([first, other], table_miss=True) == ([0, 9] if wanted else [9])
+        assert await priorities([first, without], table_miss=True) == [9]
+        assert await priorities([first, other], table_miss=False) == [9]
+        assert await priorities([first], table_miss=True) == ([9, 0] if wanted else [9])
+
+    run(main)
+
+
+@pytest.mark.parametrize("kind", ["alone", "several", "observed", "coroutine", "blocking"])
+def test_a_cancellation_of_a_handler_s_own_is_a_failure_like_any_other(kind: str) -> None:
+    app = App("cancels")
+
+    def cancels(_switch: Switch, msg: PacketIn) -> None:
+        if msg.data[0]:
+            raise asyncio.CancelledError
+
+    async def later(switch: Switch, msg: PacketIn) -> None:
+        cancels(switch, msg)
+
+    app.on(PacketIn, blocking=kind == "blocking")(later if kind == "coroutine" else cancels)
+    apps = [app, hub()] if kind != "alone" else [app]
+    watch = (lambda *_: None) if kind == "observed" else None
+
+    async def main() -> None:
+        async with running(apps, observe=watch) as (controller, target):
+            peer = await up(controller, Peer(), target, V13)
+            peer.packet_in(1)
+            peer.packet_in(0)
+            await until(lambda: controller.failures == 1)
+            if kind != "alone":
+                await until(lambda: len(peer.got(PacketOut)) == 2)
+            assert peer.reason is None
+
+    run(main)
+
+
+def test_a_flood_of_failures_is_not_one_of_lines(caplog: pytest.LogCaptureFixture) -> None:
+    app = App("fails")
+    app.on(PacketIn)(lambda switch, msg: 1 / 0 and None)
+
+    async def main() -> None:
+        async with running([app, hub()]) as (controller, target):
+            peer = await up(controller, Peer(), target, V13)
+            caplog.clear()
+            for _ in range(500):
+                peer.packet_in()
+            await until(lambda: controller.failures == 500)
+            await until(lambda: any("497 more such lines" in line for line in caplog.messages))
+            assert sum("division by zero" in line for line in caplog.messages) == 3
 
     run(main)
 

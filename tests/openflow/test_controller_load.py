@@ -50,7 +50,7 @@ def test_stop_lets_handlers_finish_and_writes_their_answers() -> None:
         async with running([app]) as (controller, target):
             peer = await up(controller, Peer(), target, V13)
             peer.packet_in()
-            await until(lambda: controller.switches[1].lane.running == 1)
+            await until(lambda: controller.switches[1].lanes.running == 1)
             begun = time.perf_counter()
         assert time.perf_counter() - begun < 2, "what is spawned is not waited for"
         await until(lambda: peer.reason is not None)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from segue.openflow import codec, core, generate, generate_shape, generate_write
 from segue.openflow.declare import FAMILIES
-from segue.openflow.protocol import FlowMod, Group, Output, PacketIn, PacketOut, PopVlan, SetField
+from segue.openflow.protocol import FlowMod, GotoTable, Group, Output, PacketIn, PacketOut, PopVlan, SetField
 from segue.openflow.wire import V10, V13, VERSIONS
 
 from .cores import both
@@ -120,6 +120,8 @@ def test_a_shape_with_other_values(seed: int) -> None:
         actions = [action(*arguments)] * many
         if rng.randrange(8) == 0:
             actions = rng.choice([None, 7, [None], "x", [FlowMod()], {Output: 1}])
+        if rng.randrange(8) == 0:
+            given_values["instructions"] = rng.choice([[], (), [GotoTable(1)], [None], None])
         flow = FlowMod(match=match, actions=actions, **given_values)
         xid = rng.choice([0, 7, 0xFFFFFFFF, 1 << 32])
         both(lambda flow=flow, xid=xid: codec.encode(flow, xid, version))

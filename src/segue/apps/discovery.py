@@ -41,7 +41,7 @@ MISSED = 3
 """Intervals without a frame after which a link is held for gone."""
 
 log = logging.getLogger(__name__)
-app = App("discovery")
+app = App("discovery", table_miss=False)
 
 End = tuple[int, int]
 """(datapath id, port number)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 
+from segue.cli.openflow_options import add_options, add_target_options
 from segue.cli.openflow_run import add_run_parser
 
 ABOUT = """\
@@ -70,7 +71,10 @@ Switches are pointed at --listen; for each that calls, TARGET is called, and the
 where they are no OpenFlow. When one side ends, the other is ended likewise. Who reads the output slowly slows the
 switch down: nothing piles up here.
 
-TARGET: tcp:HOST[:PORT] or unix:PATH. --listen: ptcp:[PORT][:HOST] or punix:PATH.
+TARGET: tcp:HOST[:PORT], ssl:HOST[:PORT] or unix:PATH. --listen: ptcp:[PORT][:HOST], pssl:[PORT][:HOST] or punix:PATH.
+
+With TLS each side has a connection of its own, which ends here: switches are shown --certificate, and so is TARGET, or
+--target-certificate. One side may have TLS and the other not.
 
 Filters say what is printed; all of them must agree. A recording has everything, whatever is printed."""
 WATCH_EXAMPLES = """\
@@ -82,6 +86,7 @@ examples:
   segue openflow watch tcp:192.0.2.1 --listen ptcp:6654 --where match.eth_dst=00:00:00:00:00:01
   segue openflow watch tcp:192.0.2.1 --listen ptcp:6654 --where instructions.actions.port=OFPP_CONTROLLER
   segue openflow watch tcp:192.0.2.1 --listen ptcp:6654 --record today.jsonl
+  segue openflow watch ssl:192.0.2.1 --listen pssl:6654 --certificate my.pem --key my.key --ca ca.pem
   segue openflow watch unix:/var/run/openvswitch/br0.mgmt --listen ptcp:6654 --caller controller
 
 --where: a path through the JSON; lists are searched. PATH=VALUE, PATH!=VALUE, or PATH alone for "has it". a
@@ -103,7 +108,8 @@ with what was recorded, by the number of messages of each type, and errors are t
 With --wait, time gives way to order: what answered something waits until that is asked again, and takes over the
 transaction number of the new question; a question waits for its answer before the next message is sent.
 
-TARGET: tcp:HOST[:PORT] or unix:PATH to call, ptcp:[PORT][:HOST] or punix:PATH to wait for a call."""
+TARGET: tcp:HOST[:PORT], ssl:HOST[:PORT] or unix:PATH to call; ptcp:[PORT][:HOST], pssl:[PORT][:HOST] or punix:PATH to
+wait for a call. With ssl: and pssl: (TLS) go --certificate, --key and --ca."""
 REPLAY_EXAMPLES = """\
 examples:
   segue openflow replay today.jsonl tcp:192.0.2.1                   the switch's part, to a controller
@@ -143,11 +149,12 @@ def _decode(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--file", metavar="FILE", help="a file of messages, in any of the forms")
     where.add_argument("--pcap", metavar="FILE", help="a capture: pcap or pcapng; - is standard input")
-    where.add_argument("--listen", metavar="WHERE", help="wait for one connection: ptcp:[PORT][:HOST] or punix:PATH")
-    where.add_argument("--connect", metavar="TARGET", help="call: tcp:HOST[:PORT] or unix:PATH")
+    where.add_argument("--listen", metavar="WHERE", help="wait for one call: ptcp:[PORT][:HOST], pssl: or punix:PATH")
+    where.add_argument("--connect", metavar="TARGET", help="call: tcp:HOST[:PORT], ssl:HOST[:PORT] or unix:PATH")
     parser.add_argument(
         "--port", metavar="PORTS", default=_PORTS, help=f"TCP ports of OpenFlow in a capture (default {_PORTS})"
     )
+    add_options(parser)
     _form(parser, "json", "yaml", "text")
     parser.set_defaults(run=_run_decode)
 
@@ -186,6 +193,8 @@ def _watch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--where", metavar="TEST", action="append", default=[], help="PATH=VALUE; may be repeated")
     parser.add_argument("--record", metavar="FILE", help="write everything to this new file")
     parser.add_argument("--count", metavar="N", type=int, help="stop when so many were printed")
+    add_options(parser)
+    add_target_options(parser)
     _form(parser, "json", "text")
     parser.set_defaults(run=_run_watch)
 
@@ -206,6 +215,7 @@ def _replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument(
         "--port", metavar="PORTS", default=_PORTS, help=f"TCP ports of OpenFlow in a capture (default {_PORTS})"
     )
+    add_options(parser)
     text = "form of the report (default text)"
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help=text)
     parser.set_defaults(run=_run_replay)

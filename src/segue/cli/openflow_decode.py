@@ -51,6 +51,8 @@ def _sources(args: argparse.Namespace, note: Any) -> Iterator[Said]:
     if args.words and elsewhere:
         raise Mistake("messages come from one place: words, --file, --pcap, --listen or --connect")
     wanted = ports(args.port)
+    if (args.certificate or args.key or args.ca) and not (args.listen or args.connect):
+        raise Mistake("--certificate, --key and --ca go with --listen pssl:... and --connect ssl:...")
     if args.listen or args.connect:
         return of_peer(args, note)
     if words:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,7 @@ from segue.openflow.as_json import JsonError, from_json
 from segue.openflow.codec import encode
 from segue.openflow.wire import V15, VERSION_NAMES, EncodeError
 
+_HEX = re.compile(rb"\s*[0-9a-fA-F]+\s*")
 CIRCUMSTANCES = ("time", "connection", "datapath", "from", "to")
 """What `decode` and `watch` say besides the message."""
 
@@ -41,7 +43,8 @@ def _objects(source: bytes) -> Iterator[tuple[str, Any]]:
                     if number == 1 and (whole := _whole(source)) is not None:
                         yield "the message", whole
                         return
-                    raise Mistake(f"line {number}: this is not JSON: {error}") from None
+                    hint = "; hexadecimal is read by `segue openflow decode`" if _HEX.fullmatch(line) else ""
+                    raise Mistake(f"line {number}: this is not JSON{hint or f': {error}'}") from None
         return
     try:
         listed = json.loads(source)

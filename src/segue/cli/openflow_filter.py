@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from segue.cli.errors import Mistake
+from segue.openflow import json_unknown
 from segue.openflow.as_json import multipart_name
 from segue.openflow.declare import MESSAGES, REPLIES, REQUESTS
 from segue.openflow.wire import VERSIONS
@@ -16,7 +17,10 @@ Test = Callable[[Mapping[str, Any]], bool]
 def types(words: str, option: str) -> frozenset[str]:
     """Names of types, and of multipart types. Raises Mistake."""
     wanted = frozenset(word.strip() for word in words.split(",") if word.strip())
-    known = {name for home in (MESSAGES, REQUESTS, REPLIES) for version in VERSIONS for name in home.by_name(version)}
+    known: set[str] = set()
+    for version in VERSIONS:
+        for home in (MESSAGES, REQUESTS, REPLIES):
+            known.update(home.by_name(version), json_unknown.names(home, version))
     known |= {multipart_name(home, version) for home in (REQUESTS, REPLIES) for version in VERSIONS}
     for name in sorted(wanted - known):
         if not name.isdecimal():
@@ -29,7 +33,7 @@ def types(words: str, option: str) -> frozenset[str]:
 
 
 def by_type(wanted: frozenset[str]) -> Test:
-    return lambda obj: str(obj.get("type")) in wanted or obj.get("multipart_type") in wanted
+    return lambda obj: str(obj.get("type")) in wanted or str(obj.get("multipart_type")) in wanted
 
 
 def where(test: str) -> Test:

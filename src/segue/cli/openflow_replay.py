@@ -6,8 +6,7 @@ import argparse
 import asyncio
 import json
 import math
-import socket
-from typing import Any
+import ssl
 
 from segue.cli.errors import Failure, Mistake
 from segue.cli.openflow_conversation import Conversation, conversations
@@ -15,10 +14,10 @@ from segue.cli.openflow_player import Player
 from segue.cli.openflow_report import Report
 from segue.cli.openflow_sockets import end, listening, place, unlist
 from segue.cli.openflow_sources import of_file, ports
+from segue.cli.openflow_streams import Streams, connect, serve
+from segue.cli.openflow_tls import certificates, context, why
 from segue.cli.terminal import complain
 from segue.openflow.endpoint import Endpoint
-
-_PATIENCE = 10.0
 
 
 def run(args: argparse.Namespace) -> int:
@@ -26,6 +25,7 @@ def run(args: argparse.Namespace) -> int:
         if not (math.isfinite(value) and value > 0):
             raise Mistake(f"{option} {value}: a number above 0 is wanted")
     where = end(args.target)
+    tls = context(where, certificates(args, where))
     found = conversations(of_file(args.file, ports(args.port), complain))
     if args.connection is not None:
         found = [one for one in found if one.number == args.connection]
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         raise Mistake(f"{args.file}: no {args.side} says anything there{which}")
     report = Report()
     speed = math.inf if args.fast else args.speed
-    asyncio.run(_all(found, args.side, where, args.target, speed, args.wait, args.patience, report))
+    asyncio.run(_all(found, args.side, where, args.target, tls, speed, args.wait, args.patience, report))
     if args.output == "json":
         print(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
     else:
@@ -48,6 +48,7 @@ async def _all(
     side: str,
     where: Endpoint,
     target: str,
+    tls: ssl.SSLContext | None,
     speed: float,
     wait: bool,
     patience: float,
@@ -55,17 +56,20 @@ async def _all(
 ) -> None:
     first = min(one.begin for one in found)
     bound = listening(target) if where.passive else None
-    calls: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
-    server: asyncio.Server | None = None
+    calls: asyncio.Queue[Streams] = asyncio.Queue()
+    server: asyncio.Task[None] | None = None
+
+    async def called(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        calls.put_nowait((reader, writer))
+
     if bound is not None:
-        complain(f"listening at {place(bound)}")
-        start: Any = asyncio.start_unix_server if bound.family == socket.AF_UNIX else asyncio.start_server
-        server = await start(lambda reader, writer: calls.put_nowait((reader, writer)), sock=bound)
+        complain(f"listening at {place(bound, secure=where.secure)}")
+        server = asyncio.create_task(serve(bound, tls, called))
 
     async def one(conversation: Conversation) -> None:
         if not wait and speed != math.inf:
             await asyncio.sleep((conversation.begin - first) / 1e6 / speed)
-        reader, writer = await (calls.get() if bound is not None else _call(where, target))
+        reader, writer = await (calls.get() if bound is not None else _call(where, target, tls))
         try:
             await Player(conversation, side, reader, writer, report, patience).play(speed, wait)
         finally:
@@ -75,19 +79,14 @@ async def _all(
         await asyncio.gather(*(one(conversation) for conversation in found))
     finally:
         if server is not None:
-            server.close()
+            server.cancel()
         if bound is not None:
             unlist(bound)
+            bound.close()
 
 
-async def _call(where: Endpoint, target: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _call(where: Endpoint, target: str, tls: ssl.SSLContext | None) -> Streams:
     try:
-        calling = (
-            asyncio.open_unix_connection(where.path)
-            if where.kind == "unix"
-            else asyncio.open_connection(where.host, where.port)
-        )
-        return await asyncio.wait_for(calling, _PATIENCE)
+        return await connect(where, tls)
     except (OSError, TimeoutError) as error:
-        why = getattr(error, "strerror", "") or "no answer in time"
-        raise Failure(f"cannot connect to {target}: {why.lower()}") from None
+        raise Failure(f"cannot connect to {target}: {why(error)}") from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import json
 import logging
 import os
 import resource
@@ -18,6 +17,9 @@ from segue.cli.openflow_apps import Applications
 
 if TYPE_CHECKING:
     from segue.openflow.controller import Controller
+
+_LAST_LINES = 0.5
+"""Seconds for writing messages that are not written when it ends."""
 
 ABOUT = """\
 Runs a controller with one application or several, each by its name or as a file of Python.
@@ -62,7 +64,7 @@ def add_run_parser(commands: Any) -> None:
     )
     run.add_argument("--versions", metavar="LIST", help="such as 1.0,1.3 (default: 1.0 to 1.5)")
     run.add_argument("--messages", action="store_true", help="print every message as JSON, one a line")
-    run.add_argument("--keep-flows", action="store_true", help="do not empty switches of their flows when they connect")
+    run.add_argument("--keep-flows", action="store_true", help="do not delete all flows of switches that connect")
     run.add_argument("--no-reload", action="store_true", help="do not load files again when they change")
     run.add_argument(
         "--spin",
@@ -124,13 +126,14 @@ async def _run(args: argparse.Namespace, applications: Applications, apps: Any) 
         if not (args.certificate and args.key and args.ca):
             raise Mistake("TLS needs all of --certificate, --key and --ca")
         tls = Certificates(args.certificate, args.key, args.ca)
+    lines = show = None
+    if args.messages:
+        from segue.cli.openflow_show import Lines, Show
+
+        lines = Lines(sys.stdout.fileno(), lambda: os.kill(os.getpid(), signal.SIGTERM))
+        show = Show(lines)
     try:
-        controller = Controller(
-            apps,
-            versions=_versions(args.versions),
-            keep_flows=args.keep_flows,
-            observe=_print if args.messages else None,
-        )
+        controller = Controller(apps, versions=_versions(args.versions), keep_flows=args.keep_flows, observe=show)
     except ValueError as e:
         raise Mistake(str(e)) from None
     stopped = asyncio.Event()
@@ -157,6 +160,8 @@ async def _run(args: argparse.Namespace, applications: Applications, apps: Any) 
     if watching is not None:
         watching.cancel()
     await controller.stop()
+    if lines is not None:
+        lines.close(_LAST_LINES)
     return 0
 
 
@@ -173,18 +178,3 @@ async def _reload(controller: Controller, applications: Applications) -> None:
             print(f"segue: not loaded again: {e}", file=sys.stderr, flush=True)
         else:
             print("segue: loaded again", file=sys.stderr, flush=True)
-
-
-def _print(switch: Any, channel: Any, way: str, msg: Any, xid: int) -> None:
-    """As `segue openflow watch` prints it, so that `segue openflow encode` reads it."""
-    from segue.cli.openflow_time import now, text
-    from segue.openflow.as_json import to_json
-
-    source, target = ("switch", "controller") if way == "in" else ("controller", "switch")
-    datapath = {"datapath": f"{switch.id:016x}"} if switch is not None else {}
-    line = {"time": text(now()), **datapath, "from": source, "to": target, **to_json(msg, xid, channel.version)}
-    try:
-        print(json.dumps(line, ensure_ascii=False), flush=True)
-    except BrokenPipeError:  # whoever read has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        signal.raise_signal(signal.SIGTERM)

@@ -1,4 +1,5 @@
-"""Plain sockets to the ends that people name: tcp:, unix:, ptcp:, punix:."""
+"""Sockets to the ends that people name: tcp:, ssl:, unix:, ptcp:, pssl:, punix:. TLS is put upon them elsewhere, except
+by `call` and `accept_one`."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from segue.cli.errors import Failure, Mistake
-from segue.openflow.endpoint import Endpoint, active, parse, passive
+from segue.cli.openflow_tls import context, why
+from segue.openflow.endpoint import Certificates, Endpoint, active, parse, passive
 
 _PATIENCE = 10.0
 
@@ -16,17 +18,15 @@ _PATIENCE = 10.0
 def end(target: str, *, listen: bool | None = None) -> Endpoint:
     """What `target` says, to be called or (`listen`) to wait at. Raises Mistake."""
     try:
-        found = parse(target) if listen is None else passive(target) if listen else active(target)
+        return parse(target) if listen is None else passive(target) if listen else active(target)
     except ValueError as error:
         raise Mistake(str(error)) from None
-    if found.secure:
-        raise Mistake(f"{target!r}: TLS cannot be looked into here; use tcp or unix")
-    return found
 
 
-def call(target: str) -> socket.socket:
+def call(target: str, given: Certificates | None = None) -> socket.socket:
     """Raises Mistake, Failure."""
     where = end(target, listen=False)
+    tls = context(where, given)
     try:
         if where.kind == "unix":
             peer = socket.socket(socket.AF_UNIX)
@@ -34,8 +34,10 @@ def call(target: str) -> socket.socket:
             peer.connect(where.path)
         else:
             peer = socket.create_connection((where.host, where.port), _PATIENCE)
+            if tls is not None:
+                peer = tls.wrap_socket(peer)
     except OSError as error:
-        raise Failure(f"cannot connect to {target}: {(error.strerror or str(error)).lower()}") from None
+        raise Failure(f"cannot connect to {target}: {why(error)}") from None
     peer.settimeout(None)
     return peer
 
@@ -71,21 +73,42 @@ def _remove_stale(path: str) -> None:
                 Path(path).unlink()
 
 
-def place(bound: socket.socket) -> str:
+def place(bound: socket.socket, *, secure: bool = False) -> str:
     """Where it listens, as one writes it."""
     if bound.family == socket.AF_UNIX:
         return f"punix:{bound.getsockname()}"
     host, port = bound.getsockname()[:2]
-    return f"ptcp:{port}:{f'[{host}]' if ':' in host else host}"
+    return f"p{'ssl' if secure else 'tcp'}:{port}:{f'[{host}]' if ':' in host else host}"
 
 
-def accept_one(target: str, note: Callable[[str], None]) -> socket.socket:
+def accept_one(target: str, note: Callable[[str], None], given: Certificates | None = None) -> socket.socket:
     """Waits for one call. Raises Mistake, Failure."""
+    tls = context(end(target, listen=True), given)
     with listening(target) as bound:
-        note(f"listening at {place(bound)}")
+        note(f"listening at {place(bound, secure=tls is not None)}")
         peer, _ = bound.accept()
         unlist(bound)
+    if tls is None:
+        return peer
+    name = name_of_peer(peer)
+    peer.settimeout(_PATIENCE)
+    try:
+        peer = tls.wrap_socket(peer, server_side=True)
+    except OSError as error:
+        raise Failure(f"{name}: {why(error)}") from None
+    peer.settimeout(None)
     return peer
+
+
+def name_of_peer(link: socket.socket) -> str:
+    """Who is at the other end."""
+    if link.family == socket.AF_UNIX:
+        return "peer"
+    try:
+        host, port = link.getpeername()[:2]
+    except OSError:
+        return "peer"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def unlist(bound: socket.socket) -> None:

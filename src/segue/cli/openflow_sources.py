@@ -65,6 +65,8 @@ def _octets(chunk: str) -> bytes:
     except ValueError:
         wrong = re.search(r"[^0-9a-fA-F]", digits)
         why = f"{wrong[0]!r} is no hexadecimal digit" if wrong else "it has an odd number of digits"
+        if wrong and Path(chunk).is_file():
+            why += f"; for the file write --file {chunk}"
         raise Mistake(f"{chunk.strip()[:40]!r}: {why}") from None
 
 
@@ -136,7 +138,10 @@ def of_file(path: str, wanted: frozenset[int], note: Note, *, capture: bool = Fa
         elif head[:1] == b"{":
             yield from of_recording(peeked, note)
         elif head and all(octet in _TEXT for octet in head):
-            yield from dump(_decoded(peeked.read(files.LARGEST + 1), path))
+            try:
+                yield from dump(_decoded(peeked.read(files.LARGEST + 1), path))
+            except Mistake as error:
+                raise Mistake(f"{'standard input' if path == files.STDIN else path}: {error}") from None
         else:
             yield from _binary(peeked)
 
@@ -244,20 +249,21 @@ def of_peer(args: argparse.Namespace, note: Note) -> Iterator[Said]:
     """What one live peer says, until it ends. Raises Mistake, Failure."""
     import socket
 
-    from segue.cli.openflow_sockets import accept_one, call
+    from segue.cli.openflow_sockets import accept_one, call, end, name_of_peer
+    from segue.cli.openflow_tls import certificates, why
 
-    peer = call(args.connect) if args.connect else accept_one(args.listen, note)
+    tls = certificates(args, end(args.connect or args.listen, listen=not args.connect))
+    peer = call(args.connect, tls) if args.connect else accept_one(args.listen, note, tls)
     frames = Frames()
     name = args.connect or "peer"
     with peer:
         if peer.family != socket.AF_UNIX:
-            host, port = peer.getpeername()[:2]
-            name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            name = name_of_peer(peer)
         while True:
             try:
                 data = peer.recv(_CHUNK)
             except OSError as error:
-                note(f"{name}: {(error.strerror or str(error)).lower()}")
+                note(f"{name}: {why(error)}")
                 data = b""
             for frame in frames.feed(data) if data else frames.finish():
                 yield Said(frame, now(), name)

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import contextlib
 import socket
+import ssl
 import sys
 from typing import Any
 
@@ -20,18 +21,23 @@ from segue.cli.openflow_frames import Frame, Frames
 from segue.cli.openflow_recording import Recorder
 from segue.cli.openflow_sockets import end, listening, place, unlist
 from segue.cli.openflow_sources import Said
+from segue.cli.openflow_streams import connect, serve
 from segue.cli.openflow_time import now
+from segue.cli.openflow_tls import certificates, context, why
 from segue.cli.terminal import complain
 from segue.openflow.endpoint import Endpoint
 
 _CHUNK = 1 << 16
-_PATIENCE = 10.0
 _FEATURES_REPLY = 6
 _OTHER = {"switch": "controller", "controller": "switch"}
 
 
 def run(args: argparse.Namespace) -> int:
     target = end(args.target, listen=False)
+    bound_at = end(args.listen, listen=True)
+    towards = certificates(args, target, prefix="target_")
+    own = certificates(args, bound_at) if towards is not None else certificates(args, bound_at, target)
+    there, here = context(target, towards or own), context(bound_at, own)
     tests = _tests(args)
     if args.count is not None and args.count < 1:
         from segue.cli.errors import Mistake
@@ -42,10 +48,10 @@ def run(args: argparse.Namespace) -> int:
     try:
         recorder = Recorder(args.record) if args.record else None
         form = args.output or ("text" if sys.stdout.isatty() else "json")
-        watcher = Watcher(target, args.caller, tests, recorder, form, args.count)
+        watcher = Watcher(target, there, args.caller, tests, recorder, form, args.count)
         callers = "switches" if args.caller == "switch" else "controllers"
-        complain(f"listening at {place(bound)} for {callers}, calling {args.target} for each")
-        asyncio.run(watcher.serve(bound))
+        complain(f"listening at {place(bound, secure=here is not None)} for {callers}, calling {args.target} for each")
+        asyncio.run(watcher.serve(bound, here))
     finally:
         unlist(bound)
         bound.close()
@@ -70,6 +76,7 @@ class Watcher:
     def __init__(
         self,
         target: Endpoint,
+        tls: ssl.SSLContext | None,
         caller: str,
         tests: list[Test],
         recorder: Recorder | None,
@@ -77,42 +84,36 @@ class Watcher:
         count: int | None,
     ) -> None:
         self._target = target
+        self._tls = tls
         self._caller = caller
         self._tests = tests
         self._recorder = recorder
         self._form = form
         self._left = count
         self._connections = 0
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def serve(self, bound: socket.socket) -> None:
+    async def serve(self, bound: socket.socket, tls: ssl.SSLContext | None) -> None:
         """Until `count` messages are printed, or for ever."""
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        start: Any = asyncio.start_unix_server if bound.family == socket.AF_UNIX else asyncio.start_server
-        server = await start(self._called, sock=bound)
+        server = asyncio.create_task(serve(bound, tls, self._called))
         try:
             await self._done
         finally:
-            server.close()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            server.cancel()
+            await asyncio.gather(server, return_exceptions=True)
             if self._recorder is not None:
                 self._recorder.close()
 
     async def _called(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task: Any = asyncio.current_task()
-        self._tasks.add(task)
         self._connections += 1
         try:
-            await _Connection(self, self._connections, self._caller).run(reader, writer, self._target)
+            await _Connection(self, self._connections, self._caller).run(reader, writer, self._target, self._tls)
         except asyncio.CancelledError:
             pass  # the run is over
         except BaseException as error:  # such as nobody reading the output any more
             if not self._done.done():
                 self._done.set_exception(error)
         finally:
-            self._tasks.discard(task)
             writer.close()
 
     def record(self, at: int, connection: int, side: str, frames: list[Frame]) -> None:
@@ -145,17 +146,17 @@ class _Connection:
         self._number = number
         self._datapath = ""
 
-    async def run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: Endpoint) -> None:
+    async def run(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        target: Endpoint,
+        tls: ssl.SSLContext | None,
+    ) -> None:
         try:
-            calling = (
-                asyncio.open_unix_connection(target.path)
-                if target.kind == "unix"
-                else asyncio.open_connection(target.host, target.port)
-            )
-            there = await asyncio.wait_for(calling, _PATIENCE)
+            there = await connect(target, tls)
         except (OSError, TimeoutError) as error:
-            why = getattr(error, "strerror", "") or "no answer in time"
-            complain(f"connection {self._number}: cannot connect to {target}: {why.lower()}")
+            complain(f"connection {self._number}: cannot connect to {target}: {why(error)}")
             return
         for one in (writer, there[1]):
             link = one.get_extra_info("socket")
@@ -174,7 +175,7 @@ class _Connection:
             there[1].close()
         for result in results:
             if isinstance(result, OSError) and not isinstance(result, BrokenPipeError):
-                complain(f"connection {self._number} ended: {(result.strerror or str(result)).lower()}")
+                complain(f"connection {self._number} ended: {why(result)}")
             elif isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
                 raise result
 
@@ -192,7 +193,10 @@ class _Connection:
         found = frames.finish()
         self._watcher.record(now(), self._number, side, found)
         self._show(now(), side, found)
-        with contextlib.suppress(OSError, NotImplementedError):
+        if not writer.can_write_eof():  # TLS has no half of a connection
+            writer.close()
+            return
+        with contextlib.suppress(OSError):
             writer.write_eof()
 
     def _show(self, at: int, side: str, frames: list[Frame]) -> None:

@@ -23,6 +23,7 @@ from segue.openflow.app import (
 )
 from segue.openflow.codec import UnknownMessage, decode, decode_many, encode
 from segue.openflow.declare import Message, Record
+from segue.openflow.events import Refused
 from segue.openflow.mac import format_mac, is_multicast, parse_mac
 from segue.openflow.protocol import index_actions, index_messages, index_switch
 from segue.openflow.protocol.index_actions import *  # noqa: F403  (the indexes say which names)
@@ -89,6 +90,7 @@ __all__ = [
     "Message",
     "ProtocolError",
     "Record",
+    "Refused",
     "Started",
     "Stopping",
     "SwitchDown",

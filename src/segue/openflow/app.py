@@ -15,18 +15,28 @@ time, and their answers are sent when they have them.
 
 Applications return what they want; they do not send. (They can: `switch.send` is there, where an event is not the
 reason. What a handler sends that way goes out behind the answers to what was read together with its message.)
+
+The overloads of `App.on` let a type checker see a handler that takes another event, or another number of arguments, or
+returns what cannot be sent; what they cannot see of an untyped function, its number of arguments, is looked at when
+it is entered.
 """
 
 import weakref
-from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 import msgspec
 
 from segue.openflow.declare import Message
+from segue.openflow.events import Refused
 
-_COROUTINE: Final = 0x80  # CO_COROUTINE; the module `inspect`, which has the name, takes long to load
-H = TypeVar("H", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from segue.openflow.controller import Controller
+    from segue.openflow.switch import Switch
+
+# Flags of code objects; the module `inspect`, which has the names, takes long to load.
+_COROUTINE: Final = 0x80
+_VARARGS: Final = 0x04
 S = TypeVar("S")
 
 
@@ -68,6 +78,18 @@ class Handled:
 
 HANDLED: Final = Handled()
 
+Result = Message | Sequence[Message] | Handled | None
+"""What a handler may return."""
+
+E = TypeVar("E")
+E1 = TypeVar("E1")
+E2 = TypeVar("E2")
+E3 = TypeVar("E3")
+OfSwitch = TypeVar("OfSwitch", bound=Message | SwitchUp | SwitchDown | TopologyChanged | Refused)
+OfController = TypeVar("OfController", bound=Started | Stopping)
+T = TypeVar("T", bound="Switch | Controller")
+R = TypeVar("R", bound=Message | Sequence[Message] | Handled | Awaitable[Result] | None)
+
 
 class Handler(msgspec.Struct, frozen=True, eq=False):
     """One function of one application, for one class of events."""
@@ -90,27 +112,60 @@ class Handler(msgspec.Struct, frozen=True, eq=False):
 class App:
     """A set of handlers with a name. Modules that `segue openflow run` loads have one, called `app`."""
 
-    def __init__(self, name: str, *, needs: Iterable[str] = (), after: Iterable[str] = ()) -> None:
+    def __init__(
+        self, name: str, *, needs: Iterable[str] = (), after: Iterable[str] = (), table_miss: bool = True
+    ) -> None:
         self.name = name
         self.needs = tuple(needs)
         """Names of applications that this one cannot do without."""
         self.after = (*self.needs, *after)
         """Names of applications that are to hear of events before this one, if they are there at all."""
+        self.table_miss = table_miss
+        """Whether packets that no flow matches are to come to it, if it hears of packet-ins."""
         self.handlers: list[Handler] = []
         self._states: list[weakref.WeakKeyDictionary[Any, Any]] = []
 
-    def on(self, *events: type[Any], blocking: bool = False) -> Callable[[H], H]:
+    @overload
+    def on(  # type: ignore[overload-overlap]
+        self, event: type[OfController], /, *, blocking: bool = False
+    ) -> Callable[[Callable[["Controller", OfController], R]], Callable[["Controller", OfController], R]]: ...
+    @overload
+    def on(  # type: ignore[overload-overlap]
+        self, event: type[OfSwitch], /, *, blocking: bool = False
+    ) -> Callable[[Callable[["Switch", OfSwitch], R]], Callable[["Switch", OfSwitch], R]]: ...
+    @overload
+    def on(
+        self, event: type[E], /, *, blocking: bool = False
+    ) -> Callable[[Callable[[T, E], R]], Callable[[T, E], R]]: ...
+    @overload
+    def on(
+        self, event: type[E1], other: type[E2], /, *, blocking: bool = False
+    ) -> Callable[[Callable[[T, E1 | E2], R]], Callable[[T, E1 | E2], R]]: ...
+    @overload
+    def on(
+        self, event: type[E1], other: type[E2], third: type[E3], /, *, blocking: bool = False
+    ) -> Callable[[Callable[[T, E1 | E2 | E3], R]], Callable[[T, E1 | E2 | E3], R]]: ...
+    @overload
+    def on(
+        self, *events: type[Any], blocking: bool = False
+    ) -> Callable[[Callable[[T, Any], R]], Callable[[T, Any], R]]: ...
+    def on(self, *events: type[Any], blocking: bool = False) -> Callable[[Any], Any]:
         """Has the decorated function called for events of these classes."""
         for event in events:
             if not isinstance(event, type):
+                if len(events) == 1 and hasattr(event, "__code__"):
+                    raise TypeError(f"@{self.name}.on: write @app.on(PacketIn), with the events that it is to hear of")
                 raise TypeError(f"@{self.name}.on: {event!r} is not a class of events, such as PacketIn")
         if not events:
             raise TypeError(f"@{self.name}.on: which events? Such as @app.on(PacketIn)")
 
-        def enter(function: H) -> H:
+        def enter(function: Any) -> Any:
             asynchronous = bool(getattr(getattr(function, "__code__", None), "co_flags", 0) & _COROUTINE)
             if asynchronous and blocking:
                 raise TypeError(f"{function!r}: a coroutine function does not block")
+            wrong = _other_arguments(function)
+            if wrong is not None:
+                raise TypeError(f"@{self.name}.on: {wrong}; a handler takes two, such as (switch, msg)")
             for event in events:
                 self.handlers.append(Handler(self, event, function, asynchronous, blocking))
             return function
@@ -142,3 +197,20 @@ class App:
 
     def __repr__(self) -> str:
         return f"App({self.name!r})"
+
+
+def _other_arguments(function: Any) -> str | None:
+    """What is wrong with the arguments of a function that cannot be called with two; None for one that can, or that
+    does not say."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return None if callable(function) else f"{function!r} is no function"
+    bound = 1 if getattr(function, "__self__", None) is not None else 0
+    names = code.co_varnames[bound : code.co_argcount]
+    most = len(names)
+    least = most - len(function.__defaults__ or ())
+    only = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    missing = [name for name in only if name not in (function.__kwdefaults__ or {})]
+    if least <= 2 and (most >= 2 or code.co_flags & _VARARGS) and not missing:
+        return None
+    return f"{function.__qualname__} takes the arguments ({', '.join([*names, *missing])})"

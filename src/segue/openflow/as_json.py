@@ -7,9 +7,15 @@ lists of names (what has no name stays a number, and numbers are always accepted
 hexadecimal; numbers beyond 2**53 are "0x..." text, because many readers of JSON have doubles only. Actions,
 instructions and properties carry their `type`; a multipart message has `type` and `multipart_type`; where a structure
 has a member `type` of its own, that is `error_type`, `group_type` and so on. What nobody declared has a number as its
-type, and `data`.
+type, and `data`; what an experimenter did has its number too (`json_unknown`).
 
-Only what the version has on the wire is written, so JSON says exactly what the bytes say.
+Only what the version has on the wire is written, so JSON says exactly what the bytes say. Two things are read that are
+never written: fields may be left out, and have their defaults; and where a message has `instructions`, `actions` may
+stand beside them or in their place, and are an apply-actions instruction before the others, as in Python.
+
+OpenFlow 1.1 has a match of fixed form (its type is 0), and Open vSwitch takes OXM matches there too, which have the
+type 1. Such a match has `"match_type": 1` beside its fields, and OXM's names for these; without it, a match of
+OpenFlow 1.1 is of the fixed form.
 """
 
 import re
@@ -18,7 +24,7 @@ from typing import Any, Final
 
 import msgspec
 
-from segue.openflow import field_text, generate, generate_write
+from segue.openflow import field_text, generate, generate_write, json_unknown
 from segue.openflow.codec import CODEC, UnknownMessage
 from segue.openflow.declare import HOMES, MESSAGES, REPLIES, REQUESTS, Family, Item, Message, Record, layout
 from segue.openflow.json_values import (
@@ -27,6 +33,7 @@ from segue.openflow.json_values import (
     MultipartFlags,
     ReservedPort,
     alternatives,
+    nearest,
     number_from_json,
     number_to_json,
     octets_from_json,
@@ -34,7 +41,7 @@ from segue.openflow.json_values import (
     text_to_json,
 )
 from segue.openflow.stats import encode_stats
-from segue.openflow.wire import V12, V13, V15, VERSION_NAMES
+from segue.openflow.wire import V10, V12, V13, V15, VERSION_NAMES
 
 __all__ = [
     "VERSION_NUMBERS",
@@ -72,7 +79,7 @@ def to_json(msg: Message, xid: int = 0, version: int = V15) -> dict[str, Any]:
 def _message_to_json(msg: Message, xid: int | None, version: int) -> dict[str, Any]:
     head: dict[str, Any]
     if isinstance(msg, UnknownMessage):
-        head = {"type": msg.type, "data": msg.data.hex()}
+        head = json_unknown.message_to_json(msg.type, msg.data, version, multipart_types(version))
     else:
         home = HOMES[type(msg)]
         name = home.entries[type(msg)].name(version)
@@ -93,13 +100,25 @@ def multipart_name(home: Family, version: int) -> str:
     return f"OFPT_{word}_{'REQUEST' if home is REQUESTS else 'REPLY'}"
 
 
+def action_family() -> Family:
+    """What an apply-actions instruction holds."""
+    home: Family = next(item.of for item in CODEC.apply_actions.WIRE if item.names == ("actions",))
+    return home
+
+
+def multipart_types(version: int) -> dict[int, tuple[str, Family]]:
+    """The types of messages that multipart bodies are in, with their names."""
+    first = 16 if version == V10 else 18
+    return {first + n: (multipart_name(home, version), home) for n, home in enumerate((REQUESTS, REPLIES))}
+
+
 def record_to_json(record: Record, version: int) -> dict[str, Any]:
     """An action, an instruction, a port: any record, without a message around it."""
     home = HOMES.get(type(record))
     if home is None:
         return _fields_to_json(record, version)
     if type(record) is home.unknown:
-        return {"type": record.type, "data": record.data.hex()}
+        return json_unknown.to_json(home, record.type, record.data, version)
     return {"type": home.entries[type(record)].name(version), **_fields_to_json(record, version)}
 
 
@@ -231,7 +250,8 @@ def from_json(obj: Any) -> tuple[Any, int, int]:
     if version is None and _other_hello(spelled, rest):
         return *_checked(rest, V15), spelled
     if version is None:
-        raise JsonError("version", f"{spelled!r} is not one of {', '.join(VERSION_NUMBERS)}")
+        hint = f'; it is text: "{spelled}"' if not isinstance(spelled, str) and str(spelled) in VERSION_NUMBERS else ""
+        raise JsonError("version", f"{spelled!r} is not one of {', '.join(VERSION_NUMBERS)}{hint}")
     return *_checked(rest, version), version
 
 
@@ -255,28 +275,38 @@ def _message_from_json(obj: Any, version: int, path: str) -> tuple[Message, int 
     xid = rest.pop("xid", None)
     if xid is not None:
         xid = number_from_json(xid, 32, None, _at(path, "xid"))
-    if isinstance(name, int) and not isinstance(name, bool):
-        data = octets_from_json(rest.pop("data", ""), _at(path, "data"))
-        _nothing_left(rest, path, ())
-        return UnknownMessage(number_from_json(name, 8, None, _at(path, "type")), data), xid
-    for home in (REQUESTS, REPLIES):
-        if name == multipart_name(home, version):
+    at = path or (name if isinstance(name, str) else "")
+    unknown = json_unknown.from_json(MESSAGES, name, rest, version, at)
+    if unknown is not None:
+        _nothing_left(rest, at, json_unknown.known(MESSAGES, name, version))
+        return UnknownMessage(*unknown), xid
+    for number, (multipart, home) in multipart_types(version).items():
+        if name == multipart:
             kind = rest.pop("multipart_type", None)
-            record = _member(home, kind, version, _at(path, "multipart_type"))
             flags = number_from_json(rest.pop("flags", []), 16, MultipartFlags, _at(path, "flags"))
+            at = path or (kind if isinstance(kind, str) else "")
+            data = json_unknown.multipart_from_json(home, kind, flags, rest, version, at)
+            if data is not None:
+                _nothing_left(rest, at, ("flags", *json_unknown.known(home, kind, version)))
+                return UnknownMessage(number, data), xid
+            record = _member(home, kind, version, _at(path, "multipart_type"))
             return _fields_from_json(record, rest, version, path or kind, {"flags": flags}), xid  # type: ignore[return-value]
     record = _member(MESSAGES, name, version, _at(path, "type"))
     return _fields_from_json(record, rest, version, path or name, {}), xid  # type: ignore[return-value]
 
 
+def _all_names(home: Family, version: int) -> list[str]:
+    listed = [*home.by_name(version), *json_unknown.names(home, version)]
+    return [*listed, *(name for name, _ in multipart_types(version).values())] if home is MESSAGES else listed
+
+
 def _member(home: Family, name: Any, version: int, path: str) -> type[Record]:
     entry = home.by_name(version).get(name) if isinstance(name, str) else None
     if entry is None:
-        wrong = f"{name!r} is no {home.name} of OpenFlow {VERSION_NAMES[version]}"
-        if home is MESSAGES:
-            known = [*home.by_name(version), *(multipart_name(other, version) for other in (REQUESTS, REPLIES))]
-            raise JsonError(path, wrong + alternatives(name, known))
-        raise JsonError(path, wrong + alternatives(name, home.by_name(version)))
+        having = [VERSION_NAMES[v] for v in VERSION_NAMES if name in _all_names(home, v)]
+        others = f" ({', '.join(having)} {'has' if len(having) == 1 else 'have'} it)" if having else ""
+        wrong = f"{name!r} is no {home.name} of OpenFlow {VERSION_NAMES[version]}{others}"
+        raise JsonError(path, wrong + alternatives(name, _all_names(home, version)))
     return entry.record
 
 
@@ -287,10 +317,11 @@ def record_from_json(of: Any, obj: Any, version: int, path: str = "") -> Record:
         return _fields_from_json(of, dict(obj), version, path, {})
     rest = dict(obj)
     name = rest.pop("type", None)
-    if isinstance(name, int) and not isinstance(name, bool) and of.unknown is not None:
-        data = octets_from_json(rest.pop("data", ""), _at(path, "data"))
-        _nothing_left(rest, path, ())
-        return of.unknown(number_from_json(name, 16, None, _at(path, "type")), data)
+    if of.unknown is not None:
+        unknown = json_unknown.from_json(of, name, rest, version, path)
+        if unknown is not None:
+            _nothing_left(rest, path, json_unknown.known(of, name, version))
+            return of.unknown(*unknown)
     return _fields_from_json(_member(of, name, version, _at(path, "type")), rest, version, path, {})
 
 
@@ -312,6 +343,11 @@ def _fields_from_json(
             if key == "code" and is_error(record):
                 value = _code_from_json(value, given.get("type"), rest.get("experimenter"), version, _at(path, key))
             _FROM[item.kind](item, value, version, _at(path, key), given)
+        if item.kind == "instructions":
+            short = item.names[1]
+            known.append(short)
+            if short in rest:
+                given[short] = _records_from(action_family(), rest.pop(short), version, _at(path, short))
     _nothing_left(rest, path, known)
     missing = [
         own_type(record) if name == "type" and record in HOMES else name
@@ -349,8 +385,10 @@ def _at(path: str, name: str) -> str:
 
 def _nothing_left(rest: Mapping[str, Any], path: str, known: Any) -> None:
     if rest:
-        there = f"; there are {', '.join(known)}" if known else ""
-        raise JsonError(path, f"there is no {', '.join(f'{name!s:.60}' for name in rest)}{there}")
+        near = list(dict.fromkeys(found for name in rest for found in nearest(name, known)))
+        meant = f"; did you mean {' or '.join(near)}?" if near else ""
+        there = f"{' T' if near else '; t'}here are {', '.join(known)}" if known else ""
+        raise JsonError(path, f"there is no {', '.join(f'{name!s:.60}' for name in rest)}{meant}{there}")
 
 
 _From = Callable[[Item, Any, int, str, dict[str, Any]], None]
@@ -424,6 +462,10 @@ def _names_from(_item: Item, value: Any, _version: int, path: str) -> tuple[str,
 
 def _list_from(item: Item, value: Any, version: int, path: str) -> tuple[Record, ...]:
     of = CODEC.instruction_family if item.kind == "instructions" else item.of
+    return _records_from(of, value, version, path)
+
+
+def _records_from(of: Any, value: Any, version: int, path: str) -> tuple[Record, ...]:
     if not isinstance(value, list):
         raise JsonError(path, f"a list is wanted, not {value!r:.60}")
     return tuple(record_from_json(of, one, version, f"{path}[{n}]") for n, one in enumerate(value))

@@ -1,9 +1,10 @@
 """Which connections belong together: a switch may have auxiliary connections beside its main one.
 
 OpenFlow 1.3 and later, 1.5.1 section 6.3.8: each connection of a switch tells the same datapath id and its own
-auxiliary id in its features reply; the main one has 0. An auxiliary connection lives only as long as the main one: it
-is not accepted before, and it is closed when the main one goes. A second connection with ids that are taken replaces
-the first, because a switch that calls again has lost the old one, whatever our side of it still believes.
+auxiliary id in its features reply; the main one has 0. An auxiliary connection speaks the same version as the main one
+and lives only as long: it is not accepted before, and it is closed when the main one goes. A second connection with
+ids that are taken replaces the first, because a switch that calls again has lost the old one, whatever our side of it
+still believes.
 
 `C` is whatever the caller has for a connection; it is only kept here, compared by identity.
 """
@@ -19,7 +20,8 @@ MOST_AUXILIARIES: Final = 255
 
 class Place(msgspec.Struct, Generic[C], frozen=True):
     """Where a connection was put. `main` is the switch's main connection (itself, if it is that); None says that the
-    connection is to be closed, as its switch has none. `replaced` are those to be closed now."""
+    connection is to be closed, as its switch has none, or speaks another version there. `replaced` are those to be
+    closed now."""
 
     main: C | None
     replaced: tuple[C, ...] = ()
@@ -30,18 +32,20 @@ class Datapaths(Generic[C]):
 
     def __init__(self) -> None:
         self._switches: dict[int, dict[int, C]] = {}
+        self._versions: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self._switches)
 
-    def add(self, datapath_id: int, auxiliary_id: int, connection: C) -> Place[C]:
-        """Enters a connection whose features are known."""
+    def add(self, datapath_id: int, auxiliary_id: int, connection: C, version: int = 0) -> Place[C]:
+        """Enters a connection whose features are known, and on which `version` is spoken."""
         if auxiliary_id == 0:
             before = self._switches.pop(datapath_id, {})
             self._switches[datapath_id] = {0: connection}
+            self._versions[datapath_id] = version
             return Place(connection, tuple(other for other in before.values() if other is not connection))
         own = self._switches.get(datapath_id)
-        if own is None or not 0 < auxiliary_id <= MOST_AUXILIARIES:
+        if own is None or not 0 < auxiliary_id <= MOST_AUXILIARIES or version != self._versions[datapath_id]:
             return Place(None)
         taken = own.get(auxiliary_id)
         own[auxiliary_id] = connection
@@ -57,7 +61,7 @@ class Datapaths(Generic[C]):
         del own[number]
         if number:
             return ()
-        del self._switches[datapath_id]
+        del self._switches[datapath_id], self._versions[datapath_id]
         return tuple(own.values())
 
     def main(self, datapath_id: int) -> C | None:

@@ -8,21 +8,23 @@ and the like.
 
 import asyncio
 import contextlib
+import errno
 import logging
+import os
 import random
+import socket
 import ssl
+import stat
 from collections.abc import AsyncGenerator, Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from segue.openflow.connection import (
-    LIMITS,
     Connection,
     Dead,
     Event,
     Failed,
     Garbled,
-    Limits,
     Ready,
     Received,
     Refused,
@@ -30,6 +32,7 @@ from segue.openflow.connection import (
 )
 from segue.openflow.declare import Message
 from segue.openflow.endpoint import Certificates, Endpoint, active, passive
+from segue.openflow.limits import LIMITS, Limits
 from segue.openflow.link import ConnectionLost, Link
 from segue.openflow.pairing import MORE
 from segue.openflow.protocol.basic import BarrierRequest, Error
@@ -174,6 +177,7 @@ class Channel(Link):
                 self._call(on_open, self)
         elif isinstance(event, Dead):
             what = "been silent" if self.connection.ready else "not said hello"
+            what = "not finished a message" if event.unfinished else what
             self._lose(f"the peer has {what} for {event.silence:.1f} seconds", abort=True)
 
     def _waits(self, xid: int) -> bool:
@@ -317,8 +321,11 @@ async def _dial(
             else:
                 await loop.create_connection(lambda: channel, endpoint.host, endpoint.port, ssl=context)
             await opened
-    except BaseException:
-        channel.abort("it was not connected in time")
+    except BaseException as e:
+        channel.on_close = None
+        opened.cancel()
+        late = isinstance(e, (TimeoutError, asyncio.CancelledError)) and not getattr(e, "errno", None)
+        channel.abort("it was not connected in time" if late else str(e) or type(e).__name__)
         raise
     if channel.on_close is closed:
         channel.on_close = None
@@ -329,7 +336,8 @@ class Dialer:
     """Keeps a connection to a peer: calls it, and calls again when that failed or the connection has ended.
 
     The pauses between attempts double from `shortest` to `longest` seconds, each made shorter by up to a half by chance
-    (`random` gives numbers from 0 to 1), and begin anew after a connection that both sides agreed on.
+    (`random` gives numbers from 0 to 1), and begin anew after a connection that lasted for `steady` seconds: a peer
+    that takes calls and ends them at once is called no more often than one that takes none.
     """
 
     def __init__(
@@ -341,6 +349,7 @@ class Dialer:
         timeout: float = 10.0,
         shortest: float = 0.25,
         longest: float = 8.0,
+        steady: float = 5.0,
         random: Callable[[], float] = random.random,
         **settings: Any,
     ) -> None:
@@ -352,6 +361,7 @@ class Dialer:
         self._on_channel = on_channel
         self._timeout = timeout
         self._pauses = (shortest, longest)
+        self._steady = steady
         self._random = random
         self._endpoint = active(target)
         self._context = _context(self._endpoint, tls, server=False)
@@ -382,33 +392,70 @@ class Dialer:
     async def _run(self) -> None:
         shortest, longest = self._pauses
         pause = shortest
+        loop = asyncio.get_running_loop()
         while True:
+            since = None
             try:
                 self.channel = await _dial(
                     self._endpoint, self._context, self._factory, self._on_channel, self._timeout
                 )
                 self.failure = None
-                pause = shortest
+                since = loop.time()
                 self.failure = await self.channel.wait_closed()
-            except (OSError, ProtocolError) as e:  # ConnectionLost and TimeoutError are OSErrors
+            except Exception as e:  # whatever it is: who keeps a connection must not end silently
                 if self.failure is None:
                     log.warning("%s: %s", self.target, e or type(e).__name__)
                 self.failure = str(e) or type(e).__name__
             self.channel = None
+            if since is not None and loop.time() - since >= self._steady:
+                pause = shortest
             await asyncio.sleep(pause * (1 - self._random() / 2))
             pause = min(2 * pause, longest)
+
+
+class _Shaking(asyncio.Protocol):
+    """A call at a TLS port. The event loop says to nobody that a handshake failed, unless it is done apart, on a
+    connection that is accepted already."""
+
+    def __init__(self, accept: Callable[[], Channel], context: ssl.SSLContext, timeout: float, tasks: set[Any]) -> None:
+        self._accept = accept
+        self._context = context
+        self._timeout = timeout
+        self._tasks = tasks
+
+    def connection_made(self, transport: Any) -> None:
+        peer = transport.get_extra_info("peername")
+        accepted = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
+        transport.abort()  # before it reads; the connection is the other descriptor's
+        task = asyncio.get_running_loop().create_task(self._shake(accepted, peer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _shake(self, accepted: socket.socket, peer: Any) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._accept, accepted, ssl=self._context, ssl_handshake_timeout=self._timeout
+            )
+        except Exception as e:
+            name = Endpoint("tcp", peer[0], peer[1], secure=True) if peer else "ssl"
+            log.warning("%s: no TLS connection: %s", name, e or type(e).__name__)
+        except BaseException:
+            accepted.close()
+            raise
 
 
 class Listener:
     """Where peers call. `addresses` are the targets that they can call, `ports` the TCP ports."""
 
-    def __init__(self, server: asyncio.Server, endpoint: Endpoint) -> None:
+    def __init__(self, server: asyncio.Server, endpoint: Endpoint, tasks: set[Any]) -> None:
         self._server = server
         self._endpoint = endpoint
+        self._tasks = tasks
+        self._inode = _inode(endpoint.path) if endpoint.kind == "unix" else None
         self.addresses: list[str] = []
         self.ports: list[int] = []
-        for socket in server.sockets:
-            address = socket.getsockname()
+        for bound in server.sockets:
+            address = bound.getsockname()
             if endpoint.kind == "unix":
                 self.addresses.append(f"unix:{endpoint.path}")
             else:
@@ -417,13 +464,49 @@ class Listener:
 
     def close(self) -> None:
         """Takes no more calls; connections that are there stay."""
-        self._server.close()
-        if self._endpoint.kind == "unix":
+        inode, self._inode = self._inode, None
+        if inode is not None and inode == _inode(self._endpoint.path):
             with contextlib.suppress(OSError):
                 Path(self._endpoint.path).unlink()
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
 
     async def wait_closed(self) -> None:
         await self._server.wait_closed()
+
+
+def _inode(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _bound(path: str) -> socket.socket:
+    """A socket at `path`, in place of one at which nobody answers. OSError (EADDRINUSE) if somebody does."""
+    taken = OSError(errno.EADDRINUSE, "somebody listens there already", path)
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISSOCK(Path(path).stat().st_mode):
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.setblocking(False)
+                try:
+                    probe.connect(path)
+                except ConnectionRefusedError:
+                    Path(path).unlink()
+                except BlockingIOError:
+                    raise taken from None
+                else:
+                    raise taken
+    bound = socket.socket(socket.AF_UNIX)
+    try:
+        bound.setblocking(False)
+        bound.bind(path)
+    except BaseException:
+        bound.close()
+        raise
+    return bound
 
 
 async def listen(
@@ -444,21 +527,21 @@ async def listen(
     make = _Factory(**settings)
     loop = asyncio.get_running_loop()
 
+    name = f"unix:{endpoint.path}" if endpoint.kind == "unix" else ""
+    tasks: set[Any] = set()
+
     def accept() -> Channel:
-        channel = make(on_channel)
+        channel = make(on_channel, name)
         channel.on_close = lambda reason: log.info("%s: %s", channel.peer, reason)
         return channel
 
+    def answer() -> asyncio.BaseProtocol:
+        return accept() if context is None else _Shaking(accept, context, make.settings["handshake_timeout"], tasks)
+
     if endpoint.kind == "unix":
-        server = await loop.create_unix_server(accept, endpoint.path, backlog=backlog)
+        server = await loop.create_unix_server(accept, sock=_bound(endpoint.path), backlog=backlog)
     else:
         server = await loop.create_server(
-            accept,
-            endpoint.host or None,
-            endpoint.port,
-            ssl=context,
-            backlog=backlog,
-            reuse_address=True,
-            ssl_handshake_timeout=make.settings["handshake_timeout"] if context else None,
+            answer, endpoint.host or None, endpoint.port, backlog=backlog, reuse_address=True
         )
-    return Listener(server, endpoint)
+    return Listener(server, endpoint, tasks)

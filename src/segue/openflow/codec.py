@@ -187,7 +187,8 @@ class _Encoders(dict[type[Record], Callable[..., bytes]]):
         home = HOMES.get(record)
         if home is not self.of if isinstance(self.of, Family) else record is not self.of:
             wanted = self.of.name if isinstance(self.of, Family) else self.of.__name__
-            raise EncodeError(f"{getattr(record, '__name__', record)} stands where a {wanted} belongs")
+            article = "an" if wanted[:1] in "aeiou" else "a"
+            raise EncodeError(f"{getattr(record, '__name__', record)} stands where {article} {wanted} belongs")
         writer: Callable[..., bytes]
         if isinstance(self.of, Family) and record is self.of.unknown:
             writer = _unknown_writer(self.of)
@@ -340,7 +341,7 @@ def encode(msg: Message, xid: int = 0, version: int = V15) -> bytes:
     try:
         data = WRITERS[version][msg.__class__](msg, xid)
     except (StructError, OverflowError, TypeError, AttributeError, UnicodeError) as e:
-        raise EncodeError(explain(msg, version) or f"{type(msg).__name__}: {e}") from None
+        raise EncodeError(_why(msg, xid, version, e)) from None
     except RecursionError:
         raise EncodeError(f"{type(msg).__name__}: nested too deep") from None
     except KeyError:
@@ -348,6 +349,19 @@ def encode(msg: Message, xid: int = 0, version: int = V15) -> bytes:
     if len(data) > MAX_LEN:
         raise EncodeError(f"{type(msg).__name__} would have {len(data)} bytes, and a header can say {MAX_LEN} at most")
     return data
+
+
+def _why(msg: Message, xid: object, version: int, e: Exception) -> str:
+    """What to say of a message that cannot be written, because of `e`."""
+    name = type(msg).__name__
+    if not isinstance(xid, int) or not 0 <= xid <= 0xFFFFFFFF:
+        return f"{name}: the xid {xid!r} is no number of 32 bits"
+    found = None if isinstance(msg, UnknownMessage) else explain(msg, version)
+    if found:
+        return found
+    if isinstance(e, StructError) and "'H' format" in str(e):  # all values fit, so it is a length
+        return f"{name} is too long: it, or a part of it, has more than the {MAX_LEN} bytes that a header can say"
+    return f"{name}: {e}"
 
 
 _RANGES: Final = {"u8": 8, "u16": 16, "u32": 32, "u64": 64, "mac": 48, "ipv4": 32, "port": 32, "port16": 32}
@@ -455,8 +469,10 @@ READERS: Final[dict[int, _MessageReaders]] = {version: _MessageReaders(version) 
 """version -> type -> reader of a message, `(bytes, offset, end) -> message`."""
 
 
-def decode(data: bytes) -> tuple[Any, int, int]:
+def decode(data: bytes | bytearray | memoryview) -> tuple[Any, int, int]:
     """One whole message: it, its xid and its version. ProtocolError where the bytes are not OpenFlow."""
+    if data.__class__ is not bytes:
+        data = bytes(memoryview(data))  # what is kept of it must not change afterwards
     if len(data) < HEADER_LEN:
         raise ProtocolError(f"{len(data)} bytes: a header has {HEADER_LEN}")
     version, kind, length, xid = HEADER.unpack_from(data)
@@ -471,8 +487,10 @@ def decode(data: bytes) -> tuple[Any, int, int]:
     return readers[kind](data, 0, length), xid, version
 
 
-def decode_many(data: bytes) -> list[tuple[Any, int, int]]:
+def decode_many(data: bytes | bytearray | memoryview) -> list[tuple[Any, int, int]]:
     """All messages of a stream that begins and ends with whole ones."""
+    if data.__class__ is not bytes:
+        data = bytes(memoryview(data))
     found = []
     offset = 0
     while offset < len(data):

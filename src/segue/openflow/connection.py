@@ -27,11 +27,10 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal
 
-import msgspec
-
 from segue.openflow.codec import READERS, encode
 from segue.openflow.declare import HOMES, REPLIES, REQUESTS, Message
 from segue.openflow.events import Dead, Event, Failed, Garbled, Ready, Received, Refused, Replied, VersionError, names
+from segue.openflow.limits import LIMITS, Bucket, Limits
 from segue.openflow.pairing import MORE, Pairs, continued, encode_parts, join, kind_of, pairs, whole
 from segue.openflow.protocol.basic import (
     BarrierReply,
@@ -69,26 +68,6 @@ _HELLO_FAILED: Final = 0
 _NOTHING: Final = bytearray()
 
 
-class Limits(msgspec.Struct, frozen=True):
-    """How much a peer can make a connection keep. Octets are those on the wire."""
-
-    assembled: int = 1 << 26
-    """Octets of one message in parts."""
-    parts: int = 8192
-    assemblies: int = 8
-    """Requests in parts that a switch takes at the same time."""
-    assembly_time: float = 5.0
-    """Seconds that may lie between two parts of a request (section 7.3.5: not less than one)."""
-    remembered: int = 1024
-    """Messages without a reply that errors can still find."""
-    remembered_octets: int = 1 << 18
-    errors: int = 256
-    """Messages in a row that could not be read, before the connection ends."""
-
-
-LIMITS: Final = Limits()
-
-
 class _Pending:
     """A request that waits for its reply."""
 
@@ -124,6 +103,7 @@ class Connection:
         "_dead",
         "_errors",
         "_heard",
+        "_held",
         "_next_xid",
         "_output",
         "_pairs",
@@ -135,6 +115,7 @@ class Connection:
         "_rest",
         "_since",
         "_wanted",
+        "begun",
         "echo_interval",
         "echo_timeout",
         "handshake_timeout",
@@ -180,7 +161,10 @@ class Connection:
         self._since = self._heard = now
         self._asked: float | None = None
         self._dead = False
-        self._errors = 0
+        self.begun: float | None = None
+        """When a message began to come that is not whole yet."""
+        self._errors: Bucket | None = None
+        self._held = 0
         self._pending: dict[int, _Pending] = {}
         self._recent: deque[tuple[int, int, Message]] | None = None
         self._recent_count = 0
@@ -217,6 +201,7 @@ class Connection:
             if cls is EchoRequest:
                 self._pending[xid] = _Pending(msg, EchoReply, stream, 0)
         elif reply is not None:
+            self.forget(xid)  # a caller's own xid may be that of a request that still waits
             self._pending[xid] = _Pending(msg, reply, stream, self._recent_count)
         else:
             self._remember(xid, len(data), msg)
@@ -256,7 +241,9 @@ class Connection:
 
     def forget(self, xid: int) -> None:
         """The caller no longer waits for the reply to `xid`; what still comes of it is dropped."""
-        self._pending.pop(xid, None)
+        pending = self._pending.pop(xid, None)
+        if pending is not None:
+            self._held -= pending.size
 
     def answered_by(self, cls: type[Any]) -> type[Any] | None:
         """The class of the reply to messages of `cls`, None if they have none. UnknownMessage stands for a reply that
@@ -315,6 +302,7 @@ class Connection:
                 return events
             data = bytes(rest)
             self._rest = _NOTHING
+            self.begun = None
         elif data.__class__ is not bytes:
             data = bytes(data)
         offset, size = 0, len(data)
@@ -332,6 +320,7 @@ class Connection:
         if offset < size:
             self._rest = bytearray(data[offset:])
             self._wanted = wanted
+            self.begun = now
         return events
 
     def receive_frame(self, frame: bytes, now: float) -> list[Event]:
@@ -346,8 +335,11 @@ class Connection:
 
     def take_rest(self) -> bytes:
         """The beginning of a message whose end did not come yet, for a caller that goes on by `receive_frame`."""
+        if not self._rest:
+            return b""
         rest = bytes(self._rest)
         self._rest = _NOTHING
+        self.begun = None
         return rest
 
     def _message(self, data: bytes, offset: int, after: int, now: float, events: list[Event]) -> None:
@@ -358,15 +350,14 @@ class Connection:
         if version != self.version:
             if kind != _HELLO:
                 reason = f"a message of version {version:#x} on a connection of {self.version:#x}"
-                self._garbled(data[offset:after], "OFPBRC_BAD_VERSION", reason, True, events)
+                self._garbled(data[offset:after], "OFPBRC_BAD_VERSION", reason, True, now, events)
             return
         try:
             msg = self._readers[kind](data, offset, after)
         except ProtocolError as e:
             frame = data[offset:after]
-            self._unreadable(frame, kind, xid, self._within(frame, kind, e), events)
+            self._unreadable(frame, kind, xid, self._within(frame, kind, e), now, events)
             return
-        self._errors = 0
         cls = msg.__class__
         pending = self._pending.get(xid) if self._pending else None
         if pending is not None and pending.reply is cls:
@@ -411,12 +402,14 @@ class Connection:
         self._pairs = pairs(self.version)
         events.append(Ready(self.version))
 
-    def _garbled(self, frame: bytes, error: str, reason: str, answer: bool, events: list[Event]) -> None:
-        self._errors += 1
+    def _garbled(self, frame: bytes, error: str, reason: str, answer: bool, now: float, events: list[Event]) -> None:
         answered = answer and self._error(frame, error)
         events.append(Garbled(error, frame[:QUOTED], reason, answered))
-        if self._errors >= self.limits.errors:
-            raise ProtocolError(f"{self._errors} messages in a row that cannot be read; the last: {reason}", error)
+        if self._errors is None:
+            self._errors = Bucket()
+        if self._errors.add(now, self.limits):
+            seconds = self.limits.errors_time
+            raise ProtocolError(f"too many messages in {seconds:g} seconds cannot be read; the last: {reason}", error)
 
     def _within(self, frame: bytes, kind: int, error: ProtocolError) -> ProtocolError:
         """The same error, with places counted from the beginning of the message and not of what was read with it."""
@@ -426,18 +419,19 @@ class Connection:
             return own
         return error
 
-    def _unreadable(self, frame: bytes, kind: int, xid: int, e: ProtocolError, events: list[Event]) -> None:
+    def _unreadable(self, frame: bytes, kind: int, xid: int, e: ProtocolError, now: float, events: list[Event]) -> None:
         pending = self._pending.get(xid)
         if pending is not None and kind in (_ERROR, kind_of(pending.reply, self.version)):
-            del self._pending[xid]
+            self.forget(xid)
             events.append(Failed(pending.request, xid, f"the reply cannot be read: {e}"))
-        self._garbled(frame, e.error, str(e), self.switch, events)
+        self._garbled(frame, e.error, str(e), self.switch, now, events)
 
     def _refused(self, error: Error, xid: int, events: list[Event]) -> None:
         if error.type == _HELLO_FAILED:
             text = error.data.decode("ascii", "backslashreplace")[:200]
             raise ProtocolError(f"the peer refused the connection: {text or 'it does not say why'}")
-        pending = self._pending.pop(xid, None)
+        pending = self._pending.get(xid)
+        self.forget(xid)
         request = pending.request if pending is not None else self._recall(xid)
         quoted = error_data(self.version, error)
         if request is None and whole(quoted, xid, self.version) and quoted[1] != _ERROR:
@@ -457,7 +451,7 @@ class Connection:
         multipart = HOMES.get(pending.reply) is REPLIES
         more = multipart and bool(msg.flags & MORE)
         if not more:
-            del self._pending[xid]
+            self.forget(xid)
         if pending.stream:
             events.append(Replied(pending.request, msg, xid, more))
             return
@@ -466,18 +460,23 @@ class Connection:
             if msg.__class__ is BarrierReply:
                 self._carried_out(pending.mark)
             return
-        pending.size += size
-        pending.parts.append(msg)
+        limits, octets = self.limits, pending.size + size
         field = continued(pending.reply, self.version)
         if field is None:
             reason = f"{msg.__class__.__name__} came in parts, which it has none of"
-        elif len(pending.parts) > self.limits.parts or pending.size > self.limits.assembled:
-            reason = f"the reply is longer than {self.limits.parts} parts or {self.limits.assembled} octets"
+        elif len(pending.parts) >= limits.parts or octets > limits.of(pending.reply):
+            reason = f"the reply is longer than {limits.parts} parts or {limits.of(pending.reply)} octets"
+        elif more and self._held + size > limits.assembled_together:
+            reason = f"what comes in parts is longer than {limits.assembled_together} octets together"
         else:
-            if not more:
+            pending.parts.append(msg)
+            if more:
+                pending.size = octets
+                self._held += size
+            else:
                 events.append(Replied(pending.request, join(pending.parts, field), xid))
             return
-        self._pending.pop(xid, None)
+        self.forget(xid)
         events.append(Failed(pending.request, xid, reason))
 
     def _carried_out(self, mark: int) -> None:
@@ -512,17 +511,24 @@ class Connection:
         assembly.heard = now
         if assembly.parts is not None and not error:
             assembly.size += size
+            self._held += size
             assembly.parts.append(msg)
             if assembly.parts[0].__class__ is not cls:
                 error = "OFPBRC_BAD_MULTIPART"
-            elif len(assembly.parts) > self.limits.parts or assembly.size > self.limits.assembled:
+            elif (
+                len(assembly.parts) > self.limits.parts
+                or assembly.size > self.limits.assembled
+                or self._held > self.limits.assembled_together
+            ):
                 error = "OFPBRC_MULTIPART_BUFFER_OVERFLOW"
         if error:
-            assembly.parts = None
+            self._held -= assembly.size
+            assembly.parts, assembly.size = None, 0
             self.refuse(xid, msg, error)
         if msg.flags & MORE:
             return
         del assemblies[xid]
+        self._held -= assembly.size
         if assembly.parts is not None:
             field = continued(cls, self.version)
             assert field is not None
@@ -536,6 +542,7 @@ class Connection:
     def _give_up(self, xid: int, error: str) -> None:
         assert self._assemblies is not None
         assembly = self._assemblies.pop(xid)
+        self._held -= assembly.size
         if assembly.parts:
             self.refuse(xid, assembly.parts[0], error)
 
@@ -551,7 +558,7 @@ class Connection:
         if self._assemblies:
             first = min(assembly.heard for assembly in self._assemblies.values())
             due = min(due, first + self.limits.assembly_time)
-        return due
+        return due if self.begun is None else min(due, self.begun + self.echo_interval + self.echo_timeout)
 
     def handle_timer(self, now: float) -> list[Event]:
         """Asks a silent peer for a sign of life, and gives up on one that does not answer."""
@@ -564,6 +571,9 @@ class Connection:
             return [Dead(now - self._since)]
         if self._assemblies:
             self._late_parts(now)
+        if self.begun is not None and now >= self.begun + self.echo_interval + self.echo_timeout:
+            self._dead = True
+            return [Dead(now - self.begun, unfinished=True)]
         if self._asked is not None:
             if now < self._asked + self.echo_timeout:
                 return []
@@ -576,6 +586,6 @@ class Connection:
 
     def alive(self, now: float) -> None:
         """The peer was heard by other means, or silence is the caller's own doing (it stopped reading): start the wait
-        anew. A hello is still awaited no longer than before."""
+        anew. A hello is still awaited no longer than before, and so is the end of a message."""
         self._heard = now
         self._asked = None

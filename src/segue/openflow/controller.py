@@ -11,16 +11,14 @@ before their controllers notice that they had gone; auxiliary connections (1.3 a
 their main one made, and live no longer than that.
 
 Nothing that one handler or one switch does may harm another: exceptions are logged and counted, with the names of the
-application and the handler (`work`); coroutines and threads run beside, so many per switch; a switch that reads slowly
-is not read from until it does, so what is kept for it is bounded. A plain function that takes long does hold everybody
-up, and is named in the log.
+application and the handler (`work`); coroutines and threads run beside, so many of each handler per switch (`lanes`); a
+switch that reads slowly is not read from until it does, so what is kept for it is bounded. A plain function that takes
+long does hold everybody up, and is named in the log.
 """
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -31,12 +29,14 @@ from segue.openflow.connection import Event, Garbled, Received, Refused
 from segue.openflow.core import Pump
 from segue.openflow.declare import Message
 from segue.openflow.dispatch import HOT, LONG, Dispatch, in_order
+from segue.openflow.lanes import size
+from segue.openflow.protocol.actions import Output
 from segue.openflow.protocol.basic import Error
 from segue.openflow.protocol.flow_mod import FlowMod, FlowModCommand
 from segue.openflow.protocol.ports import Port, PortDescRequest, PortStatus
 from segue.openflow.protocol.switch import FeaturesReply, FeaturesRequest, SetConfig
 from segue.openflow.switch import Switch
-from segue.openflow.wire import ALL_TABLES, V10, V11, V13, VERSIONS
+from segue.openflow.wire import ALL_TABLES, CONTROLLER, V10, V11, V13, VERSIONS
 from segue.openflow.work import Work
 
 __all__ = ["Controller", "Observe", "Switch"]
@@ -46,9 +46,11 @@ log = logging.getLogger("segue.openflow")
 Observe: TypeAlias = Callable[[Switch | None, Channel, str, Message, int], None]
 
 _HANDSHAKE: Final = 10.0
+_STOPS: Final = "the controller stops"
 _FAREWELL: Final = 5.0
-_EARLY: Final = 1024
-"""Changes of ports that are kept until the switch is known."""
+"""Seconds that `stop` takes at the most."""
+_EARLY: Final = 1 << 20
+"""Octets of changes of ports that are kept until the switch is known."""
 
 
 class Controller:
@@ -62,9 +64,12 @@ class Controller:
         echo_interval: float = 5.0,
         echo_timeout: float = 10.0,
         keep_flows: bool = True,
+        table_miss: bool = True,
         observe: Observe | None = None,
     ) -> None:
-        """`keep_flows=False` empties a switch of flows before applications hear of it. `observe(switch, channel,
+        """`keep_flows=False` empties a switch of flows before applications hear of it. Since 1.3 a switch drops what no
+        flow matches; where an application hears of packet-ins it gets a flow that sends that here whole, unless
+        `table_miss` is False, or that of all such applications. `observe(switch, channel,
         "in" or "out", message, xid)` is shown every message, at the price of speed; the switch is None until it is
         known. ValueError when the applications do not go together, or no version is one."""
         self.switches: dict[int, Switch] = {}
@@ -79,6 +84,7 @@ class Controller:
         if not self._settings["versions"] or not self._settings["versions"].issubset(VERSIONS):
             raise ValueError(f"versions {sorted(self._settings['versions'])}: one at least, and none but {VERSIONS}")
         self._keep_flows = keep_flows
+        self._table_miss = table_miss
         self._observe = observe
         self._work = Work()
         self._dispatch = Dispatch(in_order(apps), self._work)
@@ -122,21 +128,27 @@ class Controller:
         if self._stopping:
             return
         self._stopping = True
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _FAREWELL
         for listener in self._listeners:
             listener.close()
         self.emit(self, Stopping())
-        await self._work.settle(_FAREWELL)
+        await self._work.settle(_FAREWELL * 0.5)
         self._work.end(self.apps)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_FAREWELL):
-                await asyncio.gather(*(channel.aclose() for channel in list(self._channels)), return_exceptions=True)
+        closing = [loop.create_task(channel.aclose(_STOPS)) for channel in list(self._channels)]
+        if closing:
+            await asyncio.wait(closing, timeout=_FAREWELL * 0.2)
         for channel in list(self._channels):
-            channel.abort()
-        await asyncio.gather(*(dialer.aclose() for dialer in self._dialers), return_exceptions=True)
+            channel.abort(_STOPS)
+        closing += [loop.create_task(dialer.aclose()) for dialer in self._dialers]
+        if closing:
+            await asyncio.wait(closing, timeout=_FAREWELL * 0.1)
+        for task in closing:
+            task.cancel()
         for switch in list(self.switches.values()):
-            self._forget(switch, "the controller stops")
-        await self._work.settle(_FAREWELL)
-        await self._work.cancel()
+            self._forget(switch, _STOPS)
+        await self._work.settle(_FAREWELL * 0.1)
+        await self._work.cancel(max(end - loop.time(), 0.1))
 
     def load(self, apps: Sequence[App]) -> None:
         """Takes these applications in the place of those that run, while switches stay connected. Those that ran before
@@ -163,6 +175,8 @@ class Controller:
             self._work.deliver(self, come.answers(self, Started()))
         for switch in switches:
             if self.switches.get(switch.id) is switch:
+                if come.hears_misses():
+                    self._want_misses(switch)
                 self._work.deliver(switch, come.answers(switch, SwitchUp()))
 
     def emit(self, target: "Switch | Controller", event: Any) -> None:
@@ -183,13 +197,13 @@ class Controller:
             channel.abort()
             return
         self._channels[channel] = None
-        early: deque[PortStatus] = deque(maxlen=_EARLY)
+        early = _Early()
         channel.on_event = lambda event: self._before(channel, early, event)
         channel.on_close = lambda reason: self._gone(channel, None, reason)
         self._watch(channel, None)
         self._work.run(self._introduce(channel, early))
 
-    async def _introduce(self, channel: Channel, early: deque[PortStatus]) -> None:
+    async def _introduce(self, channel: Channel, early: "_Early") -> None:
         """Asks who it is. Whatever goes wrong ends this connection and nothing else."""
         try:
             async with asyncio.timeout(_HANDSHAKE):
@@ -203,14 +217,14 @@ class Controller:
             channel.close(f"it refused to say who it is: {e}")
         else:
             if channel.lost is None:
-                self._introduced(channel, features, ports, early)
+                self._introduced(channel, features, ports, early.changes)
 
     def _introduced(
         self, channel: Channel, features: FeaturesReply, ports: Iterable[Port], early: Iterable[PortStatus]
     ) -> None:
         datapath_id, auxiliary = features.datapath_id, features.auxiliary_id
         if self._stopping:
-            channel.close("the controller stops")
+            channel.close(_STOPS)
             return
         place = self._datapaths.add(datapath_id, auxiliary, channel)
         for other in place.replaced:
@@ -220,29 +234,38 @@ class Controller:
             return
         if auxiliary:
             switch = self.switches[datapath_id]
-            log.info("%r has an auxiliary connection, %d, from %s", switch, auxiliary, channel.peer)
+            text = "%r has an auxiliary connection, %d, from %s"
+            self._work.tell(repr(switch), logging.INFO, text, switch, auxiliary, channel.peer)
             self._attend(channel, switch)
             return
         old = self.switches.get(datapath_id)
         if old is not None:
-            log.warning("%r connected again, from %s", old, channel.peer)
+            self._work.tell(repr(old), logging.WARNING, "%r connected again, from %s", old, channel.peer)
             self._forget(old, "it connected again")
         switch = Switch(self, channel, features, ports, self._work)
         for msg in early:
             switch.take(msg)
         self.switches[datapath_id] = switch
-        log.info("%r connected from %s, %d ports", switch, channel.peer, len(switch.ports))
+        flows = "its flows are kept" if self._keep_flows else "all its flows are deleted"
+        text = "%r connected from %s, %d ports; %s"
+        self._work.tell(repr(switch), logging.INFO, text, switch, channel.peer, len(switch.ports), flows)
         switch.send(SetConfig(miss_send_len=0xFFFF))
         if not self._keep_flows:
             # One word for all tables came with 1.2; 1.0 has but one table.
             tables = {V10: (0,), V11: range(features.n_tables)}.get(switch.version, (ALL_TABLES,))
             switch.send(*(FlowMod(command=FlowModCommand.DELETE, table_id=table) for table in tables))
+        if self._dispatch.hears_misses():
+            self._want_misses(switch)
         self._attend(channel, switch)
         self.emit(switch, SwitchUp())
 
+    def _want_misses(self, switch: Switch) -> None:
+        """Versions before 1.3 send what no flow matches by themselves."""
+        if self._table_miss and switch.version >= V13:
+            switch.send(FlowMod(priority=0, actions=[Output(CONTROLLER)]))
+
     def _attend(self, channel: Channel, switch: Switch) -> None:
         """From now on messages go to the applications."""
-        switch.lane.join(channel)
         channel.on_event = lambda event: self._event(channel, switch, event)
         channel.on_close = lambda reason: self._gone(channel, switch, reason)
         if self._observe is not None:
@@ -271,14 +294,15 @@ class Controller:
             try:
                 observe(switch, channel, way, msg, xid)
             except Exception:
-                log.exception("%r of %s could not be shown", msg, channel.peer)
+                text = "%.200r of %s could not be shown"
+                self._work.tell("messages", logging.ERROR, text, msg, channel.peer, exc_info=True)
 
         channel.observe = watch
 
     def _gone(self, channel: Channel, switch: Switch | None, reason: str) -> None:
         self._channels.pop(channel, None)
         if switch is None:
-            log.info("%s: %s", channel.peer, reason)
+            self._work.tell(_host(channel), logging.INFO, "%s: %s", channel.peer, reason)
             return
         for other in self._datapaths.remove(switch.id, channel):
             other.close("its main connection has gone")
@@ -287,17 +311,20 @@ class Controller:
 
     def _forget(self, switch: Switch, reason: str) -> None:
         del self.switches[switch.id]
-        log.info("%r has gone: %s", switch, reason)
+        self._work.tell(repr(switch), logging.INFO, "%r has gone: %s", switch, reason)
         self.emit(switch, SwitchDown(reason))
 
     # -- events ----------------------------------------------------------------------------------------------------
 
-    def _before(self, channel: Channel, early: deque[PortStatus], event: Event) -> None:
+    def _before(self, channel: Channel, early: "_Early", event: Event) -> None:
         """What comes before a switch is known."""
         if isinstance(event, Refused):
-            log.warning("%s: %s", channel.peer, OpenFlowError(event.error, event.request, version=channel.version))
+            error = OpenFlowError(event.error, event.request, version=channel.version)
+            self._work.tell(_host(channel), logging.WARNING, "%s: %s", channel.peer, error)
         elif isinstance(event, Received) and isinstance(event.message, PortStatus):
-            early.append(event.message)
+            early.add(event.message, channel.version)
+            if early.octets > _EARLY:
+                channel.close("too many changes of ports before it said who it is")
 
     def _event(self, channel: Channel, switch: Switch, event: Event) -> None:
         if isinstance(event, Received):
@@ -306,11 +333,14 @@ class Controller:
             self.emit(switch, event.message)
         elif isinstance(event, Refused):
             self.refusals += 1
-            if not self._dispatch.handlers(Error):
-                log.warning("%r: %s", switch, OpenFlowError(event.error, event.request, version=switch.version))
+            if not self._dispatch.handlers(Error) and not self._dispatch.handlers(Refused):
+                error = OpenFlowError(event.error, event.request, version=switch.version)
+                self._work.tell(f"errors of {switch!r}", logging.WARNING, "%r: %s", switch, error)
             self.emit(switch, event.error)
+            self.emit(switch, event)
         elif isinstance(event, Garbled):
-            log.warning("%r sent by %s what cannot be read: %s", switch, channel.peer, event.reason)
+            text = "%r sent by %s what cannot be read: %s"
+            self._work.tell(f"errors of {switch!r}", logging.WARNING, text, switch, channel.peer, event.reason)
 
     # -- what pumps do not do themselves ---------------------------------------------------------------------------
 
@@ -334,6 +364,23 @@ class Controller:
             self._work.slow(" or ".join(sorted(alone)) or "handlers", switch, seconds)
 
 
+class _Early:
+    """Changes of ports that come before the switch is known."""
+
+    def __init__(self) -> None:
+        self.changes: list[PortStatus] = []
+        self.octets = 0
+
+    def add(self, msg: PortStatus, version: int) -> None:
+        self.changes.append(msg)
+        self.octets += size(msg, version)
+
+
+def _host(channel: Channel) -> str:
+    """Where a peer is, by whatever port it calls from."""
+    return channel.peer.rpartition(":")[0] or channel.peer
+
+
 class _Timed:
     """A pump whose reads are timed: `slow(begun, seconds)` is told of those that took long."""
 
@@ -350,6 +397,10 @@ class _Timed:
     @stopped.setter
     def stopped(self, stopped: bool) -> None:
         self._pump.stopped = stopped
+
+    @property
+    def pending(self) -> int:
+        return int(self._pump.pending)
 
     def feed(self, view: Any) -> bytes | None:
         begun = time.perf_counter()

@@ -64,7 +64,9 @@ class Dispatch:
                 continue
             try:
                 result = handler.function(target, event)
-            except Exception as e:
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as e:  # also what would cancel a task: nobody cancelled this one
                 result = None
                 host.failed(handler, target, e)
             now = clock()
@@ -97,6 +99,10 @@ class Dispatch:
         if len(answers) == 1:
             return answers[0][1]
         return [msg for _, messages in answers for msg in messages]
+
+    def hears_misses(self) -> bool:
+        """Whether an application wants the packets that no flow matches."""
+        return any(handler.app.table_miss for handler in self.handlers(PacketIn))
 
     def alone(self, event: type[Any]) -> Handler | None:
         """The handler, if there is but one and it answers at once."""
@@ -147,7 +153,7 @@ def messages_of(result: Any) -> Sequence[Message]:
     messages = result.messages if isinstance(result, Handled) else result
     if not isinstance(messages, (list, tuple)):
         raise TypeError(f"it returned {result!r:.80}: None, a message, or a list of messages is wanted")
-    for one in messages:
+    for n, one in enumerate(messages):
         if not isinstance(one, Message):
-            raise TypeError(f"it returned {one!r:.80} among what is to be sent, which is not a message")
+            raise TypeError(f"it returned {one!r:.80} among what is to be sent, which is not a message (element {n})")
     return messages

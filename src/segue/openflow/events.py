@@ -59,9 +59,11 @@ class Garbled(msgspec.Struct, frozen=True):
 
 
 class Dead(msgspec.Struct, frozen=True):
-    """The peer has been silent for too long, or has not said hello in time; `silence` is in seconds."""
+    """The peer has been silent for too long, or has not said hello in time, or has not finished (`unfinished`) a
+    message that it began; `silence` is in seconds."""
 
     silence: float
+    unfinished: bool = False
 
 
 Event = Ready | Received | Replied | Refused | Failed | Garbled | Dead

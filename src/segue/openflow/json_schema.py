@@ -10,12 +10,13 @@ ranges of numbers that are written as text, and what depends on other fields.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 
-from segue.openflow import field_text, generate, json_errors
-from segue.openflow.as_json import MultipartFlags, is_error, multipart_name, own_type, reserved_ports
+from segue.openflow import field_text, generate, json_errors, json_unknown
+from segue.openflow.as_json import MultipartFlags, action_family, is_error, multipart_name, own_type, reserved_ports
 from segue.openflow.codec import CODEC, UnknownMessage
 from segue.openflow.declare import HOMES, MESSAGES, REPLIES, REQUESTS, Entry, Family, Item, Record, layout
 from segue.openflow.names import Flags
@@ -76,8 +77,16 @@ class _Maker:
                 by_type.setdefault(name, []).append(form)
         for home in (REQUESTS, REPLIES):
             name = multipart_name(home, self.version)
-            kinds = {"enum": [entry.name(self.version) for entry in self._entries(home)]}
+            listed = {"enum": [entry.name(self.version) for entry in self._entries(home)]}
+            for kind, form in self._experimenters(home).items():
+                listed["enum"].append(kind)
+                by_type[name].append(_when("multipart_type", kind, form))
+            number = {"type": "integer"}
+            unknown = self.reference(f"unknown_{home.name.replace(' ', '_')}", partial(self._unknown_multipart, home))
+            by_type[name].append({"if": {"properties": {"multipart_type": number}}, "then": unknown})
+            kinds = {"anyOf": [listed, number]}
             by_type[name] = [{"properties": {"multipart_type": kinds}, "required": ["multipart_type"]}, *by_type[name]]
+        by_type |= {name: [form] for name, form in self._experimenters(MESSAGES).items()}
         forms = {name: found[0] if len(found) == 1 else {"allOf": found} for name, found in by_type.items()}
         return self._alternatives(forms, self.reference("UnknownMessage", lambda: self._unknown(UnknownMessage, 8)))
 
@@ -101,6 +110,7 @@ class _Maker:
             keeper: Any = home.unknown
             if keeper is None:
                 return self._alternatives(forms, None)
+            forms |= self._experimenters(home)
             return self._alternatives(forms, self.reference(keeper.__name__, lambda: self._unknown(keeper, 16)))
 
         return self.reference(home.name.replace(" ", "_").replace("-", "_"), alternatives)
@@ -114,16 +124,8 @@ class _Maker:
     def _entered(self, entry: Entry) -> Schema:
         home, name = HOMES[entry.record], entry.name(self.version)
         if home in _MESSAGE_HOMES:
-            head = self._envelope()
-            required = ["type"]
-            if home is MESSAGES:
-                head["type"] = {"const": name}
-            else:
-                head["type"] = {"const": multipart_name(home, self.version)}
-                head["multipart_type"] = {"const": name}
-                head["flags"] = self.number(16, MultipartFlags)
-                required.append("multipart_type")
-            return self._object(entry.record, head, required)
+            required = ["type"] if home is MESSAGES else ["type", "multipart_type"]
+            return self._object(entry.record, self._head(home, {"const": name}), required)
         return self._object(entry.record, {"type": {"const": name}}, ["type"])
 
     def _envelope(self) -> Schema:
@@ -134,6 +136,37 @@ class _Maker:
         head["type"] = {"type": "integer", "minimum": 0, "maximum": (1 << bits) - 1}
         head["data"] = self.octets()
         return {**self._described(record), **_closed(head, ["type"])}
+
+    def _experimenters(self, home: Family) -> dict[str, Schema]:
+        """What an experimenter defined and nobody declared, by its name."""
+        return {
+            name: self.reference(f"experimenter_{name.lower()}_{home.name.replace(' ', '_')}", made)
+            for name in json_unknown.names(home, self.version)
+            for made in (partial(self._experimenter, home, name),)
+        }
+
+    def _experimenter(self, home: Family, name: str) -> Schema:
+        head = self._head(home, {"const": name}) if home in _MESSAGE_HOMES else {"type": {"const": name}}
+        head["experimenter"] = self.number(32)
+        if json_unknown.has_exp_type(home, self.version):
+            head["exp_type"] = self.number(32)
+        head["data"] = self.octets()
+        text = f"An experimenter's {home.name} that nobody declared: the octets behind what is named."
+        required = ["type", "experimenter", *(["multipart_type"] if "multipart_type" in head else [])]
+        return {"description": text, **_closed(head, required)}
+
+    def _unknown_multipart(self, home: Family) -> Schema:
+        kind = {"type": "integer", "minimum": 0, "maximum": 0xFFFF}
+        head = {**self._head(home, kind), "data": self.octets()}
+        text = f"A {home.name} that nobody declared: the octets behind its header."
+        return {"description": text, **_closed(head, ["type", "multipart_type"])}
+
+    def _head(self, home: Family, kind: Schema) -> Schema:
+        head = self._envelope()
+        if home is MESSAGES:
+            return {**head, "type": kind}
+        head["type"] = {"const": multipart_name(home, self.version)}
+        return {**head, "multipart_type": kind, "flags": self.number(16, MultipartFlags)}
 
     def _object(self, record: type[Record], head: Schema, required: list[str]) -> Schema:
         properties = dict(head)
@@ -236,6 +269,9 @@ class _Maker:
         if item.kind == "ofs_nbits":
             bits = {"type": "integer", "minimum": 1, "maximum": 64}
             return {name: {"type": "integer", "minimum": 0, "maximum": 1023}, item.names[1]: bits}
+        if item.kind == "instructions":
+            short = "Short for an apply-actions instruction before `instructions`; read, and never written."
+            return {name: self._value(item), item.names[1]: {"description": short, **self._list(action_family())}}
         return {name: self._value(item)}
 
     def _value(self, item: Item) -> Schema:

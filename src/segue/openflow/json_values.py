@@ -130,11 +130,16 @@ def octets_from_json(value: Any, path: str) -> bytes:
 
 def alternatives(wrong: Any, known: Iterable[str]) -> str:
     """What may have been meant; everything that there is, where nothing is near and it is not too much."""
-    from difflib import get_close_matches  # it costs time to import, and errors are rare
-
     names = sorted(known)
     if len(names) > _FEW:
-        near = get_close_matches(wrong[:80], names, n=3, cutoff=0.6) if isinstance(wrong, str) else []
+        near = nearest(wrong, names)
         if near:
             return f"; did you mean {' or '.join(near)}?"
     return f"; there are {', '.join(names)}" if names else ""
+
+
+def nearest(wrong: Any, known: Iterable[str]) -> list[str]:
+    """What is spelled much as `wrong` is, the nearest first."""
+    from difflib import get_close_matches  # it costs time to import, and errors are rare
+
+    return get_close_matches(wrong[:80], list(known), n=3, cutoff=0.6) if isinstance(wrong, str) else []

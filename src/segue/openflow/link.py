@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 
 from segue.openflow.connection import Connection, Event, Received
 from segue.openflow.declare import Message
+from segue.openflow.endpoint import Endpoint
 from segue.openflow.loop_share import Share, share_of
 from segue.openflow.wire import ProtocolError
 
@@ -33,7 +34,8 @@ class ConnectionLost(ConnectionError):
 
 
 class PumpLike(Protocol):
-    """A faster loop (`pump.Pump`, or the compiled core's). `stopped` is set when the connection ends."""
+    """A faster loop (`pump.Pump`, or the compiled core's). `stopped` is set when the connection ends. With
+    `pending`, the octets of a message that is not whole yet, one that never ends is noticed."""
 
     stopped: bool
 
@@ -116,8 +118,8 @@ class Link(asyncio.BufferedProtocol):
             return self._name or "nobody"
         address = self._transport.get_extra_info("peername")
         if isinstance(address, tuple):
-            host = f"[{address[0]}]" if ":" in address[0] else address[0]
-            return f"tcp:{host}:{address[1]}"
+            secure = self._transport.get_extra_info("sslcontext") is not None
+            return str(Endpoint("tcp", address[0], address[1], secure=secure))
         return f"unix:{address}" if address else "unix"
 
     @property
@@ -228,9 +230,16 @@ class Link(asyncio.BufferedProtocol):
             if pump is None or not connection.ready:
                 connection.receive_data(view, self._loop.time(), events)
             else:
-                connection.alive(self._loop.time())
+                now = self._loop.time()
+                connection.alive(now)
                 rest = connection.take_rest()
+                before = getattr(pump, "pending", 0)
                 out = pump.feed(memoryview(rest + view) if rest else view)
+                after = getattr(pump, "pending", 0)
+                if not after:
+                    connection.begun = None
+                elif not before or after < before + len(view):  # a message ended since
+                    connection.begun = now
                 if out:
                     self._write(out)
         except ProtocolError as e:
@@ -321,8 +330,14 @@ class Link(asyncio.BufferedProtocol):
         if stop:
             self._transport.pause_reading()
         else:
-            self.connection.alive(self._loop.time())
+            self._excuse(self._loop.time())
             self._transport.resume_reading()
+
+    def _excuse(self, now: float) -> None:
+        """That nothing is heard is our own doing."""
+        self.connection.alive(now)
+        if self.connection.begun is not None:
+            self.connection.begun = now
 
     def due(self, now: float) -> float | None:
         """For `loop_share`: liveness. Returns when to look again."""
@@ -341,7 +356,7 @@ class Link(asyncio.BufferedProtocol):
                 self._lose(f"the peer has not read for {seconds:.1f} seconds", abort=True)
                 return None
         if self._paused and connection.ready:
-            connection.alive(now)
+            self._excuse(now)
         for event in connection.handle_timer(now):
             self._dispatch(event)
         if self._lost is not None:

@@ -123,7 +123,9 @@ class Pump:
             offset = after
             try:
                 result = handler(switch, msg)
-            except Exception as e:
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as e:  # what would cancel a task too: nobody cancelled this one
                 self._failed(msg, e)
                 continue
             if result is None:

@@ -16,12 +16,21 @@ HEAD: Final = """\
 
 Everything that `segue.openflow` reads and writes, of OpenFlow 1.0 to 1.5 and of Open vSwitch's and the ONF's
 extensions. The page is made from the declarations in `src/segue/openflow/protocol/`; `make docs` writes it anew. What
-is not here is kept, as octets, and written again as it came.
+is not here is kept, as octets, and written again as it came: in JSON, what an experimenter defined has the type
+OFPT_EXPERIMENTER, OFPMP_EXPERIMENTER, OFPAT_EXPERIMENTER and so on (OFPT_VENDOR, OFPST_VENDOR, OFPAT_VENDOR in OpenFlow
+1.0) with `experimenter`, `exp_type` where the specification has one, and `data`; all else its type as a number and
+`data`.
 
 The JSON form is described by a schema for each version: {schemas}.
 
 Numbers are types on the wire. Behind fields stand the versions that have them, where those are not all that the
-message has. In JSON, what has a field `type` besides its own type calls it `error_type`, `group_type` and so on."""
+message has. In JSON, what has a field `type` besides its own type calls it `error_type`, `group_type` and so on.
+
+Where a message has `instructions`, JSON may have `actions` beside them or in their place: an apply-actions instruction
+before the others. It is read, and never written.
+
+In OpenFlow 1.1 a match has a fixed form, and Open vSwitch takes OXM matches there too. Such a match has in JSON, and in
+Python, `"match_type": 1` beside its fields; without that it is of the fixed form."""
 
 _EXPERIMENTERS: Final = {NICIRA: "Nicira", ONF: "ONF", NSH: "NSH"}
 _FIRST: Final = (MESSAGES, REQUESTS, REPLIES)

@@ -27,7 +27,7 @@ class Switch:
     Switches compare by identity: what an application keeps for one can be in a dictionary of its own, `kept[switch]`.
     """
 
-    __slots__ = ("__weakref__", "channel", "controller", "features", "flood_ports", "id", "lane", "ports", "version")
+    __slots__ = ("__weakref__", "channel", "controller", "features", "flood_ports", "id", "lanes", "ports", "version")
 
     def __init__(
         self, controller: "Controller", channel: Channel, features: FeaturesReply, ports: Iterable[Port], work: Work
@@ -39,30 +39,26 @@ class Switch:
         self.version: int = channel.version
         self.ports: dict[int, Port] = {port.port_no: port for port in ports}
         self.flood_ports: frozenset[int] | None = None
-        self.lane = work.lane(self)
+        self.lanes = work.lanes(self)
 
-    def send(self, *messages: Message) -> None:
-        """Sends them, in this order. EncodeError when one cannot be said; a connection that has gone takes nothing.
-        Not from another thread."""
-        for msg in messages:
-            self.channel.send(msg)
+    def send(self, *messages: Message) -> tuple[int, ...]:
+        """Sends them, in this order, and returns their transaction ids; an error about one has the same. EncodeError
+        when one cannot be said; a connection that has gone takes nothing. Who sends thousands waits for `drain` now
+        and then. Not from another thread."""
+        return tuple([self.channel.send(msg) for msg in messages])
+
+    async def drain(self) -> None:
+        """Waits until the switch takes what was sent. ConnectionLost."""
+        await self.channel.drain()
 
     async def request(self, msg: Message, timeout: float = 10.0) -> Any:  # noqa: ASYNC109
         """The reply; None for a message that has none, once it was carried out. Raises OpenFlowError with the switch's
         error, ConnectionLost, TimeoutError, or EncodeError."""
-        self.lane.asks(1)
-        try:
-            return await self.channel.request(msg, timeout)
-        finally:
-            self.lane.asks(-1)
+        return await self.channel.request(msg, timeout)
 
     async def barrier(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109
         """Until the switch has done all that it was sent before."""
-        self.lane.asks(1)
-        try:
-            await self.channel.barrier(timeout)
-        finally:
-            self.lane.asks(-1)
+        await self.channel.barrier(timeout)
 
     def flood(self, in_port: int) -> Sequence[Output]:
         """The actions that flood a packet which came in by `in_port`."""

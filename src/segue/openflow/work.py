@@ -1,87 +1,32 @@
 """What comes of handlers: messages that are sent, tasks and threads, and failures, which are told with their names.
 
-A switch has so many handlers under way that take their time, and no more (`AT_ONCE`). What comes when as many are
-under way waits in its lane, and while something waits there the switch is not read from. There is one exception: a
-handler that waits for a reply would wait in vain, so while one does reading goes on. When `MOST_WAITING` wait, packets
-that come then are dropped, as the switch would drop them if it had to keep them; when four times as many do, with
-messages that are no packets, nothing is read any more, and requests time out.
+Those that take their time are begun in the lanes of their switch (`lanes`), or of the controller where the event is
+about no switch. Many messages at a time are handed over piecewise, while the switch takes them.
 """
 
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any, Final
 
 from segue.openflow.app import App, Handler
-from segue.openflow.channel import Channel, ConnectionLost
+from segue.openflow.channel import ConnectionLost
 from segue.openflow.codec import encode
 from segue.openflow.declare import HOMES, MESSAGES, Message
 from segue.openflow.dispatch import Answer, messages_of
-from segue.openflow.protocol.packets import PacketIn
+from segue.openflow.lanes import Begin, Lanes
+from segue.openflow.sparing import Sparing
+from segue.openflow.threads import Threads
+from segue.openflow.wire import V15
 
 log = logging.getLogger("segue.openflow")
 
-AT_ONCE: Final = 64
-"""Coroutines and threads that one switch may have under way."""
-MOST_WAITING: Final = 4096
-"""Events that may wait for these while reading goes on for the sake of replies."""
-
-
-class Lane:
-    """The handlers of one switch that take their time. `start` begins one, whose end is told by `done`."""
-
-    __slots__ = ("_asking", "_channels", "_held", "_start", "_waiting", "dropped", "running")
-
-    def __init__(self, start: Callable[[Handler, Any], None]) -> None:
-        self.running = 0
-        self.dropped = 0
-        """Packet-ins that a handler was to hear of and did not."""
-        self._start = start
-        self._waiting: deque[tuple[Handler, Any]] = deque()
-        self._asking = 0
-        self._held = False
-        self._channels: list[Channel] = []
-
-    def join(self, channel: Channel) -> None:
-        """Another connection of the switch."""
-        self._channels = [other for other in self._channels if other.lost is None]
-        self._channels.append(channel)
-        if self._held:
-            channel.hold()
-
-    def put(self, handler: Handler, event: Any) -> None:
-        if self.running < AT_ONCE:
-            self.running += 1
-            self._start(handler, event)
-        elif self._asking and len(self._waiting) >= MOST_WAITING and isinstance(event, PacketIn):
-            if not self.dropped:
-                log.warning("%s: it does not keep up, and packets are dropped", handler)
-            self.dropped += 1
-        else:
-            self._waiting.append((handler, event))
-            self._regulate()
-
-    def done(self) -> None:
-        """One that was running has ended."""
-        self.running -= 1
-        if self._waiting and self.running < AT_ONCE:
-            self.running += 1
-            self._start(*self._waiting.popleft())
-        self._regulate()
-
-    def asks(self, more: int) -> None:
-        """So many more handlers wait for replies."""
-        self._asking += more
-        self._regulate()
-
-    def _regulate(self) -> None:
-        stop = bool(self._waiting) and (not self._asking or len(self._waiting) > 4 * MOST_WAITING)
-        if stop != self._held:
-            self._held = stop
-            for channel in self._channels:
-                channel.hold() if stop else channel.release()
+PIECE: Final = 256
+"""Messages that are handed over at once; of more, the switch takes some before the next come."""
+_UNSENT: Final = 1 << 17
+THREADS: Final = 32
+"""Threads that one handler may have, for all switches."""
 
 
 class Work:
@@ -93,8 +38,11 @@ class Work:
         """Exceptions that handlers have raised, and answers that could not be sent."""
         self.slow_at = 0.0
         """When a handler was last told of that took long (perf_counter)."""
+        self.tell = Sparing(log)
         self._tasks: set[asyncio.Task[None]] = set()
         self._spawned: dict[asyncio.Task[None], App] = {}
+        self._threads: dict[Handler, Threads] = {}
+        self._own = self._made(None, V15)
 
     # -- answers ---------------------------------------------------------------------------------------------------
 
@@ -103,46 +51,98 @@ class Work:
             self.send(handler, target, messages)
 
     def send(self, handler: Handler, target: Any, messages: Sequence[Message]) -> None:
-        """Sends all of a handler's answer, or tells why none of it."""
+        """Sends all of a handler's answer, or tells why none of it. Much of it is sent by and by."""
+        if len(messages) > PIECE:
+            self._task(self._send(handler, target, messages))
+            return
         if not messages:
             return
         try:
-            if not hasattr(target, "lane"):
-                raise TypeError("it returned messages for an event that is about no switch")
+            _check_switch(target)
             if len(messages) > 1:
-                for msg in messages:
-                    if HOMES.get(msg.__class__) is MESSAGES:  # what has parts is not bound to one message's length
-                        encode(msg, 0, target.version)
+                _check(messages, target.version)
             target.send(*messages)
+        except Exception as e:
+            self.failed(handler, target, e)
+
+    async def _send(self, handler: Handler, target: Any, messages: Sequence[Message]) -> None:
+        """The same, but does not hold everybody up while there is much to send, nor send more than is taken."""
+        if len(messages) <= PIECE:
+            self.send(handler, target, messages)
+            return
+        try:
+            _check_switch(target)
+            for n in range(0, len(messages), PIECE):
+                _check(messages[n : n + PIECE], target.version)
+                await asyncio.sleep(0)
+            for n in range(0, len(messages), PIECE):
+                for msg in messages[n : n + PIECE]:
+                    target.send(msg)
+                    if target.channel.unsent > _UNSENT:
+                        await target.drain()
+                await asyncio.sleep(0)
+        except ConnectionLost as e:
+            self.tell(str(handler), logging.INFO, "%s gave up for %r: %s", handler, target, e)
         except Exception as e:
             self.failed(handler, target, e)
 
     def failed(self, handler: Handler, target: Any, error: BaseException) -> None:
         self.failures += 1
-        log.error("%s failed for %r: %s", handler, target, error, exc_info=_trace(error))
+        what = str(error) or type(error).__name__
+        trace = (type(error), error, error.__traceback__)
+        self.tell(str(handler), logging.ERROR, "%s failed for %r: %s", handler, target, what, exc_info=trace)
 
     def slow(self, handler: Handler | str, target: Any, seconds: float) -> None:
         self.slow_at = time.perf_counter()
         advice = "let it be a coroutine, or blocking=True"
-        log.warning("%s held everything up for %.2f s, for %r; %s", handler, seconds, target, advice)
+        text = "%s held everything up for %.2f s, for %r; %s"
+        self.tell(f"{handler} is slow", logging.WARNING, text, handler, seconds, target, advice)
 
     # -- what takes its time ---------------------------------------------------------------------------------------
 
     def beside(self, handler: Handler, target: Any, event: Any) -> None:
-        lane: Lane | None = getattr(target, "lane", None)
-        if lane is None:
-            self._begin(handler, target, event)
-        else:
-            lane.put(handler, event)
+        def begin() -> Awaitable[Any]:
+            made: Awaitable[Any] = handler.function(target, event)
+            return made
+
+        def call() -> Awaitable[Any]:
+            return self._call(handler, target, event)
+
+        self._lanes_of(target).put(handler, event, call if handler.blocking else begin)
 
     def follow(self, handler: Handler, target: Any, result: Awaitable[Any]) -> None:
-        lane: Lane | None = getattr(target, "lane", None)
-        if lane is not None:
-            lane.running += 1
-        self._task(self._run(handler, target, lambda: result))
+        if not self._lanes_of(target).put(handler, None, lambda: result):
+            end = getattr(result, "close", None) or getattr(result, "cancel", None)
+            if end is not None:
+                end()
 
-    def lane(self, switch: Any) -> Lane:
-        return Lane(lambda handler, event: self._begin(handler, switch, event))
+    def lanes(self, switch: Any) -> Lanes:
+        return self._made(switch, switch.version)
+
+    def _made(self, target: Any, version: int) -> Lanes:
+        def start(handler: Handler, begin: Begin) -> None:
+            self._task(self._run(handler, target, begin, lanes))
+
+        lanes = Lanes(version, start, lambda handler: self._dropped(handler, target))
+        return lanes
+
+    def _lanes_of(self, target: Any) -> Lanes:
+        found: Lanes = getattr(target, "lanes", self._own)
+        return found
+
+    def _dropped(self, handler: Handler, target: Any) -> None:
+        text = "%s does not keep up for %r, and does not hear of everything"
+        self.tell(f"{handler} misses events", logging.WARNING, text, handler, target or "the controller")
+
+    async def _call(self, handler: Handler, target: Any, event: Any) -> Any:
+        """In a thread."""
+        threads = self._threads.get(handler)
+        if threads is None:
+            threads = self._threads[handler] = Threads(THREADS)
+        result, error = await threads.call(handler.function, target, event)
+        if error is not None:
+            self.failed(handler, target, error)
+        return result
 
     def spawn(self, app: App, work: Awaitable[Any]) -> asyncio.Task[None]:
         """Runs a task that ends with the application at the latest."""
@@ -161,6 +161,8 @@ class Work:
         for task, app in list(self._spawned.items()):
             if app in apps:
                 task.cancel()
+        for handler in [one for one in self._threads if one.app in apps]:
+            del self._threads[handler]  # its threads end when they have nothing to do
 
     async def settle(self, seconds: float) -> None:
         """Waits for the handlers that are under way, but not for what was spawned."""
@@ -168,23 +170,13 @@ class Work:
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
 
-    async def cancel(self) -> None:
-        """Ends everything that is still under way."""
-        while self._tasks:
-            tasks = list(self._tasks)
-            for task in tasks:
+    async def cancel(self, seconds: float) -> None:
+        """Ends everything that is still under way; what does not let itself be ended is left."""
+        end = time.monotonic() + seconds
+        while self._tasks and (left := end - time.monotonic()) > 0:
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.wait(tasks, timeout=1.0)
-            self._tasks.difference_update(tasks)
-
-    def _begin(self, handler: Handler, target: Any, event: Any) -> None:
-        def begin() -> Awaitable[Any]:
-            if handler.blocking:
-                return asyncio.get_running_loop().run_in_executor(None, handler.function, target, event)
-            made: Awaitable[Any] = handler.function(target, event)
-            return made
-
-        self._task(self._run(handler, target, begin))
+            await asyncio.wait(list(self._tasks), timeout=min(left, 0.25))
 
     def _task(self, work: Any) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
@@ -192,25 +184,50 @@ class Work:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _run(self, handler: Handler, target: Any, begin: Callable[[], Awaitable[Any]]) -> None:
+    async def _run(self, handler: Handler, target: Any, begin: Begin, lanes: Lanes) -> None:
         try:
-            self.send(handler, target, messages_of(await begin()))
+            await self._send(handler, target, messages_of(await begin()))
         except ConnectionLost as e:
-            log.info("%s gave up for %r: %s", handler, target, e)
+            self.tell(str(handler), logging.INFO, "%s gave up for %r: %s", handler, target, e)
+        except asyncio.CancelledError as e:
+            if _cancelled():
+                raise
+            self.failed(handler, target, e)  # its own
         except Exception as e:
             self.failed(handler, target, e)
         finally:
-            lane: Lane | None = getattr(target, "lane", None)
-            if lane is not None:
-                lane.done()
+            lanes.done(handler)
 
     async def _attend(self, app: App, work: Awaitable[Any]) -> None:
         try:
             await work
+        except asyncio.CancelledError as e:
+            if _cancelled():
+                raise
+            self._task_failed(app, e)
         except Exception as e:
-            self.failures += 1
-            log.error("%s: a task failed: %s", app.name, e, exc_info=_trace(e))
+            self._task_failed(app, e)
+
+    def _task_failed(self, app: App, error: BaseException) -> None:
+        self.failures += 1
+        what = str(error) or type(error).__name__
+        trace = (type(error), error, error.__traceback__)
+        self.tell(app.name, logging.ERROR, "%s: a task failed: %s", app.name, what, exc_info=trace)
 
 
-def _trace(error: BaseException) -> Any:
-    return (type(error), error, error.__traceback__)
+def _cancelled() -> bool:
+    """Whether somebody wants this task to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _check_switch(target: Any) -> None:
+    if not hasattr(target, "lanes"):
+        raise TypeError("it returned messages for an event that is about no switch")
+
+
+def _check(messages: Iterable[Message], version: int) -> None:
+    """EncodeError for the first that cannot be said."""
+    for msg in messages:
+        if HOMES.get(msg.__class__) is MESSAGES:  # what has parts is not bound to one message's length
+            encode(msg, 0, version)

@@ -8,7 +8,7 @@
  * Reading. The headers of OpenFlow 1.2's TLVs that are four octets long are in a hash table; a match with any other one
  * (an experimenter's, an unknown one) is read by `match.decode_match`, as are the structs of 1.0 and 1.1.
  */
-#include "core.h"
+#include "match.h"
 
 enum {
     PLAIN,
@@ -21,32 +21,7 @@ enum {
     PLAIN48,
 };
 
-typedef struct {
-    uint16_t at;    /* offset of the value in the template */
-    uint8_t size;   /* octets */
-    uint8_t form;   /* how the value becomes octets */
-    uint16_t from;  /* which value */
-    uint64_t limit; /* the largest one */
-} Hole;
-
-/* OpenFlow 1.0 and 1.1: a field that means something only when another one has one of these values. */
-typedef struct {
-    uint16_t from;
-    uint16_t count;
-    uint64_t some[6];
-} Need;
-
-typedef struct {
-    PyObject_HEAD
-    Py_ssize_t size;
-    int holes, needs;
-    Hole *hole;
-    Need *need;
-    uint8_t *template;
-} Plan;
-
 #define SHAPES 8
-#define FIELDS 16
 #define HEADERS 1024
 
 typedef struct {
@@ -152,8 +127,9 @@ error:
     return NULL;
 }
 
-static int
-plan_write(const Plan *plan, PyObject *const *values, Buffer *buffer)
+/* Puts values into the holes of a copy of the template; -1 for those that it is not for. */
+int
+segue_plan_fill(const Plan *plan, PyObject *const *values, uint8_t *start)
 {
     for (const Need *need = plan->need; need < plan->need + plan->needs; need++) {
         uint64_t value;
@@ -165,9 +141,6 @@ plan_write(const Plan *plan, PyObject *const *values, Buffer *buffer)
         if (n == need->count)
             return -1;
     }
-    uint8_t *start = append_template(buffer, plan->template, plan->size);
-    if (start == NULL)
-        return -1;
     for (const Hole *hole = plan->hole; hole < plan->hole + plan->holes; hole++) {
         PyObject *given = values[hole->from];
         uint8_t *p = start + hole->at;
@@ -208,6 +181,13 @@ plan_write(const Plan *plan, PyObject *const *values, Buffer *buffer)
         store_be(p, value, hole->size);
     }
     return 0;
+}
+
+static int
+plan_write(const Plan *plan, PyObject *const *values, Buffer *buffer)
+{
+    uint8_t *start = append_template(buffer, plan->template, plan->size);
+    return start == NULL ? -1 : segue_plan_fill(plan, values, start);
 }
 
 /* -- writing ------------------------------------------------------------------------------------------------- */
@@ -334,6 +314,32 @@ python:;
         result = append(buffer, PyBytes_AS_STRING(octets), PyBytes_GET_SIZE(octets));
     Py_XDECREF(octets);
     return result;
+}
+
+int
+segue_match_values(PyObject *match, PyObject *const *names, int count, PyObject **values)
+{
+    Py_ssize_t position = 0;
+    PyObject *name;
+    if (!PyDict_CheckExact(match) || PyDict_GET_SIZE(match) != count)
+        return -1;
+    for (int n = 0; n < count; n++)
+        if (!PyDict_Next(match, &position, &name, &values[n]) || name != names[n] || !PyLong_CheckExact(values[n]))
+            return -1;
+    return 0;
+}
+
+const Plan *
+segue_plan_of(const Matches *self, PyObject *match, PyObject *const **names)
+{
+    PyObject *values[FIELDS];
+    for (const Shape *shape = self->shapes; shape < self->shapes + SHAPES; shape++)
+        if (shape->masked == 0 && shape->plan != NULL
+            && segue_match_values(match, shape->names, shape->count, values) == 0) {
+            *names = shape->names;
+            return shape->plan;
+        }
+    return NULL;
 }
 
 /* -- reading ------------------------------------------------------------------------------------------------- */

@@ -140,69 +140,8 @@ write_in_port(Step *step, PyObject *match, PyObject *port, Buffer *buffer)
     return result;
 }
 
-/* -1 unless the value can stand in its place. */
 static int
-write_field(const Field *field, PyObject *record, PyObject *value, uint8_t *p)
-{
-    uint64_t number;
-    switch (field->op) {
-    case OP_U8:
-        if (as_uint(value, &number) < 0 || number > 0xff)
-            return -1;
-        p[0] = (uint8_t)number;
-        return 0;
-    case OP_U16:
-        if (as_uint(value, &number) < 0 || number > 0xffff)
-            return -1;
-        store_be16(p, number);
-        return 0;
-    case OP_U32:
-        if (as_uint(value, &number) < 0 || number > 0xffffffff)
-            return -1;
-        store_be32(p, number);
-        return 0;
-    case OP_U48:
-    case OP_U64:
-        if (as_uint(value, &number) < 0 || !fits(number, field->size))
-            return -1;
-        store_be(p, number, field->size);
-        return 0;
-    case OP_PORT16:
-        if (as_uint(value, &number) < 0 || narrow_port(number, &number) < 0)
-            return -1;
-        store_be(p, number, 2);
-        return 0;
-    case OP_TEXT: {
-        Py_ssize_t size;
-        const char *octets = PyUnicode_CheckExact(value) ? PyUnicode_AsUTF8AndSize(value, &size) : NULL;
-        if (octets == NULL) {
-            PyErr_Clear();
-            return -1;
-        }
-        if (size > field->size)
-            return -1;
-        memcpy(p, octets, (size_t)size);
-        return 0;
-    }
-    case OP_BLOB:
-        if (!PyBytes_CheckExact(value) || PyBytes_GET_SIZE(value) != field->size)
-            return -1;
-        memcpy(p, PyBytes_AS_STRING(value), field->size);
-        return 0;
-    default: { /* OP_BITS */
-        uint64_t count;
-        PyObject *other = SLOT(record, field->other);
-        if (other == NULL || as_uint(value, &number) < 0 || as_uint(other, &count) < 0 || number > 1023 || count < 1
-            || count > 64)
-            return -1;
-        store_be(p, number << 6 | (count - 1), 2);
-        return 0;
-    }
-    }
-}
-
-int
-segue_write(Writer *writer, PyObject *record, Buffer *buffer, uint32_t xid, int depth)
+write_steps(Writer *writer, PyObject *record, Buffer *buffer, uint32_t xid, int depth)
 {
     const Py_ssize_t start = buffer->len;
     Py_ssize_t total_at[TOTALS], size_at[SIZES] = {0}, element[SIZES] = {0};
@@ -307,4 +246,20 @@ segue_write(Writer *writer, PyObject *record, Buffer *buffer, uint32_t xid, int 
     if (writer->xid_at != 0)
         store_be(buffer->p + start + writer->xid_at, xid, 4);
     return writer->padded ? append_padding(buffer, start) : 0;
+}
+
+int
+segue_write(Writer *writer, PyObject *record, Buffer *buffer, uint32_t xid, int depth)
+{
+    const Py_ssize_t start = buffer->len;
+    if (writer->wholes > 0 && depth == 0) {
+        if (LIKELY(segue_write_whole(writer, record, buffer, xid) == 0))
+            return 0;
+        buffer->len = start;
+    }
+    if (write_steps(writer, record, buffer, xid, depth) < 0)
+        return -1;
+    if (depth == 0)
+        segue_learn_whole(writer, record, buffer, start);
+    return 0;
 }

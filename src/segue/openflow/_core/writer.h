@@ -78,6 +78,10 @@ typedef struct {
     PyObject *same;
 } Absent;
 
+/* A message of some shape; see whole.c. */
+typedef struct Whole Whole;
+#define WHOLES 4
+
 struct Writer {
     PyObject_HEAD /* as WriterHead */
     vectorcallfunc vectorcall;
@@ -90,10 +94,79 @@ struct Writer {
     Py_ssize_t steps, absents;
     Step *step;
     Absent *absent;
+    int wholes, made; /* shapes that are kept, and how many there have been */
+    Whole *whole[WHOLES];
 };
 
 /* What no field is: in the place of a default that there is not. */
 extern char segue_nothing;
 #define NOTHING ((PyObject *)&segue_nothing)
+
+/* -1 unless the value can stand in its place. */
+static inline int
+write_field(const Field *field, PyObject *record, PyObject *value, uint8_t *p)
+{
+    uint64_t number;
+    switch (field->op) {
+    case OP_U8:
+        if (as_uint(value, &number) < 0 || number > 0xff)
+            return -1;
+        p[0] = (uint8_t)number;
+        return 0;
+    case OP_U16:
+        if (as_uint(value, &number) < 0 || number > 0xffff)
+            return -1;
+        store_be16(p, number);
+        return 0;
+    case OP_U32:
+        if (as_uint(value, &number) < 0 || number > 0xffffffff)
+            return -1;
+        store_be32(p, number);
+        return 0;
+    case OP_U48:
+    case OP_U64:
+        if (as_uint(value, &number) < 0 || !fits(number, field->size))
+            return -1;
+        store_be(p, number, field->size);
+        return 0;
+    case OP_PORT16:
+        if (as_uint(value, &number) < 0 || narrow_port(number, &number) < 0)
+            return -1;
+        store_be(p, number, 2);
+        return 0;
+    case OP_TEXT: {
+        Py_ssize_t size;
+        const char *octets = PyUnicode_CheckExact(value) ? PyUnicode_AsUTF8AndSize(value, &size) : NULL;
+        if (octets == NULL) {
+            PyErr_Clear();
+            return -1;
+        }
+        if (size > field->size)
+            return -1;
+        memcpy(p, octets, (size_t)size);
+        return 0;
+    }
+    case OP_BLOB:
+        if (!PyBytes_CheckExact(value) || PyBytes_GET_SIZE(value) != field->size)
+            return -1;
+        memcpy(p, PyBytes_AS_STRING(value), field->size);
+        return 0;
+    default: { /* OP_BITS */
+        uint64_t count;
+        PyObject *other = SLOT(record, field->other);
+        if (other == NULL || as_uint(value, &number) < 0 || as_uint(other, &count) < 0 || number > 1023 || count < 1
+            || count > 64)
+            return -1;
+        store_be(p, number << 6 | (count - 1), 2);
+        return 0;
+    }
+    }
+}
+
+/* 0 when the record was of a known shape, and is written. */
+int segue_write_whole(const Writer *writer, PyObject *record, Buffer *buffer, uint32_t xid);
+/* Remembers the shape of a record that was written, as what is behind `start`, if it is one for that. */
+void segue_learn_whole(Writer *writer, PyObject *record, const Buffer *buffer, Py_ssize_t start);
+void segue_forget_wholes(Writer *writer);
 
 #endif

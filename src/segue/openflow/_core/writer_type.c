@@ -216,6 +216,7 @@ static void
 writer_dealloc(Writer *self)
 {
     PyObject_GC_UnTrack(self);
+    segue_forget_wholes(self);
     for (Py_ssize_t n = 0; n < self->steps; n++) {
         Step *step = &self->step[n];
         for (int i = 0; i < step->fields; i++)
@@ -247,6 +248,7 @@ writer_clear(Writer *self)
         Py_CLEAR(self->step[n].type);
         Py_CLEAR(self->step[n].writer);
     }
+    segue_forget_wholes(self);
     Py_CLEAR(self->fallback);
     return 0;
 }

@@ -1,4 +1,4 @@
-"""The actions of OpenFlow itself (OpenFlow 1.5.1 section 7.2.6; 1.1.0 section 5.2.4; 1.0.0 section 5.2.4).
+"""The actions of OpenFlow itself (OpenFlow 1.5.1 section 7.2.6; 1.1.0 section A.2.5; 1.0.0 section 5.2.4).
 
 OpenFlow 1.0 and 1.1 have an action for each header field, and do not number them alike: 1.1 has no strip-vlan, so that
 its 3 to 8 are 1.0's 4 to 8 moved down by one and one more. From 1.2 on set-field takes the place of all of them,
@@ -24,7 +24,9 @@ class ControllerMaxLen(Numbers, prefix="OFPCML_"):
 
 @member(ACTION, "OFPAT_OUTPUT", {V10: 0})
 class Output(Action, frozen=True, gc=False):
-    """To a port; `max_len` octets of the packet go along where the port is CONTROLLER."""
+    """To a port (OpenFlow 1.5.1 section 7.2.6; 1.0.0 section 5.2.4). `max_len` is how many octets of the packet go
+    along where the port is CONTROLLER, else it means nothing: 0 for none, up to 0xffe5 (MAX), 0xffff (NO_BUFFER, 1.2
+    and later) for all of them without a buffer."""
 
     port: int
     max_len: int = 0xFFFF
@@ -34,7 +36,8 @@ class Output(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_ENQUEUE", {V10: 11, V11: None})
 class Enqueue(Action, frozen=True, gc=False):
-    """To a port by one of its queues (1.0; later `SetQueue` and `Output`)."""
+    """To a port by one of its queues (1.0; later `SetQueue` and `Output`; OpenFlow 1.0.0 section 5.2.4). `queue_id` has
+    32 bits and is the port's own number of the queue."""
 
     port: int
     queue_id: int
@@ -44,7 +47,8 @@ class Enqueue(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_SET_QUEUE", {V11: 21})
 class SetQueue(Action, frozen=True, gc=False):
-    """The queue that a later `Output` uses."""
+    """The queue that a later `Output` uses (OpenFlow 1.5.1 section 7.2.6). `queue_id` has 32 bits; what it stands for
+    is the port's affair."""
 
     queue_id: int
 
@@ -53,7 +57,7 @@ class SetQueue(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_GROUP", {V11: 22})
 class Group(Action, frozen=True, gc=False):
-    """Through a group."""
+    """Through a group (OpenFlow 1.5.1 section 7.2.6). `group_id` is 0 to 0xffffff00 (OFPG_MAX)."""
 
     group_id: int
 
@@ -62,7 +66,8 @@ class Group(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_METER", {V15: 29})
 class MeterAction(Action, frozen=True, gc=False):
-    """Through a meter (`OFPAT_METER`, 1.5; in 1.3 and 1.4 the instruction `Meter`)."""
+    """Through a meter (`OFPAT_METER`, 1.5; in 1.3 and 1.4 the instruction `Meter`; OpenFlow 1.5.1 section 7.2.6).
+    `meter_id` is 1 to 0xffff0000 (OFPM_MAX)."""
 
     meter_id: int
 
@@ -71,7 +76,8 @@ class MeterAction(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_SET_FIELD", {V12: 25})
 class SetField(Action, frozen=True, gc=False):
-    """Sets a match field to `value`; with `mask`, which only OpenFlow 1.5 allows, only those of its bits."""
+    """Sets a match field to `value`; with `mask`, which only OpenFlow 1.5 allows, only those of its bits (OpenFlow
+    1.5.1 section 7.2.6). A value has as many bits as its field; `mask` None is all of them."""
 
     field: str
     value: int | str
@@ -82,7 +88,9 @@ class SetField(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_COPY_FIELD", {V15: 28})
 class CopyField(Action, frozen=True, gc=False):
-    """Copies `n_bits` bits of the field `src`, from bit `src_offset` on, to `dst`, from `dst_offset` on (1.5)."""
+    """Copies `n_bits` bits of the field `src`, from bit `src_offset` on, to `dst`, from `dst_offset` on (1.5; OpenFlow
+    1.5.1 section 7.2.6). Bits are counted from 0, the least significant one; `n_bits` is 1 or more, and both ends have
+    to lie within their fields."""
 
     src: str
     dst: str
@@ -105,7 +113,8 @@ class CopyField(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_SET_VLAN_VID", {V10: 1, V12: None})
 class SetVlanVid(Action, frozen=True, gc=False):
-    """VLAN id, 12 bits. In 1.0 a packet without a tag gets one, in 1.1 it stays as it is."""
+    """VLAN id, 12 bits (OpenFlow 1.0.0 section 5.2.4, 1.1.0 section A.2.5). In 1.0 a packet without a tag gets one, in
+    1.1 it stays as it is. `vlan_vid` is 0 to 4095."""
 
     vlan_vid: int
 
@@ -114,7 +123,8 @@ class SetVlanVid(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_SET_VLAN_PCP", {V10: 2, V12: None})
 class SetVlanPcp(Action, frozen=True, gc=False):
-    """VLAN priority, 3 bits. In 1.0 a packet without a tag gets one, in 1.1 it stays as it is."""
+    """VLAN priority, 3 bits (OpenFlow 1.0.0 section 5.2.4, 1.1.0 section A.2.5). In 1.0 a packet without a tag gets
+    one, in 1.1 it stays as it is. `vlan_pcp` is 0 to 7."""
 
     vlan_pcp: int
 
@@ -123,14 +133,14 @@ class SetVlanPcp(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_STRIP_VLAN", {V10: 3, V11: None})
 class StripVlan(Action, frozen=True, gc=False):
-    """Removes the VLAN tag if there is one (1.0; later `PopVlan`)."""
+    """Removes the VLAN tag if there is one (1.0; later `PopVlan`; OpenFlow 1.0.0 section 5.2.4)."""
 
     WIRE = (w.pad(4),)
 
 
 @member(ACTION, "OFPAT_SET_DL_SRC", {V10: 4, V11: 3, V12: None})
 class SetDlSrc(Action, frozen=True, gc=False):
-    """Ethernet source."""
+    """Ethernet source, 48 bits (OpenFlow 1.0.0 section 5.2.4, 1.1.0 section A.2.5)."""
 
     dl_addr: int
 
@@ -139,7 +149,7 @@ class SetDlSrc(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_SET_DL_DST", {V10: 5, V11: 4, V12: None})
 class SetDlDst(Action, frozen=True, gc=False):
-    """Ethernet destination."""
+    """Ethernet destination, 48 bits (OpenFlow 1.0.0 section 5.2.4, 1.1.0 section A.2.5)."""
 
     dl_addr: int
 
@@ -148,7 +158,7 @@ class SetDlDst(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_SET_NW_SRC", {V10: 6, V11: 5, V12: None})
 class SetNwSrc(Action, frozen=True, gc=False):
-    """IPv4 source."""
+    """IPv4 source, 32 bits (OpenFlow 1.0.0 section 5.2.4, 1.1.0 section A.2.5)."""
 
     nw_addr: int
 
@@ -157,7 +167,7 @@ class SetNwSrc(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_SET_NW_DST", {V10: 7, V11: 6, V12: None})
 class SetNwDst(Action, frozen=True, gc=False):
-    """IPv4 destination."""
+    """IPv4 destination, 32 bits (OpenFlow 1.0.0 section 5.2.4, 1.1.0 section A.2.5)."""
 
     nw_addr: int
 
@@ -166,7 +176,8 @@ class SetNwDst(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_SET_NW_TOS", {V10: 8, V11: 7, V12: None})
 class SetNwTos(Action, frozen=True, gc=False):
-    """IPv4 type of service: the DSCP in the upper 6 of its 8 bits."""
+    """IPv4 type of service: the DSCP in the upper 6 of its 8 bits (OpenFlow 1.0.0 section 5.2.4, 1.1.0 section
+    A.2.5)."""
 
     nw_tos: int
 
@@ -175,7 +186,7 @@ class SetNwTos(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_SET_NW_ECN", {V11: 8, V12: None})
 class SetNwEcn(Action, frozen=True, gc=False):
-    """IP explicit congestion notification, 2 bits (1.1)."""
+    """IP explicit congestion notification, 2 bits (1.1; OpenFlow 1.1.0 section A.2.5). `nw_ecn` is 0 to 3."""
 
     nw_ecn: int
 
@@ -184,7 +195,7 @@ class SetNwEcn(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_SET_TP_SRC", {V10: 9, V12: None})
 class SetTpSrc(Action, frozen=True, gc=False):
-    """TCP, UDP or SCTP source port."""
+    """TCP, UDP or SCTP source port (OpenFlow 1.0.0 section 5.2.4, 1.1.0 section A.2.5). `tp_port` is 0 to 65535."""
 
     tp_port: int
 
@@ -193,7 +204,8 @@ class SetTpSrc(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_SET_TP_DST", {V10: 10, V12: None})
 class SetTpDst(Action, frozen=True, gc=False):
-    """TCP, UDP or SCTP destination port."""
+    """TCP, UDP or SCTP destination port (OpenFlow 1.0.0 section 5.2.4, 1.1.0 section A.2.5). `tp_port` is 0 to
+    65535."""
 
     tp_port: int
 
@@ -202,7 +214,7 @@ class SetTpDst(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_SET_MPLS_LABEL", {V11: 13, V12: None})
 class SetMplsLabel(Action, frozen=True, gc=False):
-    """MPLS label, 20 bits (1.1)."""
+    """MPLS label, 20 bits (1.1; OpenFlow 1.1.0 section A.2.5). `mpls_label` is 0 to 0xfffff."""
 
     mpls_label: int
 
@@ -211,7 +223,7 @@ class SetMplsLabel(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_SET_MPLS_TC", {V11: 14, V12: None})
 class SetMplsTc(Action, frozen=True, gc=False):
-    """MPLS traffic class, 3 bits (1.1)."""
+    """MPLS traffic class, 3 bits (1.1; OpenFlow 1.1.0 section A.2.5). `mpls_tc` is 0 to 7."""
 
     mpls_tc: int
 
@@ -223,21 +235,21 @@ class SetMplsTc(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_COPY_TTL_OUT", {V11: 11})
 class CopyTtlOut(Action, frozen=True, gc=False):
-    """Time to live, from the next header to the outermost."""
+    """Time to live, from the next header to the outermost (OpenFlow 1.5.1 section 7.2.6)."""
 
     WIRE = (w.pad(4),)
 
 
 @member(ACTION, "OFPAT_COPY_TTL_IN", {V11: 12})
 class CopyTtlIn(Action, frozen=True, gc=False):
-    """Time to live, from the outermost header to the next."""
+    """Time to live, from the outermost header to the next (OpenFlow 1.5.1 section 7.2.6)."""
 
     WIRE = (w.pad(4),)
 
 
 @member(ACTION, "OFPAT_SET_MPLS_TTL", {V11: 15})
 class SetMplsTtl(Action, frozen=True, gc=False):
-    """Sets the time to live of the outermost MPLS label."""
+    """Sets the time to live of the outermost MPLS label (OpenFlow 1.5.1 section 7.2.6). `mpls_ttl` is 0 to 255."""
 
     mpls_ttl: int
 
@@ -246,14 +258,14 @@ class SetMplsTtl(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_DEC_MPLS_TTL", {V11: 16})
 class DecMplsTtl(Action, frozen=True, gc=False):
-    """Takes one off the time to live of the outermost MPLS label."""
+    """Takes one off the time to live of the outermost MPLS label (OpenFlow 1.5.1 section 7.2.6)."""
 
     WIRE = (w.pad(4),)
 
 
 @member(ACTION, "OFPAT_SET_NW_TTL", {V11: 23})
 class SetNwTtl(Action, frozen=True, gc=False):
-    """Sets the time to live (IPv6: hop limit)."""
+    """Sets the time to live (IPv6: hop limit; OpenFlow 1.5.1 section 7.2.6). `nw_ttl` is 0 to 255."""
 
     nw_ttl: int
 
@@ -262,7 +274,7 @@ class SetNwTtl(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_DEC_NW_TTL", {V11: 24})
 class DecNwTtl(Action, frozen=True, gc=False):
-    """Takes one off the time to live (IPv6: hop limit)."""
+    """Takes one off the time to live (IPv6: hop limit; OpenFlow 1.5.1 section 7.2.6)."""
 
     WIRE = (w.pad(4),)
 
@@ -272,7 +284,7 @@ class DecNwTtl(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_PUSH_VLAN", {V11: 17})
 class PushVlan(Action, frozen=True, gc=False):
-    """Adds a VLAN tag; `ethertype` is 0x8100 or 0x88a8."""
+    """Adds a VLAN tag; `ethertype` is 0x8100 or 0x88a8 (OpenFlow 1.5.1 section 7.2.6)."""
 
     ethertype: int = 0x8100
 
@@ -281,14 +293,14 @@ class PushVlan(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_POP_VLAN", {V11: 18})
 class PopVlan(Action, frozen=True, gc=False):
-    """Removes the outermost VLAN tag."""
+    """Removes the outermost VLAN tag (OpenFlow 1.5.1 section 7.2.6)."""
 
     WIRE = (w.pad(4),)
 
 
 @member(ACTION, "OFPAT_PUSH_MPLS", {V11: 19})
 class PushMpls(Action, frozen=True, gc=False):
-    """Adds an MPLS label; `ethertype` is 0x8847 or 0x8848."""
+    """Adds an MPLS label; `ethertype` is 0x8847 or 0x8848 (OpenFlow 1.5.1 section 7.2.6)."""
 
     ethertype: int = 0x8847
 
@@ -297,7 +309,7 @@ class PushMpls(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_POP_MPLS", {V11: 20})
 class PopMpls(Action, frozen=True, gc=False):
-    """Removes the outermost MPLS label; `ethertype` is what the packet is then."""
+    """Removes the outermost MPLS label; `ethertype` is what the packet is then (OpenFlow 1.5.1 section 7.2.6)."""
 
     ethertype: int
 
@@ -306,7 +318,8 @@ class PopMpls(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_PUSH_PBB", {V13: 26})
 class PushPbb(Action, frozen=True, gc=False):
-    """A new service tag of provider backbone bridging (1.3 and later)."""
+    """A new service tag of provider backbone bridging (1.3 and later; OpenFlow 1.5.1 section 7.2.6). `ethertype` is
+    0x88e7."""
 
     ethertype: int = 0x88E7
 
@@ -315,6 +328,6 @@ class PushPbb(Action, frozen=True, gc=False):
 
 @member(ACTION, "OFPAT_POP_PBB", {V13: 27})
 class PopPbb(Action, frozen=True, gc=False):
-    """Removes the outermost backbone service tag."""
+    """Removes the outermost backbone service tag (OpenFlow 1.5.1 section 7.2.6)."""
 
     WIRE = (w.pad(4),)

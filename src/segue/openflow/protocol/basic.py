@@ -63,7 +63,8 @@ class HelloElement(Record, frozen=True, gc=False):
 
 @unknown(HELLO_ELEMENT)
 class UnknownHelloElement(HelloElement, frozen=True, gc=False):
-    """An element that nobody declared: the octets behind its type and length, without padding."""
+    """An element that nobody declared: the octets behind its type and length, without padding (OpenFlow 1.5.1 section
+    7.5.1)."""
 
     type: int
     data: bytes = b""
@@ -96,7 +97,8 @@ class _Words:
 
 @member(HELLO_ELEMENT, "OFPHET_VERSIONBITMAP", {V10: HelloElementType.VERSIONBITMAP})
 class VersionBitmap(HelloElement, frozen=True, gc=False):
-    """The versions that the sender speaks: bit n of the first word is wire version n, the second word goes on at 32."""
+    """The versions that the sender speaks: bit n of the first word is wire version n, the second word goes on at 32
+    (OpenFlow 1.5.1 section 7.5.1). Each word has 32 bits."""
 
     bitmaps: Sequence[int] = ()
 
@@ -206,7 +208,7 @@ class BarrierRequest(Message, frozen=True, gc=False):
 
 @message("OFPT_BARRIER_REPLY", {V10: 19, V11: 21})
 class BarrierReply(Message, frozen=True, gc=False):
-    """Everything before the request has been done."""
+    """Everything before the request has been done (OpenFlow 1.5.1 section 7.3.7; 1.0.0 section 5.3.7)."""
 
 
 class _ErrorExperimenter:

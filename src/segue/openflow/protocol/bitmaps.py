@@ -8,7 +8,7 @@ from segue.openflow.names import Flags, Numbers
 
 
 class ActionType(Numbers, prefix="OFPAT_"):
-    """OpenFlow 1.1 and later (1.5.1 section 7.2.6.1)."""
+    """OpenFlow 1.1 and later (1.5.1 section 7.2.6)."""
 
     OUTPUT = 0
     SET_VLAN_VID = 1  # 1 to 10, 13 and 14: 1.1 only

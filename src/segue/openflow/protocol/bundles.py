@@ -38,7 +38,8 @@ class BundleFeatureFlags(Flags, prefix="OFPBF_"):
 
 
 class Time(Record, frozen=True, gc=False):
-    """A moment or a span: seconds and nanoseconds; as a moment since the epoch, in TAI (IEEE 1588)."""
+    """A moment or a span (OpenFlow 1.5.1 section 7.3.9): `seconds`, 64 bits, and `nanoseconds`, 0 to 999999999; as a
+    moment since the epoch, in TAI (IEEE 1588)."""
 
     seconds: int = 0
     nanoseconds: int = 0
@@ -47,12 +48,13 @@ class Time(Record, frozen=True, gc=False):
 
 
 class BundleProperty(Record, frozen=True, gc=False):
-    """A property of a bundle (OpenFlow 1.5.1 section 7.3.9.4)."""
+    """A property of a bundle (OpenFlow 1.5.1 section 7.3.9)."""
 
 
 @unknown(BUNDLE_PROPERTY)
 class UnknownBundleProperty(BundleProperty, frozen=True, gc=False):
-    """A property that nobody declared, an experimenter's too: the octets behind its type and length."""
+    """A property that nobody declared, an experimenter's too: the octets behind its type and length (OpenFlow 1.5.1
+    section 7.3.9)."""
 
     type: int
     data: bytes = b""
@@ -60,7 +62,7 @@ class UnknownBundleProperty(BundleProperty, frozen=True, gc=False):
 
 @member(BUNDLE_PROPERTY, "OFPBPT_TIME", {V15: 1})
 class BundleTime(BundleProperty, frozen=True, gc=False):
-    """When the bundle is to be committed."""
+    """When the bundle is to be committed (OpenFlow 1.5.1 section 7.3.9)."""
 
     scheduled_time: Time
 
@@ -69,7 +71,8 @@ class BundleTime(BundleProperty, frozen=True, gc=False):
 
 @message("OFPT_BUNDLE_CONTROL", {V14: 33})
 class BundleControl(Message, frozen=True, gc=False):
-    """Opens, closes, commits or discards a bundle, and answers that (OpenFlow 1.5.1 section 7.3.9.2)."""
+    """Opens, closes, commits or discards a bundle, and answers that (OpenFlow 1.5.1 section 7.3.9). `bundle_id` has 32
+    bits, is the controller's choice and holds on its connection only."""
 
     bundle_id: int
     type: int
@@ -86,8 +89,8 @@ class BundleControl(Message, frozen=True, gc=False):
 
 @message("OFPT_BUNDLE_ADD_MESSAGE", {V14: 34})
 class BundleAddMessage(Message, frozen=True, gc=False):
-    """Puts a message into a bundle (OpenFlow 1.5.1 section 7.3.9.6). Its xid has to be that of this message, so `xid`
-    is None unless a peer did otherwise."""
+    """Puts a message into a bundle (OpenFlow 1.5.1 section 7.3.9). Its xid has to be that of this message, so `xid` is
+    None unless a peer did otherwise."""
 
     bundle_id: int
     message: Message
@@ -106,21 +109,22 @@ class BundleAddMessage(Message, frozen=True, gc=False):
 
 @experimenter_message("ONFT_BUNDLE_CONTROL", ONF, 2300, since=V13, until=V13)
 class OnfBundleControl(BundleControl, frozen=True, gc=False):
-    """`BundleControl` in OpenFlow 1.3."""
+    """`BundleControl` in OpenFlow 1.3 (ONF extension 230)."""
 
 
 @experimenter_message("ONFT_BUNDLE_ADD_MESSAGE", ONF, 2301, since=V13, until=V13)
 class OnfBundleAddMessage(BundleAddMessage, frozen=True, gc=False):
-    """`BundleAddMessage` in OpenFlow 1.3."""
+    """`BundleAddMessage` in OpenFlow 1.3 (ONF extension 230)."""
 
 
 class BundleFeaturesProperty(Record, frozen=True, gc=False):
-    """A property of a switch's abilities in bundles (OpenFlow 1.5.1 section 7.3.5.20)."""
+    """A property of a switch's abilities in bundles (OpenFlow 1.5.1 section 7.3.5, OFPMP_BUNDLE_FEATURES)."""
 
 
 @unknown(BUNDLE_FEATURES_PROPERTY)
 class UnknownBundleFeaturesProperty(BundleFeaturesProperty, frozen=True, gc=False):
-    """A property that nobody declared, an experimenter's too: the octets behind its type and length."""
+    """A property that nobody declared, an experimenter's too: the octets behind its type and length (OpenFlow 1.5.1
+    section 7.3.5, OFPMP_BUNDLE_FEATURES)."""
 
     type: int
     data: bytes = b""
@@ -128,7 +132,9 @@ class UnknownBundleFeaturesProperty(BundleFeaturesProperty, frozen=True, gc=Fals
 
 @member(BUNDLE_FEATURES_PROPERTY, "OFPTMPBF_TIME_CAPABILITY", {V15: 1})
 class BundleTimeCapability(BundleFeaturesProperty, frozen=True, gc=False):
-    """How exactly (`sched_accuracy`) and how far ahead or behind commits can be scheduled, and the switch's clock."""
+    """How exactly (`sched_accuracy`) and how far ahead or behind commits can be scheduled, and the switch's clock
+    (OpenFlow 1.5.1 section 7.3.5, OFPMP_BUNDLE_FEATURES). The first three are spans, `timestamp` is the moment (`Time`,
+    seconds and nanoseconds)."""
 
     sched_accuracy: Time = Time()
     sched_max_future: Time = Time()
@@ -146,7 +152,8 @@ class BundleTimeCapability(BundleFeaturesProperty, frozen=True, gc=False):
 
 @request("OFPMP_BUNDLE_FEATURES", {V15: 19})
 class BundleFeaturesRequest(Message, frozen=True, gc=False):
-    """Asks what the switch can do with bundles, and may set the bounds of its schedule."""
+    """Asks what the switch can do with bundles, and may set the bounds of its schedule (OpenFlow 1.5.1 section 7.3.5,
+    OFPMP_BUNDLE_FEATURES)."""
 
     feature_request_flags: int = 0
     properties: Sequence[BundleFeaturesProperty] = ()
@@ -161,7 +168,8 @@ class BundleFeaturesRequest(Message, frozen=True, gc=False):
 
 @reply("OFPMP_BUNDLE_FEATURES", {V15: 19})
 class BundleFeaturesReply(Message, frozen=True, gc=False):
-    """What the switch can do with bundles: `capabilities` are the bundle flags that it knows."""
+    """What the switch can do with bundles: `capabilities` are the bundle flags that it knows (OpenFlow 1.5.1 section
+    7.3.5, OFPMP_BUNDLE_FEATURES)."""
 
     capabilities: int = 0
     properties: Sequence[BundleFeaturesProperty] = ()
@@ -183,9 +191,9 @@ class RequestForward(Message, frozen=True, gc=False):
 
 @experimenter_message("ONFT_REQUESTFORWARD", ONF, 2350, since=V13, until=V13)
 class OnfRequestForward(RequestForward, frozen=True, gc=False):
-    """`RequestForward` in OpenFlow 1.3."""
+    """`RequestForward` in OpenFlow 1.3 (ONF extension 235)."""
 
 
 @experimenter_message("NXT_REQUESTFORWARD", NICIRA, 132, until=V12)
 class NxRequestForward(RequestForward, frozen=True, gc=False):
-    """`RequestForward` in OpenFlow 1.0 to 1.2, by Open vSwitch."""
+    """`RequestForward` in OpenFlow 1.0 to 1.2, by Open vSwitch (include/openvswitch/ofp-msgs.h, NXT_REQUESTFORWARD)."""

@@ -1,4 +1,4 @@
-"""Controllers and their connections, as the switch sees them (OpenFlow 1.5.1 sections 7.3.5.19 and 7.4.7)."""
+"""Controllers and their connections, as the switch sees them (OpenFlow 1.5.1 sections 7.3.5 and 7.4.7)."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -28,12 +28,13 @@ class ChannelStatus(Numbers, prefix="OFPCT_STATUS_"):
 
 
 class ControllerStatusProperty(Record, frozen=True, gc=False):
-    """A property of a controller's status."""
+    """A property of a controller's status (OpenFlow 1.5.1 section 7.4.7)."""
 
 
 @unknown(CONTROLLER_STATUS_PROPERTY)
 class UnknownControllerStatusProperty(ControllerStatusProperty, frozen=True, gc=False):
-    """A property that nobody declared, an experimenter's too: the octets behind its type and length."""
+    """A property that nobody declared, an experimenter's too: the octets behind its type and length (OpenFlow 1.5.1
+    section 7.4.7)."""
 
     type: int
     data: bytes = b""
@@ -68,7 +69,8 @@ class ControllerUri(ControllerStatusProperty, frozen=True, gc=False):
 
 
 class ControllerEntry(Record, frozen=True, gc=False):
-    """One controller: `short_id` is what it calls itself, 0 if it did not."""
+    """One controller (OpenFlow 1.5.1 section 7.4.7). `short_id`, 1 to 65535, is what it calls itself, 0 if it did
+    not."""
 
     short_id: int = 0
     role: int = 0
@@ -89,7 +91,7 @@ class ControllerEntry(Record, frozen=True, gc=False):
 
 @message("OFPT_CONTROLLER_STATUS", {V15: 35})
 class ControllerStatus(Message, frozen=True, gc=False):
-    """A controller's role or connection changed."""
+    """A controller's role or connection changed (OpenFlow 1.5.1 section 7.4.7)."""
 
     status: ControllerEntry
 
@@ -98,14 +100,14 @@ class ControllerStatus(Message, frozen=True, gc=False):
 
 @request("OFPMP_CONTROLLER_STATUS", {V15: 18})
 class ControllerStatusRequest(Message, frozen=True, gc=False):
-    """Asks for all controllers."""
+    """Asks for all controllers (OpenFlow 1.5.1 section 7.3.5, OFPMP_CONTROLLER_STATUS)."""
 
     flags: int = 0
 
 
 @reply("OFPMP_CONTROLLER_STATUS", {V15: 18})
 class ControllerStatusReply(Message, frozen=True, gc=False):
-    """All controllers that the switch is configured with."""
+    """All controllers that the switch is configured with (OpenFlow 1.5.1 section 7.3.5, OFPMP_CONTROLLER_STATUS)."""
 
     controllers: Sequence[ControllerEntry] = ()
     flags: int = 0

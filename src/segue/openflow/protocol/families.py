@@ -20,7 +20,8 @@ class Instruction(Record, frozen=True, gc=False):
 
 @unknown(ACTION)
 class UnknownAction(Action, frozen=True, gc=False):
-    """An action that nobody declared, an experimenter's too: the octets behind its type and length."""
+    """An action that nobody declared, an experimenter's too: the octets behind its type and length (OpenFlow 1.5.1
+    section 7.2.6)."""
 
     type: int
     data: bytes = b""
@@ -28,7 +29,8 @@ class UnknownAction(Action, frozen=True, gc=False):
 
 @unknown(INSTRUCTION)
 class UnknownInstruction(Instruction, frozen=True, gc=False):
-    """An instruction that nobody declared, an experimenter's too: the octets behind its type and length."""
+    """An instruction that nobody declared, an experimenter's too: the octets behind its type and length (OpenFlow 1.5.1
+    section 7.2.5)."""
 
     type: int
     data: bytes = b""

@@ -50,10 +50,16 @@ class GroupId(Numbers, prefix="OFPG_"):
 class FlowMod(Message, frozen=True, gc=False):
     """Adds, changes or removes flow entries.
 
-    `actions` are applied to the packet at once: in OpenFlow 1.0 they are all that there is, in 1.1 and later they
-    are short for an apply-actions instruction before `instructions`, which is how they are read back. Timeouts are in
-    seconds, 0 for none; `priority` is 0 to 65535, higher first; `cookie_mask` restricts changes and removals (1.1 and
-    later); `importance` ranks entries for eviction (1.4 and later); `out_port` and `out_group` restrict removals.
+    OpenFlow 1.5.1 section 7.3.4.2; 1.3.5 section 7.3.4.1; 1.0.0 section 5.3.3.
+
+    `actions` are applied to the packet at once: in OpenFlow 1.0 they are all that there is, in 1.1 and later they are
+    short for an apply-actions instruction before `instructions`, which is how they are read back.
+
+    `idle_timeout` (without a packet) and `hard_timeout` are in seconds, 1 to 65535, 0 for none. `priority` is 0 to
+    65535, higher first. `cookie_mask` restricts changes and removals to entries with these bits of `cookie`, unless
+    it is 0 (1.1 and later). `importance`, 0 to 65535, ranks entries for eviction, the lowest first (1.4 and later).
+    `table_id` is 0 to 254, 0xff in removals for all tables. `buffer_id` is the packet that the switch keeps and that is
+    to meet the entry, 0xffffffff for none. `out_port` and `out_group` restrict removals; ANY does not.
     """
 
     match: Match = {}

@@ -37,10 +37,11 @@ _COUNTERS = ("duration_sec", "duration_nsec", "packet_count", "byte_count")
 
 @message("OFPT_FLOW_REMOVED", {V10: 11})
 class FlowRemoved(Message, frozen=True, gc=False):
-    """A flow entry with OFPFF_SEND_FLOW_REM is gone (OpenFlow 1.5.1 section 7.4.2; 1.0.0 section 5.4.3).
+    """A flow entry with OFPFF_SEND_FLOW_REM is gone (OpenFlow 1.5.1 section 7.4.2; 1.0.0 section 5.4.2).
 
-    Timeouts in seconds, as it was added (`hard_timeout` is told since 1.2); it lived `duration_sec` seconds and
-    `duration_nsec` nanoseconds. `table_id` came with 1.1.
+    `idle_timeout` and `hard_timeout` (told since 1.2) are in seconds, as the entry was added, 0 for none; it lived
+    `duration_sec` seconds and `duration_nsec` nanoseconds and counted `packet_count` packets and `byte_count` octets,
+    all ones where the switch does not know. `priority` is 0 to 65535. `table_id` came with 1.1.
     """
 
     match: Match = {}
@@ -79,9 +80,10 @@ class FlowRemoved(Message, frozen=True, gc=False):
 
 
 class _Selection(Record, frozen=True, gc=False):
-    """Which flow entries are asked for: those at least as specific as `match`, of one table or all, and as restricted
-    by `out_port`, `out_group` and the bits of `cookie` that `cookie_mask` has (1.1 and later). `rest` is what follows
-    the match in 1.5: nothing, but Open vSwitch reads such requests."""
+    """Which flow entries are asked for (OpenFlow 1.5.1 section 7.3.5): those at least as specific as `match`, of one
+    table or all (0xff), and as restricted by `out_port`, `out_group` (ANY: not) and the bits of `cookie` that
+    `cookie_mask` has (1.1 and later; 0: not). `rest` is what follows the match in 1.5: nothing, but Open vSwitch reads
+    such requests."""
 
     match: Match = {}
     table_id: int = ALL_TABLES
@@ -109,12 +111,16 @@ class _Selection(Record, frozen=True, gc=False):
 
 @request({V10: "OFPST_FLOW", V13: "OFPMP_FLOW", V15: "OFPMP_FLOW_STATS"}, {V10: 1, V15: 17})
 class FlowStatsRequest(_Selection, Message, frozen=True, gc=False):
-    """Asks for flow entries, in OpenFlow 1.5 for their counters only (OpenFlow 1.5.1 section 7.3.5.4)."""
+    """Asks for flow entries, in OpenFlow 1.5 for their counters only (OpenFlow 1.5.1 section 7.3.5, OFPMP_FLOW_STATS;
+    1.3.5 section 7.3.5.2; 1.0.0 section 5.3.5)."""
 
 
 class FlowStats(Record, frozen=True, gc=False):
-    """One flow entry. Timeouts in seconds; `actions` in OpenFlow 1.0, `instructions` in 1.1 to 1.4, neither in 1.5;
-    `flags` since 1.3 and `importance` in 1.4; `reason` is why 1.5 tells of it."""
+    """One flow entry (OpenFlow 1.5.1 section 7.3.5, OFPMP_FLOW_STATS; 1.3.5 section 7.3.5.2; 1.0.0 section 5.3.5).
+    `idle_timeout` and `hard_timeout` are in seconds, 0 for none; `priority` is 0 to 65535; the entry has been there for
+    `duration_sec` seconds and `duration_nsec` nanoseconds and has counted `packet_count` packets and `byte_count`
+    octets, all ones where the switch does not know. `actions` in OpenFlow 1.0, `instructions` in 1.1 to 1.4, neither in
+    1.5; `flags` since 1.3 and `importance`, 0 to 65535, in 1.4; `reason` is why 1.5 tells of it."""
 
     match: Match = {}
     actions: Sequence[Action] = ()
@@ -162,7 +168,8 @@ class FlowStats(Record, frozen=True, gc=False):
 
 @reply({V10: "OFPST_FLOW", V13: "OFPMP_FLOW", V15: "OFPMP_FLOW_STATS"}, {V10: 1, V15: 17})
 class FlowStatsReply(Message, frozen=True, gc=False):
-    """Flow entries; more follow in another reply if `flags` has OFPMPF_REPLY_MORE."""
+    """Flow entries; more follow in another reply if `flags` has OFPMPF_REPLY_MORE (OpenFlow 1.5.1 section 7.3.5,
+    OFPMP_FLOW_STATS; 1.3.5 section 7.3.5.2; 1.0.0 section 5.3.5)."""
 
     flows: Sequence[FlowStats] = ()
     flags: int = 0
@@ -172,11 +179,14 @@ class FlowStatsReply(Message, frozen=True, gc=False):
 
 @request("OFPMP_FLOW_DESC", {V15: 1})
 class FlowDescRequest(_Selection, Message, frozen=True, gc=False):
-    """Asks for flow entries with their instructions (OpenFlow 1.5.1 section 7.3.5.3)."""
+    """Asks for flow entries with their instructions (OpenFlow 1.5.1 section 7.3.5, OFPMP_FLOW_DESC)."""
 
 
 class FlowDesc(Record, frozen=True, gc=False):
-    """One flow entry in OpenFlow 1.5. Timeouts in seconds."""
+    """One flow entry in OpenFlow 1.5 (OpenFlow 1.5.1 section 7.3.5, OFPMP_FLOW_DESC). `idle_timeout` and `hard_timeout`
+    are in seconds, 0 for none; `priority` is 0 to 65535; the entry has been there for `duration_sec` seconds and
+    `duration_nsec` nanoseconds and has counted `packet_count` packets and `byte_count` octets, all ones where the
+    switch does not know. `importance` is 0 to 65535, the lowest evicted first."""
 
     match: Match = {}
     actions: Sequence[Action] = ()
@@ -213,7 +223,8 @@ class FlowDesc(Record, frozen=True, gc=False):
 
 @reply("OFPMP_FLOW_DESC", {V15: 1})
 class FlowDescReply(Message, frozen=True, gc=False):
-    """Flow entries; more follow in another reply if `flags` has OFPMPF_REPLY_MORE."""
+    """Flow entries; more follow in another reply if `flags` has OFPMPF_REPLY_MORE (OpenFlow 1.5.1 section 7.3.5,
+    OFPMP_FLOW_DESC)."""
 
     flows: Sequence[FlowDesc] = ()
     flags: int = 0
@@ -223,12 +234,15 @@ class FlowDescReply(Message, frozen=True, gc=False):
 
 @request({V10: "OFPST_AGGREGATE", V13: "OFPMP_AGGREGATE", V15: "OFPMP_AGGREGATE_STATS"}, {V10: 2})
 class AggregateStatsRequest(_Selection, Message, frozen=True, gc=False):
-    """Asks for the sums over flow entries (OpenFlow 1.5.1 section 7.3.5.5)."""
+    """Asks for the sums over flow entries (OpenFlow 1.5.1 section 7.3.5, OFPMP_AGGREGATE_STATS; 1.3.5 section 7.3.5.3;
+    1.0.0 section 5.3.5)."""
 
 
 @reply({V10: "OFPST_AGGREGATE", V13: "OFPMP_AGGREGATE", V15: "OFPMP_AGGREGATE_STATS"}, {V10: 2})
 class AggregateStatsReply(Message, frozen=True, gc=False):
-    """How many flow entries there are, and the sums of their counters."""
+    """How many flow entries there are, and the sums of their counters (OpenFlow 1.5.1 section 7.3.5,
+    OFPMP_AGGREGATE_STATS; 1.3.5 section 7.3.5.3; 1.0.0 section 5.3.5): `flow_count` entries (0 to 2**32 - 1),
+    `packet_count` packets, `byte_count` octets; all ones where the switch does not know."""
 
     packet_count: int = 0
     byte_count: int = 0

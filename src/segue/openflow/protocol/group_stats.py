@@ -39,7 +39,8 @@ class GroupCapabilities(Flags, prefix="OFPGFC_"):
 
 
 class BucketCounter(Record, frozen=True, gc=False):
-    """A bucket's counters; all ones where the switch does not know."""
+    """A bucket's counters (OpenFlow 1.5.1 section 7.3.5, OFPMP_GROUP_STATS; 1.3.5 section 7.3.5.9): `packet_count`
+    packets and `byte_count` octets, all ones where the switch does not know."""
 
     packet_count: int = 0
     byte_count: int = 0
@@ -48,8 +49,10 @@ class BucketCounter(Record, frozen=True, gc=False):
 
 
 class GroupStats(Record, frozen=True, gc=False):
-    """A group's counters: `ofp_group_stats`. `ref_count` is how many flow entries and groups lead to it; the time for
-    which it has been there is told since 1.3."""
+    """A group's counters, `ofp_group_stats` (OpenFlow 1.5.1 section 7.3.5, OFPMP_GROUP_STATS; 1.3.5 section 7.3.5.9):
+    `packet_count` packets and `byte_count` octets, all ones where the switch does not know. `ref_count` is how many
+    flow entries and groups lead to it; the group has been there for `duration_sec` seconds and `duration_nsec`
+    nanoseconds (told since 1.3)."""
 
     group_id: int
     ref_count: int = 0
@@ -76,7 +79,8 @@ class GroupStats(Record, frozen=True, gc=False):
 
 
 class GroupDesc(Record, frozen=True, gc=False):
-    """A group: `ofp_group_desc`. Properties are of OpenFlow 1.5."""
+    """A group: `ofp_group_desc` (OpenFlow 1.5.1 section 7.3.5, OFPMP_GROUP_DESC; 1.3.5 section 7.3.5.10). Properties
+    are of OpenFlow 1.5."""
 
     group_id: int
     type: int = GroupType.ALL
@@ -100,7 +104,8 @@ class GroupDesc(Record, frozen=True, gc=False):
 
 @request({V11: "OFPST_GROUP", V13: "OFPMP_GROUP", V15: "OFPMP_GROUP_STATS"}, {V11: 6})
 class GroupStatsRequest(Message, frozen=True, gc=False):
-    """Asks for the counters of one group, or of all."""
+    """Asks for the counters of one group, or of all (OpenFlow 1.5.1 section 7.3.5, OFPMP_GROUP_STATS; 1.3.5 section
+    7.3.5.9). `group_id` is 0 to 0xffffff00 (OFPG_MAX), 0xfffffffc (ALL) for all."""
 
     group_id: int = ALL_GROUPS
     flags: int = 0
@@ -110,7 +115,7 @@ class GroupStatsRequest(Message, frozen=True, gc=False):
 
 @reply({V11: "OFPST_GROUP", V13: "OFPMP_GROUP", V15: "OFPMP_GROUP_STATS"}, {V11: 6})
 class GroupStatsReply(Message, frozen=True, gc=False):
-    """Counters of groups."""
+    """Counters of groups (OpenFlow 1.5.1 section 7.3.5, OFPMP_GROUP_STATS; 1.3.5 section 7.3.5.9)."""
 
     stats: Sequence[GroupStats] = ()
     flags: int = 0
@@ -120,7 +125,8 @@ class GroupStatsReply(Message, frozen=True, gc=False):
 
 @experimenter_request("NXST_GROUP", NICIRA, 7, until=V10)
 class NxGroupStatsRequest(Message, frozen=True, gc=False):
-    """`GroupStatsRequest` for OpenFlow 1.0."""
+    """`GroupStatsRequest` for OpenFlow 1.0 (include/openvswitch/ofp-msgs.h, NXST_GROUP). `group_id` is 0 to 0xffffff00
+    (OFPG_MAX), 0xfffffffc (ALL) for all."""
 
     group_id: int = ALL_GROUPS
     flags: int = 0
@@ -130,7 +136,7 @@ class NxGroupStatsRequest(Message, frozen=True, gc=False):
 
 @experimenter_reply("NXST_GROUP", NICIRA, 7, until=V10)
 class NxGroupStatsReply(Message, frozen=True, gc=False):
-    """`GroupStatsReply` of OpenFlow 1.3 for OpenFlow 1.0."""
+    """`GroupStatsReply` of OpenFlow 1.3 for OpenFlow 1.0 (include/openvswitch/ofp-msgs.h, NXST_GROUP)."""
 
     stats: Sequence[GroupStats] = ()
     flags: int = 0
@@ -140,7 +146,8 @@ class NxGroupStatsReply(Message, frozen=True, gc=False):
 
 @request({V11: "OFPST_GROUP_DESC", V13: "OFPMP_GROUP_DESC"}, {V11: 7})
 class GroupDescRequest(Message, frozen=True, gc=False):
-    """Asks for the description of groups: of one, or of all (the only choice before 1.5)."""
+    """Asks for the description of groups: of one, or of all (the only choice before 1.5; OpenFlow 1.5.1 section 7.3.5,
+    OFPMP_GROUP_DESC; 1.3.5 section 7.3.5.10). `group_id` is 0 to 0xffffff00 (OFPG_MAX), 0xfffffffc (ALL) for all."""
 
     group_id: int = ALL_GROUPS
     flags: int = 0
@@ -150,7 +157,7 @@ class GroupDescRequest(Message, frozen=True, gc=False):
 
 @reply({V11: "OFPST_GROUP_DESC", V13: "OFPMP_GROUP_DESC"}, {V11: 7})
 class GroupDescReply(Message, frozen=True, gc=False):
-    """Descriptions of groups."""
+    """Descriptions of groups (OpenFlow 1.5.1 section 7.3.5, OFPMP_GROUP_DESC; 1.3.5 section 7.3.5.10)."""
 
     groups: Sequence[GroupDesc] = ()
     flags: int = 0
@@ -160,7 +167,8 @@ class GroupDescReply(Message, frozen=True, gc=False):
 
 @experimenter_request("NXST_GROUP_DESC", NICIRA, 8, until=V10)
 class NxGroupDescRequest(Message, frozen=True, gc=False):
-    """`GroupDescRequest` of OpenFlow 1.5 for OpenFlow 1.0."""
+    """`GroupDescRequest` of OpenFlow 1.5 for OpenFlow 1.0 (include/openvswitch/ofp-msgs.h, NXST_GROUP_DESC). `group_id`
+    is 0 to 0xffffff00 (OFPG_MAX), 0xfffffffc (ALL) for all."""
 
     group_id: int = ALL_GROUPS
     flags: int = 0
@@ -170,7 +178,7 @@ class NxGroupDescRequest(Message, frozen=True, gc=False):
 
 @experimenter_reply("NXST_GROUP_DESC", NICIRA, 8, until=V10)
 class NxGroupDescReply(Message, frozen=True, gc=False):
-    """`GroupDescReply` of OpenFlow 1.5 for OpenFlow 1.0."""
+    """`GroupDescReply` of OpenFlow 1.5 for OpenFlow 1.0 (include/openvswitch/ofp-msgs.h, NXST_GROUP_DESC)."""
 
     groups: Sequence[GroupDesc] = ()
     flags: int = 0
@@ -180,15 +188,17 @@ class NxGroupDescReply(Message, frozen=True, gc=False):
 
 @request({V12: "OFPST_GROUP_FEATURES", V13: "OFPMP_GROUP_FEATURES"}, {V12: 8})
 class GroupFeaturesRequest(Message, frozen=True, gc=False):
-    """Asks what the switch's groups can do."""
+    """Asks what the switch's groups can do (OpenFlow 1.5.1 section 7.3.5, OFPMP_GROUP_FEATURES; 1.3.5 section
+    7.3.5.11)."""
 
     flags: int = 0
 
 
 @reply({V12: "OFPST_GROUP_FEATURES", V13: "OFPMP_GROUP_FEATURES"}, {V12: 8})
 class GroupFeaturesReply(Message, frozen=True, gc=False):
-    """What the switch's groups can do. `max_groups` and `actions` (bit n for the action of number n) have one number
-    for each type, in the order of `GroupType`."""
+    """What the switch's groups can do (OpenFlow 1.5.1 section 7.3.5, OFPMP_GROUP_FEATURES; 1.3.5 section 7.3.5.11).
+    `max_groups` and `actions` (bit n for the action of number n) have one number for each type, in the order of
+    `GroupType`. `max_groups` are numbers of groups, 0 to 2**32 - 1."""
 
     types: int = 0
     capabilities: int = 0
@@ -206,14 +216,15 @@ class GroupFeaturesReply(Message, frozen=True, gc=False):
 
 @experimenter_request("NXST_GROUP_FEATURES", NICIRA, 9, until=V11)
 class NxGroupFeaturesRequest(Message, frozen=True, gc=False):
-    """`GroupFeaturesRequest` for OpenFlow 1.0 and 1.1."""
+    """`GroupFeaturesRequest` for OpenFlow 1.0 and 1.1 (include/openvswitch/ofp-msgs.h, NXST_GROUP_FEATURES)."""
 
     flags: int = 0
 
 
 @experimenter_reply("NXST_GROUP_FEATURES", NICIRA, 9, until=V11)
 class NxGroupFeaturesReply(Message, frozen=True, gc=False):
-    """`GroupFeaturesReply` for OpenFlow 1.0 and 1.1."""
+    """`GroupFeaturesReply` for OpenFlow 1.0 and 1.1 (include/openvswitch/ofp-msgs.h, NXST_GROUP_FEATURES). `max_groups`
+    are numbers of groups, 0 to 2**32 - 1, in the order of `GroupType`."""
 
     types: int = 0
     capabilities: int = 0

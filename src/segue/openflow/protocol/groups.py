@@ -66,16 +66,17 @@ class WatchPort(Numbers, prefix="OFPP_"):
 
 
 class BucketProperty(Record, frozen=True, gc=False):
-    """A property of a bucket (1.5)."""
+    """A property of a bucket (1.5; OpenFlow 1.5.1 section 7.3.4.3)."""
 
 
 class GroupProperty(Record, frozen=True, gc=False):
-    """A property of a group (1.5)."""
+    """A property of a group (1.5; OpenFlow 1.5.1 section 7.3.4.3)."""
 
 
 @unknown(BUCKET_PROPERTY)
 class UnknownBucketProperty(BucketProperty, frozen=True, gc=False):
-    """A property that nobody declared, an experimenter's too: the octets behind its type and length."""
+    """A property that nobody declared, an experimenter's too: the octets behind its type and length (OpenFlow 1.5.1
+    section 7.3.4.3)."""
 
     type: int
     data: bytes = b""
@@ -83,7 +84,8 @@ class UnknownBucketProperty(BucketProperty, frozen=True, gc=False):
 
 @unknown(GROUP_PROPERTY)
 class UnknownGroupProperty(GroupProperty, frozen=True, gc=False):
-    """A property that nobody declared, an experimenter's too: the octets behind its type and length."""
+    """A property that nobody declared, an experimenter's too: the octets behind its type and length (OpenFlow 1.5.1
+    section 7.3.4.3)."""
 
     type: int
     data: bytes = b""
@@ -91,7 +93,8 @@ class UnknownGroupProperty(GroupProperty, frozen=True, gc=False):
 
 @member(BUCKET_PROPERTY, "OFPGBPT_WEIGHT", {V10: 0})
 class BucketWeight(BucketProperty, frozen=True, gc=False):
-    """The bucket's share of packets, in proportion to the others' (select groups)."""
+    """The bucket's share of packets (select groups; OpenFlow 1.5.1 section 7.3.4.3). `weight` is 0 to 65535, in
+    proportion to the others'."""
 
     weight: int
 
@@ -100,7 +103,7 @@ class BucketWeight(BucketProperty, frozen=True, gc=False):
 
 @member(BUCKET_PROPERTY, "OFPGBPT_WATCH_PORT", {V10: 1})
 class BucketWatchPort(BucketProperty, frozen=True, gc=False):
-    """The bucket is live while this port is (fast failover groups)."""
+    """The bucket is live while this port is (fast failover groups; OpenFlow 1.5.1 section 7.3.4.3)."""
 
     watch: int
 
@@ -109,7 +112,7 @@ class BucketWatchPort(BucketProperty, frozen=True, gc=False):
 
 @member(BUCKET_PROPERTY, "OFPGBPT_WATCH_GROUP", {V10: 2})
 class BucketWatchGroup(BucketProperty, frozen=True, gc=False):
-    """The bucket is live while this group is (fast failover groups)."""
+    """The bucket is live while this group is (fast failover groups; OpenFlow 1.5.1 section 7.3.4.3)."""
 
     watch: int
 
@@ -118,9 +121,9 @@ class BucketWatchGroup(BucketProperty, frozen=True, gc=False):
 
 @experimenter_member(GROUP_PROPERTY, "NTRT_SELECTION_METHOD", NETRONOME, 1)
 class GroupSelectionMethod(GroupProperty, frozen=True, gc=False):
-    """How a select group chooses a bucket (Open vSwitch): "hash" or "dp_hash", 15 octets at most.
+    """How a select group chooses a bucket (Open vSwitch's netronome-ext.h): "hash" or "dp_hash", 15 octets at most.
 
-    The values of `fields` are masks: the bits that "hash" takes into account. `selection_method_param` is the
+    The values of `fields` are masks: the bits that "hash" takes into account. `selection_method_param`, 64 bits, is the
     start value, for "dp_hash" the algorithm.
     """
 
@@ -132,10 +135,11 @@ class GroupSelectionMethod(GroupProperty, frozen=True, gc=False):
 
 
 class Bucket(Record, frozen=True, gc=False):
-    """A bucket: `ofp_bucket`.
+    """A bucket: `ofp_bucket` (OpenFlow 1.5.1 section 7.3.4.3; 1.3.5 section 7.3.4.2).
 
-    `weight` is for select groups, `watch_port` and `watch_group` for fast failover groups; in OpenFlow 1.5 they are
-    properties. `bucket_id` is of 1.5 and tells the buckets of a group apart.
+    `weight`, 0 to 65535, is for select groups: a share in proportion to the others'. `watch_port` and `watch_group` are
+    for fast failover groups, ANY for none; in OpenFlow 1.5 all three are properties. `bucket_id` is of 1.5 and tells
+    the buckets of a group apart: 0 to 0xffffff00 (MAX).
     """
 
     actions: Sequence[Action] = ()
@@ -163,8 +167,9 @@ class Bucket(Record, frozen=True, gc=False):
 
 @message("OFPT_GROUP_MOD", {V11: 15})
 class GroupMod(Message, frozen=True, gc=False):
-    """Adds, changes or removes a group. `command_bucket_id` says where buckets are inserted or which are removed
-    (1.5)."""
+    """Adds, changes or removes a group (OpenFlow 1.5.1 section 7.3.4.3; 1.3.5 section 7.3.4.2). `group_id` is 0 to
+    0xffffff00 (OFPG_MAX), in removals also 0xfffffffc (ALL). `command_bucket_id` says where buckets are inserted or
+    which are removed (1.5): 0 to 0xffffff00, FIRST, LAST or ALL."""
 
     command: int
     group_id: int
@@ -188,7 +193,7 @@ class GroupMod(Message, frozen=True, gc=False):
 
 @experimenter_message("NXT_GROUP_MOD", NICIRA, 31, until=V10)
 class NxGroupMod(Message, frozen=True, gc=False):
-    """`GroupMod` of OpenFlow 1.5 for OpenFlow 1.0 (Open vSwitch's include/openvswitch/ofp-msgs.h)."""
+    """`GroupMod` of OpenFlow 1.5 for OpenFlow 1.0 (Open vSwitch's include/openvswitch/ofp-msgs.h, NXT_GROUP_MOD)."""
 
     command: int
     group_id: int

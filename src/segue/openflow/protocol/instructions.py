@@ -22,7 +22,8 @@ class StatTriggerFlags(Flags, prefix="OFPSTF_"):
 
 @member(INSTRUCTION, "OFPIT_GOTO_TABLE", {V11: 1})
 class GotoTable(Instruction, frozen=True, gc=False):
-    """Goes on in a later table."""
+    """Goes on in a later table (OpenFlow 1.5.1 section 7.2.5). `table_id` is 1 to 254, and above that of the entry's
+    own table."""
 
     table_id: int
 
@@ -31,7 +32,8 @@ class GotoTable(Instruction, frozen=True, gc=False):
 
 @member(INSTRUCTION, "OFPIT_WRITE_METADATA", {V11: 2})
 class WriteMetadata(Instruction, frozen=True, gc=False):
-    """Sets those bits of the metadata, 64 bits, that the mask has."""
+    """Sets those bits of the metadata, 64 bits, that the mask has (OpenFlow 1.5.1 section 7.2.5). A mask of all ones
+    sets them all."""
 
     metadata: int
     metadata_mask: int = 0xFFFF_FFFF_FFFF_FFFF
@@ -41,7 +43,7 @@ class WriteMetadata(Instruction, frozen=True, gc=False):
 
 @member(INSTRUCTION, "OFPIT_WRITE_ACTIONS", {V11: 3})
 class WriteActions(Instruction, frozen=True, gc=False):
-    """Puts actions into the action set, which is executed when the pipeline ends."""
+    """Puts actions into the action set, which is executed when the pipeline ends (OpenFlow 1.5.1 section 7.2.5)."""
 
     actions: Sequence[Action] = ()
 
@@ -50,7 +52,7 @@ class WriteActions(Instruction, frozen=True, gc=False):
 
 @member(INSTRUCTION, "OFPIT_APPLY_ACTIONS", {V11: 4})
 class ApplyActions(Instruction, frozen=True, gc=False):
-    """Executes actions at once and in their order."""
+    """Executes actions at once and in their order (OpenFlow 1.5.1 section 7.2.5)."""
 
     actions: Sequence[Action] = ()
 
@@ -59,14 +61,15 @@ class ApplyActions(Instruction, frozen=True, gc=False):
 
 @member(INSTRUCTION, "OFPIT_CLEAR_ACTIONS", {V11: 5})
 class ClearActions(Instruction, frozen=True, gc=False):
-    """Empties the action set."""
+    """Empties the action set (OpenFlow 1.5.1 section 7.2.5)."""
 
     WIRE = (w.pad(4),)
 
 
 @member(INSTRUCTION, "OFPIT_METER", {V13: 6, V15: None})
 class Meter(Instruction, frozen=True, gc=False):
-    """Through a meter (1.3 and 1.4; in 1.5 the action `MeterAction`)."""
+    """Through a meter (1.3 and 1.4; in 1.5 the action `MeterAction`; OpenFlow 1.3.5 section 7.2.4). `meter_id` is 1 to
+    0xffff0000 (OFPM_MAX)."""
 
     meter_id: int
 
@@ -77,7 +80,7 @@ class Meter(Instruction, frozen=True, gc=False):
 class StatTrigger(Instruction, frozen=True, gc=False):
     """Sends the entry's statistics when they pass `thresholds`: once, or each time that as much again has come (1.5).
 
-    OpenFlow 1.5.1 section 7.2.5.
+    OpenFlow 1.5.1 section 7.2.5. Thresholds are seconds, nanoseconds, packets and octets, as the statistics themselves.
     """
 
     flags: int = 0

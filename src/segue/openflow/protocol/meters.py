@@ -55,12 +55,13 @@ class MeterFeatureFlags(Flags, prefix="OFPMFF_"):
 
 
 class MeterBand(Record, frozen=True, gc=False):
-    """What becomes of packets above a rate."""
+    """What becomes of packets above a rate (OpenFlow 1.5.1 section 7.3.4.5; 1.3.5 section 7.3.4.4)."""
 
 
 @unknown(METER_BAND)
 class UnknownMeterBand(MeterBand, frozen=True, gc=False):
-    """A band that nobody declared: the octets behind its type and length."""
+    """A band that nobody declared: the octets behind its type and length (OpenFlow 1.5.1 section 7.3.4.5; 1.3.5 section
+    7.3.4.4)."""
 
     type: int
     data: bytes = b""
@@ -68,7 +69,8 @@ class UnknownMeterBand(MeterBand, frozen=True, gc=False):
 
 @member(METER_BAND, "OFPMBT_DROP", {V13: 1})
 class MeterDrop(MeterBand, frozen=True, gc=False):
-    """They are dropped."""
+    """They are dropped (OpenFlow 1.5.1 section 7.3.4.5; 1.3.5 section 7.3.4.4). `rate` is in kb/s, or in packets a
+    second if the meter has PKTPS; `burst_size` in kb, or in packets, and means nothing unless the meter has BURST."""
 
     rate: int
     burst_size: int = 0
@@ -78,7 +80,9 @@ class MeterDrop(MeterBand, frozen=True, gc=False):
 
 @member(METER_BAND, "OFPMBT_DSCP_REMARK", {V13: 2})
 class MeterDscpRemark(MeterBand, frozen=True, gc=False):
-    """The drop precedence in their DSCP rises by `prec_level`."""
+    """The drop precedence in their DSCP rises by `prec_level`, 0 to 255 steps (OpenFlow 1.5.1 section 7.3.4.5; 1.3.5
+    section 7.3.4.4). `rate` is in kb/s, or in packets a second if the meter has PKTPS; `burst_size` in kb, or in
+    packets, and means nothing unless the meter has BURST."""
 
     rate: int
     burst_size: int = 0
@@ -89,7 +93,9 @@ class MeterDscpRemark(MeterBand, frozen=True, gc=False):
 
 @member(METER_BAND, "OFPMBT_EXPERIMENTER", {V13: 0xFFFF})
 class MeterExperimenter(MeterBand, frozen=True, gc=False):
-    """What an experimenter has thought of."""
+    """What an experimenter has thought of (OpenFlow 1.5.1 section 7.3.4.5; 1.3.5 section 7.3.4.4). `rate` is in kb/s,
+    or in packets a second if the meter has PKTPS; `burst_size` in kb, or in packets, and means nothing unless the meter
+    has BURST."""
 
     rate: int
     burst_size: int = 0
@@ -101,7 +107,9 @@ class MeterExperimenter(MeterBand, frozen=True, gc=False):
 
 @message("OFPT_METER_MOD", {V13: 29})
 class MeterMod(Message, frozen=True, gc=False):
-    """Adds, changes or removes a meter."""
+    """Adds, changes or removes a meter (OpenFlow 1.5.1 section 7.3.4.5; 1.3.5 section 7.3.4.4). `meter_id` is 1 to
+    0xffff0000 (OFPM_MAX), 0xfffffffd for packets on the slow path, 0xfffffffe for those to the controller, 0xffffffff
+    in removals for all."""
 
     command: int
     meter_id: int
@@ -117,7 +125,8 @@ class MeterMod(Message, frozen=True, gc=False):
 
 
 class MeterBandStats(Record, frozen=True, gc=False):
-    """What has exceeded a band's rate."""
+    """What has exceeded a band's rate (OpenFlow 1.5.1 section 7.3.5, OFPMP_METER_STATS; 1.3.5 section 7.3.5.12):
+    `packet_band_count` packets and `byte_band_count` octets."""
 
     packet_band_count: int = 0
     byte_band_count: int = 0
@@ -126,8 +135,9 @@ class MeterBandStats(Record, frozen=True, gc=False):
 
 
 class MeterStats(Record, frozen=True, gc=False):
-    """A meter's counters: `ofp_meter_stats`. How many flow entries use it is `flow_count` in 1.3 and 1.4,
-    `ref_count` in 1.5."""
+    """A meter's counters, `ofp_meter_stats` (OpenFlow 1.5.1 section 7.3.5, OFPMP_METER_STATS; 1.3.5 section 7.3.5.12):
+    it has seen `packet_in_count` packets and `byte_in_count` octets in `duration_sec` seconds and `duration_nsec`
+    nanoseconds. How many flow entries use it is `flow_count` in 1.3 and 1.4, `ref_count` in 1.5."""
 
     meter_id: int
     flow_count: int = 0
@@ -154,7 +164,8 @@ class MeterStats(Record, frozen=True, gc=False):
 
 @request({V13: "OFPMP_METER", V15: "OFPMP_METER_STATS"}, {V13: 9})
 class MeterStatsRequest(Message, frozen=True, gc=False):
-    """Asks for the counters of one meter, or of all."""
+    """Asks for the counters of one meter, or of all (OpenFlow 1.5.1 section 7.3.5, OFPMP_METER_STATS; 1.3.5 section
+    7.3.5.12). `meter_id` is 1 to 0xffff0000 (OFPM_MAX), 0xffffffff for all."""
 
     meter_id: int = ALL_METERS
     flags: int = 0
@@ -164,7 +175,7 @@ class MeterStatsRequest(Message, frozen=True, gc=False):
 
 @reply({V13: "OFPMP_METER", V15: "OFPMP_METER_STATS"}, {V13: 9})
 class MeterStatsReply(Message, frozen=True, gc=False):
-    """Counters of meters."""
+    """Counters of meters (OpenFlow 1.5.1 section 7.3.5, OFPMP_METER_STATS; 1.3.5 section 7.3.5.12)."""
 
     stats: Sequence[MeterStats] = ()
     flags: int = 0
@@ -173,7 +184,8 @@ class MeterStatsReply(Message, frozen=True, gc=False):
 
 
 class MeterDesc(Record, frozen=True, gc=False):
-    """A meter: `ofp_meter_config` in OpenFlow 1.3 and 1.4, `ofp_meter_desc` in 1.5."""
+    """A meter: `ofp_meter_config` in OpenFlow 1.3 and 1.4, `ofp_meter_desc` in 1.5 (OpenFlow 1.5.1 section 7.3.5,
+    OFPMP_METER_DESC; 1.3.5 section 7.3.5.13)."""
 
     meter_id: int
     bands: Sequence[MeterBand] = ()
@@ -189,7 +201,8 @@ class MeterDesc(Record, frozen=True, gc=False):
 
 @request({V13: "OFPMP_METER_CONFIG", V15: "OFPMP_METER_DESC"}, {V13: 10})
 class MeterDescRequest(Message, frozen=True, gc=False):
-    """Asks for the description of one meter, or of all."""
+    """Asks for the description of one meter, or of all (OpenFlow 1.5.1 section 7.3.5, OFPMP_METER_DESC; 1.3.5 section
+    7.3.5.13). `meter_id` is 1 to 0xffff0000 (OFPM_MAX), 0xffffffff for all."""
 
     meter_id: int = ALL_METERS
     flags: int = 0
@@ -199,7 +212,7 @@ class MeterDescRequest(Message, frozen=True, gc=False):
 
 @reply({V13: "OFPMP_METER_CONFIG", V15: "OFPMP_METER_DESC"}, {V13: 10})
 class MeterDescReply(Message, frozen=True, gc=False):
-    """Descriptions of meters."""
+    """Descriptions of meters (OpenFlow 1.5.1 section 7.3.5, OFPMP_METER_DESC; 1.3.5 section 7.3.5.13)."""
 
     meters: Sequence[MeterDesc] = ()
     flags: int = 0
@@ -209,15 +222,18 @@ class MeterDescReply(Message, frozen=True, gc=False):
 
 @request("OFPMP_METER_FEATURES", {V13: 11})
 class MeterFeaturesRequest(Message, frozen=True, gc=False):
-    """Asks what the switch's meters can do."""
+    """Asks what the switch's meters can do (OpenFlow 1.5.1 section 7.3.5, OFPMP_METER_FEATURES; 1.3.5 section
+    7.3.5.14)."""
 
     flags: int = 0
 
 
 @reply("OFPMP_METER_FEATURES", {V13: 11})
 class MeterFeaturesReply(Message, frozen=True, gc=False):
-    """What the switch's meters can do. `max_bands` is for each meter; `features` (`MeterFeatureFlags`) is of
-    OpenFlow 1.5, and None where the switch leaves it out, as Open vSwitch does."""
+    """What the switch's meters can do (OpenFlow 1.5.1 section 7.3.5, OFPMP_METER_FEATURES; 1.3.5 section 7.3.5.14).
+    `max_meter` meters, 0 to 2**32 - 1, are the most; each can have `max_bands` bands and `max_color` colours, 0 to
+    255. `features` (`MeterFeatureFlags`) is of OpenFlow 1.5, and None where the switch leaves it out, as Open
+    vSwitch does."""
 
     max_meter: int = 0
     band_types: int = 0

@@ -1,4 +1,4 @@
-"""Flow monitors: a switch tells of every change to its flow tables (OpenFlow 1.5.1 section 7.3.5.18; 1.4 and later).
+"""Flow monitors: a switch tells of every change to its flow tables (OpenFlow 1.5.1 section 7.3.5; 1.4 and later).
 
 OpenFlow 1.3 has them by the Open Networking Foundation's extension 187, 1.0 to 1.2 by Nicira's (nicira-ext.h, "Flow
 Table Monitoring"): without commands, with other numbers of the events, and with messages of their own that cancel a
@@ -68,7 +68,9 @@ class NxFlowMonitorFlags(Flags, prefix="NXFMF_"):
 
 
 class FlowMonitor(Record, frozen=True, gc=False):
-    """One monitor that is asked for. `monitor_id` is the caller's own; OFPFMC_DELETE takes the monitor away."""
+    """One monitor that is asked for (OpenFlow 1.5.1 section 7.3.5, OFPMP_FLOW_MONITOR). `monitor_id` is the caller's
+    own, 32 bits; OFPFMC_DELETE takes the monitor away. `table_id` 0xff is all tables; `out_port` and `out_group` ANY
+    are no restriction."""
 
     monitor_id: int
     match: Match = {}
@@ -91,7 +93,7 @@ class FlowMonitor(Record, frozen=True, gc=False):
 
 @request("OFPMP_FLOW_MONITOR", {V14: 16})
 class FlowMonitorRequest(Message, frozen=True, gc=False):
-    """Adds, changes or takes away monitors."""
+    """Adds, changes or takes away monitors (OpenFlow 1.5.1 section 7.3.5, OFPMP_FLOW_MONITOR)."""
 
     monitors: Sequence[FlowMonitor] = ()
     flags: int = 0
@@ -100,19 +102,22 @@ class FlowMonitorRequest(Message, frozen=True, gc=False):
 
 
 class FlowUpdate(Record, frozen=True, gc=False):
-    """What a monitor tells of."""
+    """What a monitor tells of (OpenFlow 1.5.1 section 7.3.5, OFPMP_FLOW_MONITOR)."""
 
 
 @unknown(FLOW_UPDATE)
 class UnknownFlowUpdate(FlowUpdate, frozen=True, gc=False):
-    """An update of an event that nobody declared: the octets behind its length and event."""
+    """An update of an event that nobody declared: the octets behind its length and event (OpenFlow 1.5.1 section 7.3.5,
+    OFPMP_FLOW_MONITOR)."""
 
     type: int
     data: bytes = b""
 
 
 class FlowUpdateFull(FlowUpdate, frozen=True, gc=False):
-    """A flow entry that is there, came, went or changed. Timeouts in seconds; `reason` is that of a removal."""
+    """A flow entry that is there, came, went or changed (OpenFlow 1.5.1 section 7.3.5, OFPMP_FLOW_MONITOR).
+    `idle_timeout` and `hard_timeout` are in seconds, 0 for none; `priority` is 0 to 65535; `reason` is that of a
+    removal."""
 
     match: Match = {}
     actions: Sequence[Action] = ()
@@ -139,27 +144,27 @@ class FlowUpdateFull(FlowUpdate, frozen=True, gc=False):
 
 @member(FLOW_UPDATE, "OFPFME_INITIAL", {V14: 0})
 class FlowUpdateInitial(FlowUpdateFull, frozen=True, gc=False):
-    """There when the monitor was made."""
+    """There when the monitor was made (OpenFlow 1.5.1 section 7.3.5, OFPMP_FLOW_MONITOR)."""
 
 
 @member(FLOW_UPDATE, "OFPFME_ADDED", {V14: 1})
 class FlowUpdateAdded(FlowUpdateFull, frozen=True, gc=False):
-    """Added."""
+    """Added (OpenFlow 1.5.1 section 7.3.5, OFPMP_FLOW_MONITOR)."""
 
 
 @member(FLOW_UPDATE, "OFPFME_REMOVED", {V14: 2})
 class FlowUpdateRemoved(FlowUpdateFull, frozen=True, gc=False):
-    """Removed."""
+    """Removed (OpenFlow 1.5.1 section 7.3.5, OFPMP_FLOW_MONITOR)."""
 
 
 @member(FLOW_UPDATE, "OFPFME_MODIFIED", {V14: 3})
 class FlowUpdateModified(FlowUpdateFull, frozen=True, gc=False):
-    """Given other instructions."""
+    """Given other instructions (OpenFlow 1.5.1 section 7.3.5, OFPMP_FLOW_MONITOR)."""
 
 
 @member(FLOW_UPDATE, "OFPFME_ABBREV", {V14: 4})
 class FlowUpdateAbbrev(FlowUpdate, frozen=True, gc=False):
-    """This connection's own message `xid` did it."""
+    """This connection's own message `xid` did it (OpenFlow 1.5.1 section 7.3.5, OFPMP_FLOW_MONITOR)."""
 
     xid: int
 
@@ -168,21 +173,22 @@ class FlowUpdateAbbrev(FlowUpdate, frozen=True, gc=False):
 
 @member(FLOW_UPDATE, "OFPFME_PAUSED", {V14: 5})
 class FlowUpdatePaused(FlowUpdate, frozen=True, gc=False):
-    """From here on changes are not told of."""
+    """From here on changes are not told of (OpenFlow 1.5.1 section 7.3.5, OFPMP_FLOW_MONITOR)."""
 
     WIRE = (w.pad(4),)
 
 
 @member(FLOW_UPDATE, "OFPFME_RESUMED", {V14: 6})
 class FlowUpdateResumed(FlowUpdate, frozen=True, gc=False):
-    """What changed during the pause has been told of."""
+    """What changed during the pause has been told of (OpenFlow 1.5.1 section 7.3.5, OFPMP_FLOW_MONITOR)."""
 
     WIRE = (w.pad(4),)
 
 
 @reply("OFPMP_FLOW_MONITOR", {V14: 16})
 class FlowMonitorReply(Message, frozen=True, gc=False):
-    """Updates, as the answer to a request or, with xid 0, whenever something changes."""
+    """Updates, as the answer to a request or, with xid 0, whenever something changes (OpenFlow 1.5.1 section 7.3.5,
+    OFPMP_FLOW_MONITOR)."""
 
     updates: Sequence[FlowUpdate] = ()
     flags: int = 0
@@ -231,8 +237,9 @@ class _OnfMatch:
 
 
 class NxFlowMonitor(Record, frozen=True, gc=False):
-    """One monitor that is asked for (`struct nx_flow_monitor_request`, in OpenFlow 1.3 `struct
-    onf_flow_monitor_request`)."""
+    """One monitor that is asked for: `struct nx_flow_monitor_request` (nicira-ext.h), in OpenFlow 1.3 `struct
+    onf_flow_monitor_request` (ONF extension 187). `id` has 32 bits and is the caller's own; `table_id` 0xff is all
+    tables, `out_port` ANY no restriction."""
 
     id: int
     match: Match = {}
@@ -257,7 +264,7 @@ class NxFlowMonitor(Record, frozen=True, gc=False):
 
 @experimenter_request("NXST_FLOW_MONITOR", NICIRA, 2, until=V12)
 class NxFlowMonitorRequest(Message, frozen=True, gc=False):
-    """Adds monitors in OpenFlow 1.0 to 1.2."""
+    """Adds monitors in OpenFlow 1.0 to 1.2 (nicira-ext.h, Flow Table Monitoring)."""
 
     monitors: Sequence[NxFlowMonitor] = ()
     flags: int = 0
@@ -267,23 +274,26 @@ class NxFlowMonitorRequest(Message, frozen=True, gc=False):
 
 @experimenter_request("ONFST_FLOW_MONITOR", ONF, 1870, since=V13, until=V13)
 class OnfFlowMonitorRequest(NxFlowMonitorRequest, frozen=True, gc=False):
-    """Adds monitors in OpenFlow 1.3."""
+    """Adds monitors in OpenFlow 1.3 (ONF extension 187)."""
 
 
 class NxFlowUpdate(Record, frozen=True, gc=False):
-    """What a monitor tells of."""
+    """What a monitor tells of (nicira-ext.h, Flow Table Monitoring)."""
 
 
 @unknown(NX_FLOW_UPDATE)
 class UnknownNxFlowUpdate(NxFlowUpdate, frozen=True, gc=False):
-    """An update of an event that nobody declared: the octets behind its length and event."""
+    """An update of an event that nobody declared: the octets behind its length and event (nicira-ext.h, Flow Table
+    Monitoring)."""
 
     type: int
     data: bytes = b""
 
 
 class NxFlowUpdateFull(NxFlowUpdate, frozen=True, gc=False):
-    """A flow entry that is there, came, went or changed: with `actions` until OpenFlow 1.2, `instructions` in 1.3."""
+    """A flow entry that is there, came, went or changed (nicira-ext.h, `struct nx_flow_update_full`): with `actions`
+    until OpenFlow 1.2, `instructions` in 1.3. `idle_timeout` and `hard_timeout` are in seconds, 0 for none; `priority`
+    is 0 to 65535; `reason` is that of a removal."""
 
     match: Match = {}
     actions: Sequence[Action] = ()
@@ -314,22 +324,22 @@ class NxFlowUpdateFull(NxFlowUpdate, frozen=True, gc=False):
 
 @member(NX_FLOW_UPDATE, "NXFME_ADDED", {V10: 0, V14: None})
 class NxFlowUpdateAdded(NxFlowUpdateFull, frozen=True, gc=False):
-    """Added, or there when the monitor was made."""
+    """Added, or there when the monitor was made (nicira-ext.h, Flow Table Monitoring)."""
 
 
 @member(NX_FLOW_UPDATE, "NXFME_DELETED", {V10: 1, V14: None})
 class NxFlowUpdateDeleted(NxFlowUpdateFull, frozen=True, gc=False):
-    """Removed."""
+    """Removed (nicira-ext.h, Flow Table Monitoring)."""
 
 
 @member(NX_FLOW_UPDATE, "NXFME_MODIFIED", {V10: 2, V14: None})
 class NxFlowUpdateModified(NxFlowUpdateFull, frozen=True, gc=False):
-    """Given other actions."""
+    """Given other actions (nicira-ext.h, Flow Table Monitoring)."""
 
 
 @member(NX_FLOW_UPDATE, "NXFME_ABBREV", {V10: 3, V14: None})
 class NxFlowUpdateAbbrev(NxFlowUpdate, frozen=True, gc=False):
-    """This connection's own message `xid` did it."""
+    """This connection's own message `xid` did it (nicira-ext.h, Flow Table Monitoring)."""
 
     xid: int
 
@@ -338,7 +348,7 @@ class NxFlowUpdateAbbrev(NxFlowUpdate, frozen=True, gc=False):
 
 @experimenter_reply("NXST_FLOW_MONITOR", NICIRA, 2, until=V12)
 class NxFlowMonitorReply(Message, frozen=True, gc=False):
-    """Updates in OpenFlow 1.0 to 1.2."""
+    """Updates in OpenFlow 1.0 to 1.2 (nicira-ext.h, Flow Table Monitoring)."""
 
     updates: Sequence[NxFlowUpdate] = ()
     flags: int = 0
@@ -348,12 +358,12 @@ class NxFlowMonitorReply(Message, frozen=True, gc=False):
 
 @experimenter_reply("ONFST_FLOW_MONITOR", ONF, 1870, since=V13, until=V13)
 class OnfFlowMonitorReply(NxFlowMonitorReply, frozen=True, gc=False):
-    """Updates in OpenFlow 1.3."""
+    """Updates in OpenFlow 1.3 (ONF extension 187)."""
 
 
 @experimenter_message("NXT_FLOW_MONITOR_CANCEL", NICIRA, 21, until=V12)
 class NxFlowMonitorCancel(Message, frozen=True, gc=False):
-    """Takes the monitor `id` away."""
+    """Takes the monitor `id` away (nicira-ext.h, Flow Table Monitoring)."""
 
     id: int
 
@@ -362,24 +372,24 @@ class NxFlowMonitorCancel(Message, frozen=True, gc=False):
 
 @experimenter_message("ONFT_FLOW_MONITOR_CANCEL", ONF, 1870, since=V13, until=V13)
 class OnfFlowMonitorCancel(NxFlowMonitorCancel, frozen=True, gc=False):
-    """Takes the monitor `id` away."""
+    """Takes the monitor `id` away (ONF extension 187)."""
 
 
 @experimenter_message("NXT_FLOW_MONITOR_PAUSED", NICIRA, 22, until=V12)
 class NxFlowMonitorPaused(Message, frozen=True, gc=False):
-    """From here on changes are not told of."""
+    """From here on changes are not told of (nicira-ext.h, Flow Table Monitoring)."""
 
 
 @experimenter_message("ONFT_FLOW_MONITOR_PAUSED", ONF, 1871, since=V13, until=V13)
 class OnfFlowMonitorPaused(NxFlowMonitorPaused, frozen=True, gc=False):
-    """From here on changes are not told of."""
+    """From here on changes are not told of (ONF extension 187)."""
 
 
 @experimenter_message("NXT_FLOW_MONITOR_RESUMED", NICIRA, 23, until=V12)
 class NxFlowMonitorResumed(Message, frozen=True, gc=False):
-    """What changed during the pause has been told of."""
+    """What changed during the pause has been told of (nicira-ext.h, Flow Table Monitoring)."""
 
 
 @experimenter_message("ONFT_FLOW_MONITOR_RESUMED", ONF, 1872, since=V13, until=V13)
 class OnfFlowMonitorResumed(NxFlowMonitorResumed, frozen=True, gc=False):
-    """What changed during the pause has been told of."""
+    """What changed during the pause has been told of (ONF extension 187)."""

@@ -21,7 +21,8 @@ _IDS: Final = Shorts(ports=False)
 
 @experimenter_member(ACTION, "NXAST_RESUBMIT", NICIRA, 1)
 class Resubmit(Action, frozen=True, gc=False):
-    """Searches this table again, with `in_port` as the port of entry (IN_PORT: as it is), and then goes on here."""
+    """Searches this table again, with `in_port` as the port of entry (IN_PORT: as it is), and then goes on here
+    (lib/ofp-actions.c, NXAST_RESUBMIT). `in_port` has 16 bits."""
 
     in_port: int = IN_PORT
 
@@ -30,7 +31,8 @@ class Resubmit(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_RESUBMIT_TABLE", NICIRA, 14)
 class ResubmitTable(Action, frozen=True, gc=False):
-    """Searches `table` (255: this one) with `in_port` as the port of entry (IN_PORT: as it is)."""
+    """Searches `table` (255: this one) with `in_port` as the port of entry (IN_PORT: as it is; lib/ofp-actions.c,
+    NXAST_RESUBMIT_TABLE)."""
 
     table: int = 0xFF
     in_port: int = IN_PORT
@@ -40,7 +42,8 @@ class ResubmitTable(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_RESUBMIT_TABLE_CT", NICIRA, 44)
 class ResubmitTableCt(Action, frozen=True, gc=False):
-    """`ResubmitTable` with the addresses and ports of the connection's original direction."""
+    """`ResubmitTable` with the addresses and ports of the connection's original direction (lib/ofp-actions.c,
+    NXAST_RESUBMIT_TABLE_CT)."""
 
     table: int = 0xFF
     in_port: int = IN_PORT
@@ -50,14 +53,14 @@ class ResubmitTableCt(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_EXIT", NICIRA, 17)
 class Exit(Action, frozen=True, gc=False):
-    """Ends the pipeline, resubmitting flows included."""
+    """Ends the pipeline, resubmitting flows included (lib/ofp-actions.c, NXAST_EXIT)."""
 
     WIRE = (w.pad(6),)
 
 
 @experimenter_member(ACTION, "NXAST_CLONE", NICIRA, 42)
 class Clone(Action, frozen=True, gc=False):
-    """Actions on a copy of the packet and of its metadata."""
+    """Actions on a copy of the packet and of its metadata (lib/ofp-actions.c, NXAST_CLONE)."""
 
     actions: Sequence[Action] = ()
 
@@ -67,7 +70,8 @@ class Clone(Action, frozen=True, gc=False):
 @experimenter_member(ACTION, "NXAST_CONJUNCTION", NICIRA, 34)
 class Conjunction(Action, frozen=True, gc=False):
     """The flow satisfies dimension `clause` (from 0) of the `n_clauses` (2 to 64) of the conjunctive match `id`, which
-    other flows match as `conj_id`."""
+    other flows match as `conj_id` (lib/ofp-actions.c, NXAST_CONJUNCTION). `id` has 32 bits; `clause` is 0 to
+    `n_clauses` less one."""
 
     id: int
     clause: int
@@ -78,7 +82,8 @@ class Conjunction(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_WRITE_METADATA", NICIRA, 22)
 class NxWriteMetadata(Action, frozen=True, gc=False):
-    """Sets those bits of the metadata that the mask has: OpenFlow 1.1's instruction, for 1.0."""
+    """Sets those bits of the metadata that the mask has: OpenFlow 1.1's instruction, for 1.0 (lib/ofp-actions.c,
+    NXAST_WRITE_METADATA). Both have 64 bits."""
 
     metadata: int
     mask: int = 0xFFFF_FFFF_FFFF_FFFF
@@ -88,7 +93,8 @@ class NxWriteMetadata(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_FIN_TIMEOUT", NICIRA, 19)
 class FinTimeout(Action, frozen=True, gc=False):
-    """A TCP packet with FIN or RST lowers the flow's timeouts to these seconds; 0 leaves one as it is."""
+    """A TCP packet with FIN or RST lowers the flow's timeouts (lib/ofp-actions.c, NXAST_FIN_TIMEOUT) to
+    `fin_idle_timeout` and `fin_hard_timeout` seconds; 0 leaves one as it is."""
 
     fin_idle_timeout: int = 0
     fin_hard_timeout: int = 0
@@ -98,7 +104,8 @@ class FinTimeout(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_NOTE", NICIRA, 8)
 class Note(Action, frozen=True, gc=False):
-    """Octets without effect. They fill the action: what is read has the zeros that were added, 6 octets at least."""
+    """Octets without effect (lib/ofp-actions.c, NXAST_NOTE). They fill the action: what is read has the zeros that were
+    added, 6 octets at least."""
 
     note: bytes = b""
 
@@ -110,7 +117,8 @@ class Note(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_OUTPUT_REG", NICIRA, 15)
 class OutputReg(Action, frozen=True, gc=False):
-    """To the port that `n_bits` bits of the field `src` say, from bit `ofs` on."""
+    """To the port that `n_bits` bits (1 to 64) of the field `src` say, from bit `ofs` on (lib/ofp-actions.c,
+    NXAST_OUTPUT_REG). `max_len` is how many octets go to the controller, if it is that; 0xffff is all."""
 
     src: str
     n_bits: int
@@ -122,7 +130,8 @@ class OutputReg(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_OUTPUT_REG2", NICIRA, 32)
 class OutputReg2(Action, frozen=True, gc=False):
-    """`OutputReg` for any field, also one of an experimenter."""
+    """`OutputReg` for any field, also one of an experimenter (lib/ofp-actions.c, NXAST_OUTPUT_REG2). `n_bits` is 1 to
+    64 bits, `max_len` octets at most go to the controller, 0xffff is all."""
 
     src: str
     n_bits: int
@@ -134,7 +143,7 @@ class OutputReg2(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_OUTPUT_TRUNC", NICIRA, 39)
 class OutputTrunc(Action, frozen=True, gc=False):
-    """To a port, of each packet no more than `max_len` octets (14 at least)."""
+    """To a port, of each packet no more than `max_len` octets (14 at least; lib/ofp-actions.c, NXAST_OUTPUT_TRUNC)."""
 
     port: int
     max_len: int
@@ -144,7 +153,7 @@ class OutputTrunc(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_POP_QUEUE", NICIRA, 5)
 class PopQueue(Action, frozen=True, gc=False):
-    """The queue is again what it was before it was set."""
+    """The queue is again what it was before it was set (lib/ofp-actions.c, NXAST_POP_QUEUE)."""
 
     WIRE = (w.pad(6),)
 
@@ -154,7 +163,7 @@ class PopQueue(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_SET_TUNNEL", NICIRA, 2)
 class SetTunnel(Action, frozen=True, gc=False):
-    """Tunnel id, 32 bits."""
+    """Tunnel id, 32 bits (lib/ofp-actions.c, NXAST_SET_TUNNEL)."""
 
     tun_id: int
 
@@ -163,7 +172,7 @@ class SetTunnel(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_SET_TUNNEL64", NICIRA, 9)
 class SetTunnel64(Action, frozen=True, gc=False):
-    """Tunnel id, 64 bits."""
+    """Tunnel id, 64 bits (lib/ofp-actions.c, NXAST_SET_TUNNEL64)."""
 
     tun_id: int
 
@@ -172,7 +181,8 @@ class SetTunnel64(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_DEC_TTL_CNT_IDS", NICIRA, 21)
 class DecTtlCntIds(Action, frozen=True, gc=False):
-    """Takes one off the time to live; a packet whose time is over goes to the controllers with these ids."""
+    """Takes one off the time to live; a packet whose time is over goes to the controllers with these ids
+    (lib/ofp-actions.c, NXAST_DEC_TTL_CNT_IDS). An id is 0 to 65535."""
 
     cnt_ids: Sequence[int]
 
@@ -184,13 +194,14 @@ class DecTtlCntIds(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_DEBUG_SLOW", NICIRA, 254)
 class DebugSlow(Action, frozen=True, gc=False):
-    """Packets of this flow pass through the slow path (switches for tests only)."""
+    """Packets of this flow pass through the slow path (switches for tests only; lib/ofp-actions.c,
+    NXAST_DEBUG_SLOW)."""
 
     WIRE = (w.pad(6),)
 
 
 @experimenter_member(ACTION, "NXAST_DEBUG_RECIRC", NICIRA, 255)
 class DebugRecirc(Action, frozen=True, gc=False):
-    """Recirculates (switches for tests only)."""
+    """Recirculates (switches for tests only; lib/ofp-actions.c, NXAST_DEBUG_RECIRC)."""
 
     WIRE = (w.pad(6),)

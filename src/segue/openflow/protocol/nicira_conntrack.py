@@ -53,12 +53,12 @@ class _Address(_Wide):
 
 
 class CtTupleProperty(Record, frozen=True, gc=False):
-    """Part of a tuple (`enum nx_ct_flush_tuple_tlv_type`)."""
+    """Part of a tuple (nicira-ext.h, `enum nx_ct_flush_tuple_tlv_type`)."""
 
 
 @unknown(CT_TUPLE_PROPERTY)
 class UnknownCtTupleProperty(CtTupleProperty, frozen=True, gc=False):
-    """A property that nobody declared: the octets behind its type and length."""
+    """A property that nobody declared: the octets behind its type and length (nicira-ext.h, NXT_CT_FLUSH)."""
 
     type: int
     data: bytes = b""
@@ -66,7 +66,7 @@ class UnknownCtTupleProperty(CtTupleProperty, frozen=True, gc=False):
 
 @member(CT_TUPLE_PROPERTY, "NXT_CT_TUPLE_SRC", {V10: 0})
 class CtTupleSrc(CtTupleProperty, frozen=True, gc=False):
-    """The source: an IPv6 address of 128 bits, an IPv4 one mapped (::ffff:a.b.c.d)."""
+    """The source: an IPv6 address of 128 bits, an IPv4 one mapped (::ffff:a.b.c.d; nicira-ext.h, NXT_CT_TUPLE_SRC)."""
 
     address: int
 
@@ -75,7 +75,8 @@ class CtTupleSrc(CtTupleProperty, frozen=True, gc=False):
 
 @member(CT_TUPLE_PROPERTY, "NXT_CT_TUPLE_DST", {V10: 1})
 class CtTupleDst(CtTupleProperty, frozen=True, gc=False):
-    """The destination: an IPv6 address of 128 bits, an IPv4 one mapped (::ffff:a.b.c.d)."""
+    """The destination: an IPv6 address of 128 bits, an IPv4 one mapped (::ffff:a.b.c.d; nicira-ext.h,
+    NXT_CT_TUPLE_DST)."""
 
     address: int
 
@@ -84,7 +85,7 @@ class CtTupleDst(CtTupleProperty, frozen=True, gc=False):
 
 @member(CT_TUPLE_PROPERTY, "NXT_CT_TUPLE_SRC_PORT", {V10: 2})
 class CtTupleSrcPort(CtTupleProperty, frozen=True, gc=False):
-    """The source port."""
+    """The source port (nicira-ext.h, NXT_CT_TUPLE_SRC_PORT)."""
 
     port: int
 
@@ -93,7 +94,7 @@ class CtTupleSrcPort(CtTupleProperty, frozen=True, gc=False):
 
 @member(CT_TUPLE_PROPERTY, "NXT_CT_TUPLE_DST_PORT", {V10: 3})
 class CtTupleDstPort(CtTupleProperty, frozen=True, gc=False):
-    """The destination port."""
+    """The destination port (nicira-ext.h, NXT_CT_TUPLE_DST_PORT)."""
 
     port: int
 
@@ -102,7 +103,7 @@ class CtTupleDstPort(CtTupleProperty, frozen=True, gc=False):
 
 @member(CT_TUPLE_PROPERTY, "NXT_CT_TUPLE_ICMP_ID", {V10: 4})
 class CtTupleIcmpId(CtTupleProperty, frozen=True, gc=False):
-    """The ICMP identifier."""
+    """The ICMP identifier (nicira-ext.h, NXT_CT_TUPLE_ICMP_ID)."""
 
     id: int
 
@@ -111,7 +112,7 @@ class CtTupleIcmpId(CtTupleProperty, frozen=True, gc=False):
 
 @member(CT_TUPLE_PROPERTY, "NXT_CT_TUPLE_ICMP_TYPE", {V10: 5})
 class CtTupleIcmpType(CtTupleProperty, frozen=True, gc=False):
-    """The ICMP type."""
+    """The ICMP type (nicira-ext.h, NXT_CT_TUPLE_ICMP_TYPE)."""
 
     icmp_type: int
 
@@ -120,7 +121,7 @@ class CtTupleIcmpType(CtTupleProperty, frozen=True, gc=False):
 
 @member(CT_TUPLE_PROPERTY, "NXT_CT_TUPLE_ICMP_CODE", {V10: 6})
 class CtTupleIcmpCode(CtTupleProperty, frozen=True, gc=False):
-    """The ICMP code."""
+    """The ICMP code (nicira-ext.h, NXT_CT_TUPLE_ICMP_CODE)."""
 
     icmp_code: int
 
@@ -128,12 +129,12 @@ class CtTupleIcmpCode(CtTupleProperty, frozen=True, gc=False):
 
 
 class CtFlushProperty(Record, frozen=True, gc=False):
-    """What connections must have to be flushed (`enum nx_ct_flush_tlv_type`)."""
+    """What connections must have to be flushed (nicira-ext.h, `enum nx_ct_flush_tlv_type`)."""
 
 
 @unknown(CT_FLUSH_PROPERTY)
 class UnknownCtFlushProperty(CtFlushProperty, frozen=True, gc=False):
-    """A property that nobody declared: the octets behind its type and length."""
+    """A property that nobody declared: the octets behind its type and length (nicira-ext.h, NXT_CT_FLUSH)."""
 
     type: int
     data: bytes = b""
@@ -141,7 +142,7 @@ class UnknownCtFlushProperty(CtFlushProperty, frozen=True, gc=False):
 
 @member(CT_FLUSH_PROPERTY, "NXT_CT_ORIG_TUPLE", {V10: 0})
 class CtOrigTuple(CtFlushProperty, frozen=True, gc=False):
-    """Addresses and ports as the connection began."""
+    """Addresses and ports as the connection began (nicira-ext.h, NXT_CT_ORIG_TUPLE)."""
 
     tuple: Sequence[CtTupleProperty] = ()
 
@@ -150,7 +151,7 @@ class CtOrigTuple(CtFlushProperty, frozen=True, gc=False):
 
 @member(CT_FLUSH_PROPERTY, "NXT_CT_REPLY_TUPLE", {V10: 1})
 class CtReplyTuple(CtFlushProperty, frozen=True, gc=False):
-    """Addresses and ports of the answers."""
+    """Addresses and ports of the answers (nicira-ext.h, NXT_CT_REPLY_TUPLE)."""
 
     tuple: Sequence[CtTupleProperty] = ()
 
@@ -159,7 +160,7 @@ class CtReplyTuple(CtFlushProperty, frozen=True, gc=False):
 
 @member(CT_FLUSH_PROPERTY, "NXT_CT_ZONE_ID", {V10: 2})
 class CtZoneId(CtFlushProperty, frozen=True, gc=False):
-    """The zone whose connections are meant."""
+    """The zone whose connections are meant (nicira-ext.h, NXT_CT_ZONE_ID). `zone_id` is 0 to 65535."""
 
     zone_id: int
 
@@ -168,7 +169,7 @@ class CtZoneId(CtFlushProperty, frozen=True, gc=False):
 
 @member(CT_FLUSH_PROPERTY, "NXT_CT_MARK", {V10: 3})
 class CtMark(CtFlushProperty, frozen=True, gc=False):
-    """The mark of the connections that are meant."""
+    """The mark of the connections that are meant (nicira-ext.h, NXT_CT_MARK). 32 bits."""
 
     mark: int
 
@@ -177,7 +178,7 @@ class CtMark(CtFlushProperty, frozen=True, gc=False):
 
 @member(CT_FLUSH_PROPERTY, "NXT_CT_MARK_MASK", {V10: 4})
 class CtMarkMask(CtFlushProperty, frozen=True, gc=False):
-    """Which bits of the mark count."""
+    """Which bits of the mark count (nicira-ext.h, NXT_CT_MARK_MASK). 32 bits."""
 
     mark_mask: int
 
@@ -186,7 +187,7 @@ class CtMarkMask(CtFlushProperty, frozen=True, gc=False):
 
 @member(CT_FLUSH_PROPERTY, "NXT_CT_LABELS", {V10: 5})
 class CtLabels(CtFlushProperty, frozen=True, gc=False):
-    """128 bits."""
+    """The label of the connections that are meant, 128 bits (nicira-ext.h, NXT_CT_LABELS)."""
 
     labels: int
 
@@ -195,7 +196,7 @@ class CtLabels(CtFlushProperty, frozen=True, gc=False):
 
 @member(CT_FLUSH_PROPERTY, "NXT_CT_LABELS_MASK", {V10: 6})
 class CtLabelsMask(CtFlushProperty, frozen=True, gc=False):
-    """128 bits."""
+    """Which bits of the label count, 128 bits (nicira-ext.h, NXT_CT_LABELS_MASK)."""
 
     labels_mask: int
 
@@ -204,7 +205,7 @@ class CtLabelsMask(CtFlushProperty, frozen=True, gc=False):
 
 @experimenter_message("NXT_CT_FLUSH_ZONE", NICIRA, 29)
 class CtFlushZone(Message, frozen=True, gc=False):
-    """Flushes all connections of a zone."""
+    """Flushes all connections of a zone (nicira-ext.h, NXT_CT_FLUSH_ZONE). `zone_id` is 0 to 65535."""
 
     zone_id: int
 
@@ -213,7 +214,8 @@ class CtFlushZone(Message, frozen=True, gc=False):
 
 @experimenter_message("NXT_CT_FLUSH", NICIRA, 32)
 class CtFlush(Message, frozen=True, gc=False):
-    """Flushes the connections that match all properties; `ip_proto` 0 stands for any protocol."""
+    """Flushes the connections that match all properties; `ip_proto` 0 stands for any protocol (nicira-ext.h,
+    NXT_CT_FLUSH)."""
 
     ip_proto: int = 0
     properties: Sequence[CtFlushProperty] = ()

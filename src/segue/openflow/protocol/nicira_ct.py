@@ -42,10 +42,12 @@ class NatFlags(Flags, prefix="NX_NAT_F_"):
 
 @experimenter_member(ACTION, "NXAST_CT", NICIRA, 35)
 class Ct(Action, frozen=True, gc=False):
-    """Sends the packet through the connection tracker of `zone`, a number or the part of a field that has it (16 bits).
+    """Sends the packet through the connection tracker of `zone`, a number or the part of a field that has it (16 bits;
+    lib/ofp-actions.c, NXAST_CT).
 
     With a `recirc_table` a copy goes on there, with the connection's state. `actions` (address translation; loads of
-    ct_mark and ct_label) are executed on the connection, which COMMIT keeps.
+    ct_mark and ct_label) are executed on the connection, which COMMIT keeps. `recirc_table` 0xff is none, `alg` 0 no
+    helper.
     """
 
     flags: int = 0
@@ -66,13 +68,14 @@ class Ct(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_CT_CLEAR", NICIRA, 43)
 class CtClear(Action, frozen=True, gc=False):
-    """Forgets the connection's state."""
+    """Forgets the connection's state (lib/ofp-actions.c, NXAST_CT_CLEAR)."""
 
     WIRE = (w.pad(6),)
 
 
 class NatRange(Record, frozen=True, gc=False):
-    """Addresses (integers) and ports that take the place of the packet's: from `min` to `max`, both included.
+    """Addresses (integers) and ports that take the place of the packet's: from `min` to `max`, both included
+    (lib/ofp-actions.c, NXAST_NAT).
 
     None is not there: no `max`, then `min` alone; no ports, then any.
     """
@@ -152,7 +155,7 @@ class _Range:
 @experimenter_member(ACTION, "NXAST_NAT", NICIRA, 36)
 class Nat(Action, frozen=True, gc=False):
     """Address translation, in the actions of `Ct`: of the source or of the destination into `range`; without either
-    flag, as the connection that the packet belongs to has it."""
+    flag, as the connection that the packet belongs to has it (lib/ofp-actions.c, NXAST_NAT)."""
 
     flags: int = 0
     range: NatRange = NatRange()

@@ -45,17 +45,19 @@ class EdPropClass(Numbers, prefix="OFPPPC_"):
 
 
 class EdProp(Record, frozen=True, gc=False):
-    """A property of the header that is added."""
+    """A property of the header that is added (ofp-ed-props.h, ONF extension EXT-382)."""
 
 
 class EdPropNshMdType(EdProp, frozen=True, gc=False):
-    """The NSH's metadata type: 1 for four words, 2 for TLVs (`OFPPPT_PROP_NSH_MDTYPE`)."""
+    """The NSH's metadata type: 1 for four words, 2 for TLVs (`OFPPPT_PROP_NSH_MDTYPE`; ofp-ed-props.h, ONF extension
+    EXT-382)."""
 
     md_type: int
 
 
 class EdPropNshTlv(EdProp, frozen=True, gc=False):
-    """A TLV of an NSH of metadata type 2 (`OFPPPT_PROP_NSH_TLV`); `data` has 240 octets at most here, 127 in an NSH."""
+    """A TLV of an NSH of metadata type 2 (`OFPPPT_PROP_NSH_TLV`); `data` has 240 octets at most here, 127 in an NSH
+    (ofp-ed-props.h, ONF extension EXT-382)."""
 
     tlv_class: int
     tlv_type: int
@@ -63,7 +65,8 @@ class EdPropNshTlv(EdProp, frozen=True, gc=False):
 
 
 class UnknownEdProp(EdProp, frozen=True, gc=False):
-    """Any other property: the octets, 251 at most, that its length counts behind the header."""
+    """Any other property: the octets, 251 at most, that its length counts behind the header (ofp-ed-props.h, ONF
+    extension EXT-382)."""
 
     prop_class: int
     type: int
@@ -180,7 +183,8 @@ def _from_json(obj: Any) -> EdProp:
 
 @experimenter_member(ACTION, "NXAST_ENCAP", NICIRA, 46, since=V13)
 class Encap(Action, frozen=True, gc=False):
-    """Adds a header; the packet is of `new_pkt_type` then. `hdr_size` is the header's size in octets, 0 for any."""
+    """Adds a header; the packet is of `new_pkt_type` then (lib/ofp-actions.c, NXAST_ENCAP, ONF extension EXT-382).
+    `hdr_size` is the header's size in octets, 0 for any."""
 
     new_pkt_type: int
     props: Sequence[EdProp] = ()
@@ -191,7 +195,8 @@ class Encap(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_DECAP", NICIRA, 47, since=V13)
 class Decap(Action, frozen=True, gc=False):
-    """Removes the outermost header; what is left is of `new_pkt_type`."""
+    """Removes the outermost header; what is left is of `new_pkt_type` (lib/ofp-actions.c, NXAST_DECAP). 0xfffe lets the
+    removed header say that."""
 
     new_pkt_type: int = PacketType.USE_NEXT_PROTO
 
@@ -200,6 +205,6 @@ class Decap(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_DEC_NSH_TTL", NICIRA, 48, since=V13)
 class DecNshTtl(Action, frozen=True, gc=False):
-    """Takes one off the NSH's time to live."""
+    """Takes one off the NSH's time to live (lib/ofp-actions.c, NXAST_DEC_NSH_TTL)."""
 
     WIRE = (w.pad(6),)

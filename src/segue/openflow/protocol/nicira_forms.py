@@ -19,7 +19,8 @@ _HEADER_LEN: Final = 4
 
 
 class Subfield(Record, frozen=True, gc=False):
-    """`n_bits` bits (1 to 64) of a field from its bit `ofs` on, 0 being the least significant one."""
+    """`n_bits` bits (1 to 64) of a field from its bit `ofs` on, 0 being the least significant one (lib/ofp-actions.c,
+    `ofs_nbits`)."""
 
     field: str
     ofs: int

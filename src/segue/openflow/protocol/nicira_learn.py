@@ -41,13 +41,14 @@ class LearnFlags(Flags, prefix="NX_LEARN_F_"):
 
 
 class LearnSpec(Record, frozen=True, gc=False):
-    """One thing that the learned entry has; see the classes below."""
+    """One thing that the learned entry has; see the classes below (lib/ofp-actions.c, NXAST_LEARN)."""
 
     DESTINATION: ClassVar[int]
 
 
 class LearnMatch(LearnSpec, frozen=True, gc=False):
-    """The entry matches `n_bits` bits (1 to 1023) of the field `dst`, from bit `dst_ofs` on.
+    """The entry matches `n_bits` bits (1 to 1023) of the field `dst`, from bit `dst_ofs` on (lib/ofp-actions.c,
+    NXAST_LEARN).
 
     They are what the packet has in the field `src`, from bit `src_ofs` on, or the number `src`.
     """
@@ -62,7 +63,8 @@ class LearnMatch(LearnSpec, frozen=True, gc=False):
 
 
 class LearnLoad(LearnSpec, frozen=True, gc=False):
-    """The entry sets `n_bits` bits (1 to 1023) of the field `dst`, from bit `dst_ofs` on.
+    """The entry sets `n_bits` bits (1 to 1023) of the field `dst`, from bit `dst_ofs` on (lib/ofp-actions.c,
+    NXAST_LEARN).
 
     They are what the packet has in the field `src`, from bit `src_ofs` on, or the number `src`.
     """
@@ -77,7 +79,8 @@ class LearnLoad(LearnSpec, frozen=True, gc=False):
 
 
 class LearnOutput(LearnSpec, frozen=True, gc=False):
-    """The entry sends to the port that the packet has in `n_bits` bits of the field `src`, from bit `src_ofs` on."""
+    """The entry sends to the port that the packet has in `n_bits` bits of the field `src`, from bit `src_ofs` on
+    (lib/ofp-actions.c, NXAST_LEARN). `n_bits` is 1 to 1023 bits."""
 
     DESTINATION = _OUTPUT
 
@@ -264,8 +267,9 @@ _SPECS: Final = _Specs()
 
 @experimenter_member(ACTION, "NXAST_LEARN", NICIRA, 16)
 class Learn(Action, frozen=True, gc=False):
-    """Adds or changes an entry of `table_id`, of what `specs` say. Timeouts are in seconds, 0 for none; the `fin_` ones
-    apply when a TCP connection ends."""
+    """Adds or changes an entry of `table_id`, 0 to 254, of what `specs` say (lib/ofp-actions.c, NXAST_LEARN).
+    `idle_timeout`, `hard_timeout`, `fin_idle_timeout` and `fin_hard_timeout` are in seconds, 0 for none; the `fin_`
+    ones apply when a TCP connection ends. `priority` is 0 to 65535."""
 
     specs: Sequence[LearnSpec] = ()
     table_id: int = 1
@@ -293,8 +297,10 @@ class Learn(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_LEARN2", NICIRA, 45)
 class Learn2(Action, frozen=True, gc=False):
-    """`Learn` with at most `limit` entries (0: any number). Bit `result_dst_ofs` of the field `result_dst` says whether
-    the entry was learned; it is there if, and only if, the flags have WRITE_RESULT."""
+    """`Learn` with at most `limit` entries (0: any number; lib/ofp-actions.c, NXAST_LEARN2). Bit `result_dst_ofs` of
+    the field `result_dst` says whether the entry was learned; it is there if, and only if, the flags have WRITE_RESULT.
+    `idle_timeout`, `hard_timeout`, `fin_idle_timeout` and `fin_hard_timeout` are in seconds, 0 for none; the `fin_`
+    ones apply when a TCP connection ends. `priority` is 0 to 65535."""
 
     specs: Sequence[LearnSpec] = ()
     table_id: int = 1

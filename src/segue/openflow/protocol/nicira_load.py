@@ -18,7 +18,8 @@ _DELETED: Final = PaddedField(14)
 
 @experimenter_member(ACTION, "NXAST_REG_MOVE", NICIRA, 6, until=V14)
 class RegMove(Action, frozen=True, gc=False):
-    """Copies `n_bits` bits of the field `src`, from bit `src_ofs` on, to `dst`, from `dst_ofs` on."""
+    """Copies `n_bits` bits of the field `src`, from bit `src_ofs` on, to `dst`, from `dst_ofs` on (lib/ofp-actions.c,
+    NXAST_REG_MOVE). `n_bits` is 1 or more."""
 
     src: str
     dst: str
@@ -37,7 +38,8 @@ class RegMove(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_REG_LOAD", NICIRA, 7, until=V14)
 class RegLoad(Action, frozen=True, gc=False):
-    """Sets `n_bits` bits (1 to 64) of the field `dst`, from bit `ofs` on, to `value`."""
+    """Sets `n_bits` bits (1 to 64) of the field `dst`, from bit `ofs` on, to `value` (lib/ofp-actions.c,
+    NXAST_REG_LOAD). `value` has no more than `n_bits` bits."""
 
     dst: str
     value: int
@@ -49,7 +51,8 @@ class RegLoad(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_REG_LOAD2", NICIRA, 33, until=V14)
 class RegLoad2(Action, frozen=True, gc=False):
-    """Sets a field, or those of its bits that the mask has; any field, also one of an experimenter."""
+    """Sets a field, or those of its bits that the mask has; any field, also one of an experimenter (lib/ofp-actions.c,
+    NXAST_REG_LOAD2)."""
 
     field: str
     value: int | str
@@ -60,7 +63,8 @@ class RegLoad2(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_STACK_PUSH", NICIRA, 27)
 class StackPush(Action, frozen=True, gc=False):
-    """Pushes `n_bits` bits of a field, from bit `offset` on, on the stack."""
+    """Pushes `n_bits` bits of a field, from bit `offset` on, on the stack (lib/ofp-actions.c, NXAST_STACK_PUSH).
+    At least one bit."""
 
     field: str
     n_bits: int
@@ -71,7 +75,8 @@ class StackPush(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_STACK_POP", NICIRA, 28)
 class StackPop(Action, frozen=True, gc=False):
-    """Pops `n_bits` bits from the stack into a field, from bit `offset` on."""
+    """Pops `n_bits` bits from the stack into a field, from bit `offset` on (lib/ofp-actions.c, NXAST_STACK_POP).
+    At least one bit."""
 
     field: str
     n_bits: int
@@ -82,7 +87,8 @@ class StackPop(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_CHECK_PKT_LARGER", NICIRA, 49)
 class CheckPktLarger(Action, frozen=True, gc=False):
-    """Bit `offset` of the field `dst` says whether the packet is larger than `pkt_len` octets."""
+    """Bit `offset` of the field `dst` says whether the packet is larger than `pkt_len` octets (lib/ofp-actions.c,
+    NXAST_CHECK_PKT_LARGER). `pkt_len` is 0 to 65535 octets."""
 
     pkt_len: int
     dst: str
@@ -93,7 +99,8 @@ class CheckPktLarger(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_DELETE_FIELD", NICIRA, 50)
 class DeleteField(Action, frozen=True, gc=False):
-    """Removes an optional field, such as a tunnel's metadata, from the packet."""
+    """Removes an optional field, such as a tunnel's metadata, from the packet (lib/ofp-actions.c,
+    NXAST_DELETE_FIELD)."""
 
     field: str
 

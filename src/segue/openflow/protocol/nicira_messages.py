@@ -31,7 +31,8 @@ class FlowFormat(Numbers, prefix="NXFF_"):
 
 @experimenter_message("NXT_ROLE_REQUEST", NICIRA, 10)
 class NxRoleRequest(Message, frozen=True, gc=False):
-    """Asks for a role. There is no election's number as OpenFlow 1.2 has it."""
+    """Asks for a role (include/openvswitch/ofp-msgs.h, NXT_ROLE_REQUEST). There is no election's number as OpenFlow 1.2
+    has it."""
 
     role: int
 
@@ -40,7 +41,7 @@ class NxRoleRequest(Message, frozen=True, gc=False):
 
 @experimenter_message("NXT_ROLE_REPLY", NICIRA, 11)
 class NxRoleReply(Message, frozen=True, gc=False):
-    """The role that it is now."""
+    """The role that it is now (include/openvswitch/ofp-msgs.h, NXT_ROLE_REPLY)."""
 
     role: int
 
@@ -49,7 +50,8 @@ class NxRoleReply(Message, frozen=True, gc=False):
 
 @experimenter_message("NXT_SET_FLOW_FORMAT", NICIRA, 12, until=V10)
 class SetFlowFormat(Message, frozen=True, gc=False):
-    """Which flow format the switch is to use for flow-removed messages."""
+    """Which flow format the switch is to use for flow-removed messages (include/openvswitch/ofp-msgs.h,
+    NXT_SET_FLOW_FORMAT)."""
 
     format: int
 
@@ -58,8 +60,9 @@ class SetFlowFormat(Message, frozen=True, gc=False):
 
 @experimenter_message("NXT_FLOW_MOD", NICIRA, 13)
 class NxFlowMod(Message, frozen=True, gc=False):
-    """A flow mod with an NXM match. With `FlowModTableId` on, the upper 8 bits of `command` are the table.
-    NXM_NX_COOKIE in the match restricts changes by cookie. Timeouts in seconds."""
+    """A flow mod with an NXM match (nicira-ext.h, NXT_FLOW_MOD). With `FlowModTableId` on, the upper 8 bits of
+    `command` are the table. NXM_NX_COOKIE in the match restricts changes by cookie. `idle_timeout` and `hard_timeout`
+    are in seconds, 0 for none; `priority` is 0 to 65535, higher first; `buffer_id` 0xffffffff is none."""
 
     match: Match = {}
     actions: Sequence[Action] = ()
@@ -90,7 +93,10 @@ class NxFlowMod(Message, frozen=True, gc=False):
 
 @experimenter_message("NXT_FLOW_REMOVED", NICIRA, 14)
 class NxFlowRemoved(Message, frozen=True, gc=False):
-    """A flow entry is gone. `table_id` is its table's number plus one, 0 from a switch that does not tell."""
+    """A flow entry is gone (nicira-ext.h, NXT_FLOW_REMOVED). `table_id` is its table's number plus one, 0 from a switch
+    that does not tell. `idle_timeout` is in seconds, 0 for none; it lived `duration_sec` seconds and `duration_nsec`
+    nanoseconds and counted `packet_count` packets and `byte_count` octets, all ones where the switch does not know.
+    `priority` is 0 to 65535."""
 
     match: Match = {}
     cookie: int = 0
@@ -120,7 +126,8 @@ class NxFlowRemoved(Message, frozen=True, gc=False):
 
 @experimenter_message("NXT_FLOW_MOD_TABLE_ID", NICIRA, 15)
 class FlowModTableId(Message, frozen=True, gc=False):
-    """Whether flow mods of OpenFlow 1.0 have a table in the upper 8 bits of their command (1) or not (0)."""
+    """Whether flow mods of OpenFlow 1.0 have a table in the upper 8 bits of their command (1) or not, 0
+    (include/openvswitch/ofp-msgs.h, NXT_FLOW_MOD_TABLE_ID)."""
 
     set: int = 1
 
@@ -129,13 +136,14 @@ class FlowModTableId(Message, frozen=True, gc=False):
 
 @experimenter_message("NXT_FLOW_AGE", NICIRA, 18)
 class FlowAge(Message, frozen=True, gc=False):
-    """Nicira flow statistics are to tell `idle_age` and `hard_age`. Obsolete: Open vSwitch always does."""
+    """Nicira flow statistics are to tell `idle_age` and `hard_age` (nicira-ext.h, NXT_FLOW_AGE). Obsolete: Open vSwitch
+    always does."""
 
 
 @experimenter_message("NXT_SET_ASYNC_CONFIG", NICIRA, 19)
 class NxSetAsyncConfig(Message, frozen=True, gc=False):
     """Which asynchronous messages this controller is to be sent: bit n of a mask is reason n (`SetAsync` of OpenFlow
-    1.3)."""
+    1.3; nicira-ext.h, NXT_SET_ASYNC_CONFIG)."""
 
     packet_in_master: int = 0
     packet_in_slave: int = 0
@@ -156,7 +164,7 @@ class NxSetAsyncConfig(Message, frozen=True, gc=False):
 
 @experimenter_message("NXT_SET_ASYNC_CONFIG2", NICIRA, 27, until=V13)
 class NxSetAsyncConfig2(Message, frozen=True, gc=False):
-    """`SetAsync` of OpenFlow 1.4 for earlier versions."""
+    """`SetAsync` of OpenFlow 1.4 for earlier versions (include/openvswitch/ofp-msgs.h, NXT_SET_ASYNC_CONFIG2)."""
 
     properties: Sequence[AsyncProperty] = ()
 
@@ -165,7 +173,8 @@ class NxSetAsyncConfig2(Message, frozen=True, gc=False):
 
 @experimenter_message("NXT_SET_CONTROLLER_ID", NICIRA, 20)
 class SetControllerId(Message, frozen=True, gc=False):
-    """This connection's identity, to which actions (NXAST_CONTROLLER) can send packets; 0 at first."""
+    """This connection's identity, to which actions (NXAST_CONTROLLER) can send packets; 0 at first (nicira-ext.h,
+    NXT_SET_CONTROLLER_ID). `controller_id` is 0 to 65535."""
 
     controller_id: int = 0
 
@@ -176,7 +185,8 @@ class SetControllerId(Message, frozen=True, gc=False):
 
 
 class _NxSelection(Record, frozen=True, gc=False):
-    """Which flow entries are asked for."""
+    """Which flow entries are asked for (nicira-ext.h, `struct nx_flow_stats_request`): `table_id` 0xff is all tables,
+    `out_port` 0xffff (here ANY_PORT) no restriction."""
 
     match: Match = {}
     table_id: int = ALL_TABLES
@@ -188,12 +198,15 @@ class _NxSelection(Record, frozen=True, gc=False):
 
 @experimenter_request("NXST_FLOW", NICIRA, 0, until=V10)
 class NxFlowStatsRequest(_NxSelection, Message, frozen=True, gc=False):
-    """Asks for flow entries with NXM matches."""
+    """Asks for flow entries with NXM matches (nicira-ext.h, NXST_FLOW)."""
 
 
 class NxFlowStats(Record, frozen=True, gc=False):
-    """One flow entry. Timeouts in seconds; `idle_age` and `hard_age` are seconds since the last packet and the last
-    change, plus one, 0 if they are not told."""
+    """One flow entry (nicira-ext.h, `struct nx_flow_stats`). `idle_timeout` and `hard_timeout` are in seconds, 0 for
+    none; `priority` is 0 to 65535; the entry has been there for `duration_sec` seconds and `duration_nsec` nanoseconds
+    and has counted `packet_count` packets and `byte_count` octets, all ones where the switch does not know. `idle_age`
+    and `hard_age` are seconds since the last packet and the last change, plus one; 0 if they are not told, 65535 for
+    that long or longer."""
 
     match: Match = {}
     actions: Sequence[Action] = ()
@@ -231,7 +244,7 @@ class NxFlowStats(Record, frozen=True, gc=False):
 
 @experimenter_reply("NXST_FLOW", NICIRA, 0, until=V10)
 class NxFlowStatsReply(Message, frozen=True, gc=False):
-    """Flow entries; more follow in another reply if `flags` has OFPSF_REPLY_MORE."""
+    """Flow entries; more follow in another reply if `flags` has OFPSF_REPLY_MORE (nicira-ext.h, NXST_FLOW)."""
 
     flows: Sequence[NxFlowStats] = ()
     flags: int = 0
@@ -241,12 +254,13 @@ class NxFlowStatsReply(Message, frozen=True, gc=False):
 
 @experimenter_request("NXST_AGGREGATE", NICIRA, 1, until=V10)
 class NxAggregateStatsRequest(_NxSelection, Message, frozen=True, gc=False):
-    """Asks for the sums over flow entries."""
+    """Asks for the sums over flow entries (nicira-ext.h, NXST_AGGREGATE)."""
 
 
 @experimenter_reply("NXST_AGGREGATE", NICIRA, 1, until=V10)
 class NxAggregateStatsReply(Message, frozen=True, gc=False):
-    """How many flow entries there are, and the sums of their counters."""
+    """How many flow entries there are, and the sums of their counters (nicira-ext.h, NXST_AGGREGATE): `flow_count`
+    entries (0 to 2**32 - 1), `packet_count` packets, `byte_count` octets."""
 
     packet_count: int = 0
     byte_count: int = 0

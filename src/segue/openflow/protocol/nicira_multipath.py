@@ -44,9 +44,11 @@ class BundleAlgorithm(Numbers, prefix="NX_BD_ALG_"):
 
 @experimenter_member(ACTION, "NXAST_MULTIPATH", NICIRA, 10)
 class Multipath(Action, frozen=True, gc=False):
-    """Stores the number of a link, 0 to `max_link`, in `n_bits` bits of the field `dst`, from bit `ofs` on.
+    """Stores the number of a link, 0 to `max_link`, in `n_bits` bits of the field `dst`, from bit `ofs` on
+    (lib/ofp-actions.c, NXAST_MULTIPATH).
 
-    `basis` is the hash's parameter; `arg` is that of the algorithm.
+    `basis` is the hash's parameter; `arg` is that of the algorithm. `n_bits` is 1 to 64 bits, and `max_link` 0 to
+    65535, one less than the number of links, must fit into them.
     """
 
     dst: str
@@ -73,7 +75,8 @@ class Multipath(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_BUNDLE", NICIRA, 12)
 class Bundle(Action, frozen=True, gc=False):
-    """To one of the ports `members`, of those that are up. `member_type` is the header of NXM_OF_IN_PORT."""
+    """To one of the ports `members`, of those that are up (lib/ofp-actions.c, NXAST_BUNDLE). `member_type` is the
+    header of NXM_OF_IN_PORT."""
 
     members: Sequence[int]
     algorithm: int = BundleAlgorithm.HRW
@@ -95,7 +98,7 @@ class Bundle(Action, frozen=True, gc=False):
 @experimenter_member(ACTION, "NXAST_BUNDLE_LOAD", NICIRA, 13)
 class BundleLoad(Action, frozen=True, gc=False):
     """Stores one of the ports `members`, of those that are up, in `n_bits` bits of the field `dst`, from bit `ofs` on;
-    NONE (0xffff) if all are down."""
+    NONE (0xffff) if all are down (lib/ofp-actions.c, NXAST_BUNDLE_LOAD). `n_bits` is 1 to 64 bits."""
 
     members: Sequence[int]
     dst: str

@@ -31,7 +31,7 @@ class PacketInFormat(Numbers, prefix="NXPIF_"):
 
 @experimenter_message("NXT_SET_PACKET_IN_FORMAT", NICIRA, 16)
 class SetPacketInFormat(Message, frozen=True, gc=False):
-    """In which form packets are to come up this connection."""
+    """In which form packets are to come up this connection (nicira-ext.h, NXT_SET_PACKET_IN_FORMAT)."""
 
     format: int
 
@@ -40,7 +40,8 @@ class SetPacketInFormat(Message, frozen=True, gc=False):
 
 @experimenter_message("NXT_PACKET_IN", NICIRA, 17)
 class NxPacketIn(Message, frozen=True, gc=False):
-    """A packet-in with table, cookie and an NXM match. `total_len` is the packet's whole length in octets."""
+    """A packet-in with table, cookie and an NXM match (nicira-ext.h, NXT_PACKET_IN). `total_len` is the packet's whole
+    length in octets; `buffer_id` 0xffffffff is none; `cookie` all ones means that no flow entry is behind it."""
 
     buffer_id: int = NO_BUFFER
     total_len: int = 0
@@ -66,12 +67,12 @@ class NxPacketIn(Message, frozen=True, gc=False):
 
 
 class PacketInProperty(Record, frozen=True, gc=False):
-    """Part of a packet-in (`enum nx_packet_in2_prop_type`)."""
+    """Part of a packet-in (nicira-ext.h, `enum nx_packet_in2_prop_type`)."""
 
 
 @unknown(PACKET_IN2_PROPERTY)
 class UnknownPacketInProperty(PacketInProperty, frozen=True, gc=False):
-    """A property that nobody declared: the octets behind its type and length."""
+    """A property that nobody declared: the octets behind its type and length (nicira-ext.h, NXT_PACKET_IN2)."""
 
     type: int
     data: bytes = b""
@@ -79,7 +80,7 @@ class UnknownPacketInProperty(PacketInProperty, frozen=True, gc=False):
 
 @member(PACKET_IN2_PROPERTY, "NXPINT_PACKET", {V10: 0})
 class PacketInPacket(PacketInProperty, frozen=True, gc=False):
-    """The packet, or its first octets."""
+    """The packet, or its first octets (nicira-ext.h, NXPINT_PACKET)."""
 
     data: bytes = b""
 
@@ -88,7 +89,7 @@ class PacketInPacket(PacketInProperty, frozen=True, gc=False):
 
 @member(PACKET_IN2_PROPERTY, "NXPINT_FULL_LEN", {V10: 1})
 class PacketInFullLen(PacketInProperty, frozen=True, gc=False):
-    """The packet's whole length in octets, if not all came."""
+    """The packet's whole length, `full_len` octets, if not all came (nicira-ext.h, NXPINT_FULL_LEN)."""
 
     full_len: int
 
@@ -97,7 +98,7 @@ class PacketInFullLen(PacketInProperty, frozen=True, gc=False):
 
 @member(PACKET_IN2_PROPERTY, "NXPINT_BUFFER_ID", {V10: 2})
 class PacketInBufferId(PacketInProperty, frozen=True, gc=False):
-    """The buffer in which the switch keeps the packet."""
+    """The buffer in which the switch keeps the packet (nicira-ext.h, NXPINT_BUFFER_ID)."""
 
     buffer_id: int
 
@@ -106,7 +107,7 @@ class PacketInBufferId(PacketInProperty, frozen=True, gc=False):
 
 @member(PACKET_IN2_PROPERTY, "NXPINT_TABLE_ID", {V10: 3})
 class PacketInTableId(PacketInProperty, frozen=True, gc=False):
-    """The table of the flow entry that sent it."""
+    """The table of the flow entry that sent it (nicira-ext.h, NXPINT_TABLE_ID)."""
 
     table_id: int
 
@@ -115,7 +116,7 @@ class PacketInTableId(PacketInProperty, frozen=True, gc=False):
 
 @member(PACKET_IN2_PROPERTY, "NXPINT_COOKIE", {V10: 4})
 class PacketInCookie(PacketInProperty, frozen=True, gc=False):
-    """The cookie of the flow entry that sent it."""
+    """The cookie of the flow entry that sent it (nicira-ext.h, NXPINT_COOKIE)."""
 
     cookie: int
 
@@ -124,7 +125,7 @@ class PacketInCookie(PacketInProperty, frozen=True, gc=False):
 
 @member(PACKET_IN2_PROPERTY, "NXPINT_REASON", {V10: 5})
 class PacketInReasonProperty(PacketInProperty, frozen=True, gc=False):
-    """Why it came."""
+    """Why it came (nicira-ext.h, NXPINT_REASON)."""
 
     reason: int
 
@@ -158,7 +159,7 @@ class _Fields:
 
 @member(PACKET_IN2_PROPERTY, "NXPINT_METADATA", {V10: 6})
 class PacketInMetadata(PacketInProperty, frozen=True, gc=False):
-    """The pipeline fields: input port, registers, tunnel, connection tracking."""
+    """The pipeline fields: input port, registers, tunnel, connection tracking (nicira-ext.h, NXPINT_METADATA)."""
 
     match: Match = {}
 
@@ -167,7 +168,7 @@ class PacketInMetadata(PacketInProperty, frozen=True, gc=False):
 
 @member(PACKET_IN2_PROPERTY, "NXPINT_USERDATA", {V10: 7})
 class PacketInUserdata(PacketInProperty, frozen=True, gc=False):
-    """What the action gave along."""
+    """What the action gave along (nicira-ext.h, NXPINT_USERDATA)."""
 
     data: bytes = b""
 
@@ -176,7 +177,7 @@ class PacketInUserdata(PacketInProperty, frozen=True, gc=False):
 
 @member(PACKET_IN2_PROPERTY, "NXPINT_CONTINUATION", {V10: 8})
 class PacketInContinuation(PacketInProperty, frozen=True, gc=False):
-    """What the switch needs to go on; nobody else's business."""
+    """What the switch needs to go on; nobody else's business (nicira-ext.h, NXPINT_CONTINUATION)."""
 
     data: bytes = b""
 
@@ -185,7 +186,7 @@ class PacketInContinuation(PacketInProperty, frozen=True, gc=False):
 
 @experimenter_message("NXT_PACKET_IN2", NICIRA, 30)
 class NxPacketIn2(Message, frozen=True, gc=False):
-    """A packet-in as a list of properties."""
+    """A packet-in as a list of properties (nicira-ext.h, NXT_PACKET_IN2)."""
 
     properties: Sequence[PacketInProperty] = ()
 
@@ -198,7 +199,7 @@ class NxPacketIn2(Message, frozen=True, gc=False):
 
 @experimenter_message("NXT_RESUME", NICIRA, 28)
 class Resume(Message, frozen=True, gc=False):
-    """The switch is to go on with a packet from where it sent it up."""
+    """The switch is to go on with a packet from where it sent it up (nicira-ext.h, NXT_RESUME)."""
 
     properties: Sequence[PacketInProperty] = ()
 

@@ -25,7 +25,8 @@ class SampleDirection(Numbers, prefix="NX_ACTION_SAMPLE_"):
 
 @experimenter_member(ACTION, "NXAST_SAMPLE", NICIRA, 29)
 class Sample(Action, frozen=True, gc=False):
-    """Sends `probability` of 65536 packets to the IPFIX collectors of `collector_set_id`."""
+    """Sends packets to the IPFIX collectors of `collector_set_id` (lib/ofp-actions.c, NXAST_SAMPLE). `probability` is 1
+    to 65535, of 65535."""
 
     probability: int
     collector_set_id: int = 0
@@ -37,7 +38,8 @@ class Sample(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_SAMPLE2", NICIRA, 38)
 class Sample2(Action, frozen=True, gc=False):
-    """`Sample` at a port (0xffff, here ANY_PORT: at none in particular)."""
+    """`Sample` at a port (0xffff, here ANY_PORT: at none in particular; lib/ofp-actions.c, NXAST_SAMPLE2).
+    `probability` is 1 to 65535, of 65535."""
 
     probability: int
     collector_set_id: int = 0
@@ -57,7 +59,7 @@ class Sample2(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_SAMPLE3", NICIRA, 41)
 class Sample3(Action, frozen=True, gc=False):
-    """`Sample2` of one direction."""
+    """`Sample2` of one direction (lib/ofp-actions.c, NXAST_SAMPLE3). `probability` is 1 to 65535, of 65535."""
 
     probability: int
     collector_set_id: int = 0
@@ -79,7 +81,8 @@ class Sample3(Action, frozen=True, gc=False):
 
 @experimenter_member(ACTION, "NXAST_SAMPLE4", NICIRA, 51)
 class Sample4(Action, frozen=True, gc=False):
-    """`Sample3` with observation domain and point from fields, if so wanted (Open vSwitch 3.4 and later)."""
+    """`Sample3` with observation domain and point from fields, if so wanted (Open vSwitch 3.4 and later;
+    lib/ofp-actions.c, NXAST_SAMPLE4). `probability` is 1 to 65535, of 65535."""
 
     probability: int
     collector_set_id: int = 0

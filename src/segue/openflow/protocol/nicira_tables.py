@@ -16,8 +16,8 @@ class TlvTableCommand(Numbers, prefix="NXTTMC_"):
 
 
 class TlvMap(Record, frozen=True, gc=False):
-    """A Geneve option of a class and type, with `option_len` octets (a multiple of four), is the field
-    tun_metadata`index`."""
+    """A Geneve option of a class and type (nicira-ext.h, `struct nx_tlv_map`), with `option_len` octets (a multiple of
+    four, 4 to 124), is the field tun_metadata`index`, 0 to 63."""
 
     option_class: int
     option_type: int
@@ -29,7 +29,7 @@ class TlvMap(Record, frozen=True, gc=False):
 
 @experimenter_message("NXT_TLV_TABLE_MOD", NICIRA, 24)
 class TlvTableMod(Message, frozen=True, gc=False):
-    """Adds mappings, takes them away by their index, or clears the table."""
+    """Adds mappings, takes them away by their index, or clears the table (nicira-ext.h, NXT_TLV_TABLE_MOD)."""
 
     command: int = TlvTableCommand.ADD
     mappings: Sequence[TlvMap] = ()
@@ -39,12 +39,13 @@ class TlvTableMod(Message, frozen=True, gc=False):
 
 @experimenter_message("NXT_TLV_TABLE_REQUEST", NICIRA, 25)
 class TlvTableRequest(Message, frozen=True, gc=False):
-    """Asks for the table."""
+    """Asks for the table (nicira-ext.h, NXT_TLV_TABLE_REQUEST)."""
 
 
 @experimenter_message("NXT_TLV_TABLE_REPLY", NICIRA, 26)
 class TlvTableReply(Message, frozen=True, gc=False):
-    """The table; `max_option_space` octets of options and `max_fields` fields are the most that it can have."""
+    """The table; `max_option_space` octets of options and `max_fields` fields are the most that it can have
+    (nicira-ext.h, NXT_TLV_TABLE_REPLY)."""
 
     max_option_space: int = 0
     max_fields: int = 0
@@ -54,6 +55,10 @@ class TlvTableReply(Message, frozen=True, gc=False):
 
 
 class _IpfixCounters(Record, frozen=True, gc=False):
+    """Counters of IPFIX sampling (nicira-ext.h, `struct nx_ipfix_stats_reply`): `total_flows` and `current_flows` in
+    flows; `pkts`, `ipv4_pkts`, `ipv6_pkts`, `error_pkts`, `ipv4_error_pkts`, `ipv6_error_pkts` and `tx_pkts` in
+    packets; `tx_errors` in failed transmissions."""
+
     total_flows: int = 0
     current_flows: int = 0
     pkts: int = 0
@@ -83,33 +88,34 @@ class _IpfixCounters(Record, frozen=True, gc=False):
 
 
 class IpfixStats(_IpfixCounters, frozen=True, gc=False):
-    """Counters of one set of collectors."""
+    """Counters of one set of collectors (nicira-ext.h, `struct nx_ipfix_stats_reply`)."""
 
 
 @experimenter_request("NXST_IPFIX_BRIDGE", NICIRA, 3)
 class IpfixBridgeStatsRequest(Message, frozen=True, gc=False):
-    """Asks for the counters of the bridge's own sampling."""
+    """Asks for the counters of the bridge's own sampling (include/openvswitch/ofp-msgs.h, NXST_IPFIX_BRIDGE)."""
 
     flags: int = 0
 
 
 @experimenter_reply("NXST_IPFIX_BRIDGE", NICIRA, 3)
 class IpfixBridgeStatsReply(_IpfixCounters, Message, frozen=True, gc=False):
-    """Counters of the bridge's own sampling; `collector_set_id` means nothing here."""
+    """Counters of the bridge's own sampling; `collector_set_id` means nothing here (include/openvswitch/ofp-msgs.h,
+    NXST_IPFIX_BRIDGE)."""
 
     flags: int = 0
 
 
 @experimenter_request("NXST_IPFIX_FLOW", NICIRA, 4)
 class IpfixFlowStatsRequest(Message, frozen=True, gc=False):
-    """Asks for the counters of sampling by flow entries."""
+    """Asks for the counters of sampling by flow entries (include/openvswitch/ofp-msgs.h, NXST_IPFIX_FLOW)."""
 
     flags: int = 0
 
 
 @experimenter_reply("NXST_IPFIX_FLOW", NICIRA, 4)
 class IpfixFlowStatsReply(Message, frozen=True, gc=False):
-    """Counters of each set of collectors."""
+    """Counters of each set of collectors (include/openvswitch/ofp-msgs.h, NXST_IPFIX_FLOW)."""
 
     stats: Sequence[IpfixStats] = ()
     flags: int = 0

@@ -8,7 +8,9 @@ from segue.openflow.wire import ONF, V13, V14
 
 @experimenter_member(ACTION, "ONFACT_COPY_FIELD", ONF, 3200, since=V13, until=V14)
 class OnfCopyField(Action, frozen=True, gc=False):
-    """Copies `n_bits` bits of the field `src`, from bit `src_offset` on, to `dst`, from `dst_offset` on."""
+    """Copies `n_bits` bits of the field `src`, from bit `src_offset` on, to `dst`, from `dst_offset` on (ONF extension
+    EXT-320). Bits are counted from 0, the least significant one; `n_bits` is 1 or more, and both ends have to lie
+    within their fields."""
 
     src: str
     dst: str

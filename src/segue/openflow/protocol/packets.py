@@ -37,12 +37,13 @@ class PacketInReason14(Numbers, prefix="OFPR_"):
 
 @message("OFPT_PACKET_IN", {V10: 10})
 class PacketIn(Message, frozen=True, gc=False):
-    """A packet that the switch hands to the controller, or its first octets.
+    """A packet that the switch hands to the controller, or its first octets (OpenFlow 1.5.1 section 7.4.1; 1.0.0
+    section 5.4.1).
 
-    `total_len` is the packet's whole length in octets, `data` what came along. The switch keeps the packet as
-    `buffer_id` unless that is 0xffffffff. `in_port` is the input port in every version; `match`, since OpenFlow 1.2,
-    has it and the other pipeline fields; `table_id` came with 1.1, `cookie` with 1.3, and `in_phy_port` as a field is
-    in 1.1 only.
+    `total_len` is the packet's whole length in octets, 0 to 65535, `data` what came along. The switch keeps the packet
+    as `buffer_id` unless that is 0xffffffff. `in_port` is the input port in every version; `match`, since OpenFlow 1.2,
+    has it and the other pipeline fields; `table_id`, 0 to 254, came with 1.1, `cookie`, all ones where no flow entry is
+    behind it, with 1.3, and `in_phy_port` as a field is in 1.1 only.
     """
 
     buffer_id: int = NO_BUFFER
@@ -82,10 +83,11 @@ class PacketIn(Message, frozen=True, gc=False):
 
 @message("OFPT_PACKET_OUT", {V10: 13})
 class PacketOut(Message, frozen=True, gc=False):
-    """A packet that the switch is to send: the one that it keeps as `buffer_id`, or `data` if that is 0xffffffff.
+    """A packet that the switch is to send: the one that it keeps as `buffer_id`, or `data` if that is 0xffffffff
+    (OpenFlow 1.5.1 section 7.3.6; 1.3.5 section 7.3.7; 1.0.0 section 5.3.6).
 
-    `in_port` is the port that it counts as having come in at; in OpenFlow 1.5 it goes into `match`, with which
-    further pipeline fields can be given. No `actions` drop a buffered packet.
+    `in_port` is the port that it counts as having come in at; in OpenFlow 1.5 it goes into `match`, with which further
+    pipeline fields can be given. No `actions` drop a buffered packet.
     """
 
     buffer_id: int = NO_BUFFER

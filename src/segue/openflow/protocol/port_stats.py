@@ -27,12 +27,13 @@ class OpticalStatsFlags(Flags, prefix="OFPOSF_"):
 
 
 class PortStatsProperty(Record, frozen=True, gc=False):
-    """A property of a port's counters (1.4 and later)."""
+    """A property of a port's counters (1.4 and later; OpenFlow 1.5.1 section 7.3.5, OFPMP_PORT_STATS)."""
 
 
 @unknown(PORT_STATS_PROPERTY)
 class UnknownPortStatsProperty(PortStatsProperty, frozen=True, gc=False):
-    """A property that nobody declared, an experimenter's too: the octets behind its type and length."""
+    """A property that nobody declared, an experimenter's too: the octets behind its type and length (OpenFlow 1.5.1
+    section 7.3.5, OFPMP_PORT_STATS)."""
 
     type: int
     data: bytes = b""
@@ -40,7 +41,7 @@ class UnknownPortStatsProperty(PortStatsProperty, frozen=True, gc=False):
 
 @member(PORT_STATS_PROPERTY, "OFPPSPT_ETHERNET", {V14: 0})
 class PortStatsEthernet(PortStatsProperty, frozen=True, gc=False):
-    """What goes wrong on Ethernet only, and collisions."""
+    """What goes wrong on Ethernet only, and collisions (OpenFlow 1.5.1 section 7.3.5, OFPMP_PORT_STATS). In frames."""
 
     rx_frame_err: int = 0
     rx_over_err: int = 0
@@ -52,8 +53,9 @@ class PortStatsEthernet(PortStatsProperty, frozen=True, gc=False):
 
 @member(PORT_STATS_PROPERTY, "OFPPSPT_OPTICAL", {V14: 1})
 class PortStatsOptical(PortStatsProperty, frozen=True, gc=False):
-    """Light and laser: frequencies or wavelengths as in `PortOptical`, offsets signed numbers as their 32 bits,
-    powers in tenths of dBm, `bias_current` in tenths of mA, `temperature` in tenths of degrees Celsius."""
+    """Light and laser (OpenFlow 1.5.1 section 7.3.5, OFPMP_PORT_STATS): frequencies in MHz or wavelengths in hundredths
+    of nanometres as in `PortOptical`, offsets signed numbers as their 32 bits, powers in tenths of dBm, `bias_current`
+    in tenths of mA, `temperature` in tenths of degrees Celsius; each means something only if `flags` has its bit."""
 
     flags: int = 0
     tx_freq_lmda: int = 0
@@ -84,8 +86,11 @@ class PortStatsOptical(PortStatsProperty, frozen=True, gc=False):
 
 
 class PortStats(Record, frozen=True, gc=False):
-    """A port's counters: `ofp_port_stats`. The last four are in OpenFlow 1.4 and later in `PortStatsEthernet`; the
-    time for which the port has been there is told since 1.3."""
+    """A port's counters, `ofp_port_stats` (OpenFlow 1.5.1 section 7.3.5, OFPMP_PORT_STATS; 1.3.5 section 7.3.5.6; 1.0.0
+    section 5.3.5): `rx_packets` and `tx_packets` packets, `rx_bytes` and `tx_bytes` octets, the others packets too, all
+    ones where the switch does not count. `rx_frame_err` to `collisions` are in OpenFlow 1.4 and later in
+    `PortStatsEthernet`; the port has been there for `duration_sec` seconds and `duration_nsec` nanoseconds (told since
+    1.3)."""
 
     port_no: int
     rx_packets: int = 0
@@ -132,7 +137,8 @@ class PortStats(Record, frozen=True, gc=False):
 
 @request({V10: "OFPST_PORT", V13: "OFPMP_PORT_STATS"}, {V10: 4})
 class PortStatsRequest(Message, frozen=True, gc=False):
-    """Asks for the counters of one port, or of all."""
+    """Asks for the counters of one port, or of all (OpenFlow 1.5.1 section 7.3.5, OFPMP_PORT_STATS; 1.3.5 section
+    7.3.5.6; 1.0.0 section 5.3.5). `port_no` ANY is all."""
 
     port_no: int = ANY_PORT
     flags: int = 0
@@ -142,7 +148,8 @@ class PortStatsRequest(Message, frozen=True, gc=False):
 
 @reply({V10: "OFPST_PORT", V13: "OFPMP_PORT_STATS"}, {V10: 4})
 class PortStatsReply(Message, frozen=True, gc=False):
-    """Counters of ports."""
+    """Counters of ports (OpenFlow 1.5.1 section 7.3.5, OFPMP_PORT_STATS; 1.3.5 section 7.3.5.6; 1.0.0 section
+    5.3.5)."""
 
     stats: Sequence[PortStats] = ()
     flags: int = 0

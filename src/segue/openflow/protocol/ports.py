@@ -104,16 +104,17 @@ class OpticalFeatures(Flags, prefix="OFPOPF_"):
 
 
 class PortProperty(Record, frozen=True, gc=False):
-    """A property of a port's description (1.4 and later)."""
+    """A property of a port's description (1.4 and later; OpenFlow 1.5.1 section 7.2.1)."""
 
 
 class PortModProperty(Record, frozen=True, gc=False):
-    """A property of a port modification (1.4 and later)."""
+    """A property of a port modification (1.4 and later; OpenFlow 1.5.1 section 7.3.4.4)."""
 
 
 @unknown(PORT_PROPERTY)
 class UnknownPortProperty(PortProperty, frozen=True, gc=False):
-    """A property that nobody declared, an experimenter's too: the octets behind its type and length."""
+    """A property that nobody declared, an experimenter's too: the octets behind its type and length (OpenFlow 1.5.1
+    section 7.2.1)."""
 
     type: int
     data: bytes = b""
@@ -121,7 +122,8 @@ class UnknownPortProperty(PortProperty, frozen=True, gc=False):
 
 @unknown(PORT_MOD_PROPERTY)
 class UnknownPortModProperty(PortModProperty, frozen=True, gc=False):
-    """A property that nobody declared, an experimenter's too: the octets behind its type and length."""
+    """A property that nobody declared, an experimenter's too: the octets behind its type and length (OpenFlow 1.5.1
+    section 7.3.4.4)."""
 
     type: int
     data: bytes = b""
@@ -129,7 +131,8 @@ class UnknownPortModProperty(PortModProperty, frozen=True, gc=False):
 
 @member(PORT_PROPERTY, "OFPPDPT_ETHERNET", {V14: 0})
 class PortEthernet(PortProperty, frozen=True, gc=False):
-    """What an Ethernet port can do and does; speeds in kb/s."""
+    """What an Ethernet port can do and does (OpenFlow 1.5.1 section 7.2.1): feature bits, and `curr_speed` and
+    `max_speed` in kb/s."""
 
     curr: int = 0
     advertised: int = 0
@@ -151,8 +154,8 @@ class PortEthernet(PortProperty, frozen=True, gc=False):
 
 @member(PORT_PROPERTY, "OFPPDPT_OPTICAL", {V14: 1})
 class PortOptical(PortProperty, frozen=True, gc=False):
-    """Ranges of an optical port: frequencies in MHz where `supported` has USE_FREQ, else wavelengths in
-    hundredths of nanometres, grid spacing in the same; powers in tenths of dBm."""
+    """Ranges of an optical port: frequencies in MHz where `supported` has USE_FREQ, else wavelengths in hundredths of
+    nanometres, grid spacing in the same; powers in tenths of dBm (OpenFlow 1.5.1 section 7.2.1)."""
 
     supported: int = 0
     tx_min_freq_lmda: int = 0
@@ -180,7 +183,7 @@ class PortOptical(PortProperty, frozen=True, gc=False):
 
 @member(PORT_PROPERTY, "OFPPDPT_PIPELINE_INPUT", {V15: 2})
 class PortPipelineInput(PortProperty, frozen=True, gc=False):
-    """Pipeline fields that packets have when they come in through the port."""
+    """Pipeline fields that packets have when they come in through the port (OpenFlow 1.5.1 section 7.2.1)."""
 
     oxm_ids: Sequence[str] = ()
 
@@ -189,7 +192,7 @@ class PortPipelineInput(PortProperty, frozen=True, gc=False):
 
 @member(PORT_PROPERTY, "OFPPDPT_PIPELINE_OUTPUT", {V15: 3})
 class PortPipelineOutput(PortProperty, frozen=True, gc=False):
-    """Pipeline fields that the port takes along with packets that go out."""
+    """Pipeline fields that the port takes along with packets that go out (OpenFlow 1.5.1 section 7.2.1)."""
 
     oxm_ids: Sequence[str] = ()
 
@@ -198,7 +201,7 @@ class PortPipelineOutput(PortProperty, frozen=True, gc=False):
 
 @member(PORT_PROPERTY, "OFPPDPT_RECIRCULATE", {V15: 4})
 class PortRecirculate(PortProperty, frozen=True, gc=False):
-    """Ports through which packets come back that go out through this one."""
+    """Ports through which packets come back that go out through this one (OpenFlow 1.5.1 section 7.2.1)."""
 
     port_nos: Sequence[int] = ()
 
@@ -206,11 +209,12 @@ class PortRecirculate(PortProperty, frozen=True, gc=False):
 
 
 class Port(Record, frozen=True, gc=False):
-    """A port's description: `ofp_phy_port` in OpenFlow 1.0, `ofp_port` later.
+    """A port's description: `ofp_phy_port` in OpenFlow 1.0, `ofp_port` later (OpenFlow 1.5.1 section 7.2.1; 1.0.0
+    section 5.2.1).
 
-    `hw_addr` is a MAC address as a number; `name` has 15 octets at most. `curr`, `advertised`, `supported` and `peer`
-    are bit maps of features (1.0 to 1.3), speeds are kb/s (1.1 to 1.3); in 1.4 and later they are in the property
-    `PortEthernet`.
+    `port_no` is 1 to 0xffffff00 (MAX; 0xff00 in 1.0) or LOCAL. `hw_addr` is a MAC address as a number; `name` has 15
+    octets at most. `curr`, `advertised`, `supported` and `peer` are bit maps of features (1.0 to 1.3), `curr_speed` and
+    `max_speed` are in kb/s (1.1 to 1.3); in 1.4 and later they are in the property `PortEthernet`.
     """
 
     port_no: int
@@ -259,7 +263,7 @@ class Port(Record, frozen=True, gc=False):
 
 @message("OFPT_PORT_STATUS", {V10: 12})
 class PortStatus(Message, frozen=True, gc=False):
-    """A port came, went or changed."""
+    """A port came, went or changed (OpenFlow 1.5.1 section 7.4.3; 1.0.0 section 5.4.3)."""
 
     reason: int
     desc: Port
@@ -269,7 +273,7 @@ class PortStatus(Message, frozen=True, gc=False):
 
 @member(PORT_MOD_PROPERTY, "OFPPMPT_ETHERNET", {V14: 0})
 class PortModEthernet(PortModProperty, frozen=True, gc=False):
-    """Features to advertise; 0 leaves them alone."""
+    """Features to advertise; 0 leaves them alone (OpenFlow 1.5.1 section 7.3.4.4)."""
 
     advertise: int = 0
 
@@ -279,7 +283,7 @@ class PortModEthernet(PortModProperty, frozen=True, gc=False):
 @member(PORT_MOD_PROPERTY, "OFPPMPT_OPTICAL", {V14: 1})
 class PortModOptical(PortModProperty, frozen=True, gc=False):
     """`configure` says which of the others are to be taken; `fl_offset` is a signed number as its 32 bits; units are
-    those of `PortOptical`."""
+    those of `PortOptical` (OpenFlow 1.5.1 section 7.3.4.4)."""
 
     configure: int = 0
     freq_lmda: int = 0
@@ -298,7 +302,8 @@ class PortModOptical(PortModProperty, frozen=True, gc=False):
 
 @message("OFPT_PORT_MOD", {V10: 15, V11: 16})
 class PortMod(Message, frozen=True, gc=False):
-    """Changes a port: the bits of `config` under `mask`. `hw_addr` has to be that of the port, as a check.
+    """Changes a port: the bits of `config` under `mask` (OpenFlow 1.5.1 section 7.3.4.4; 1.3.5 section 7.3.4.3; 1.0.0
+    section 5.3.3). `hw_addr` has to be that of the port, as a check.
 
     `advertise` (1.0 to 1.3; later, the property `PortModEthernet`) is the features to advertise, 0 leaves them alone.
     """
@@ -328,7 +333,8 @@ class PortMod(Message, frozen=True, gc=False):
 
 @request({V10: "OFPST_PORT_DESC", V13: "OFPMP_PORT_DESC"}, {V10: 13})
 class PortDescRequest(Message, frozen=True, gc=False):
-    """Asks for the descriptions of ports: of one, or of all (the only choice before 1.5).
+    """Asks for the descriptions of ports: of one, or of all (the only choice before 1.5; OpenFlow 1.5.1 section 7.3.5,
+    OFPMP_PORT_DESC; 1.3.5 section 7.3.5.7).
 
     OpenFlow has it since 1.3; Open vSwitch answers it in 1.0 to 1.2, too, with this number.
     """
@@ -341,7 +347,7 @@ class PortDescRequest(Message, frozen=True, gc=False):
 
 @reply({V10: "OFPST_PORT_DESC", V13: "OFPMP_PORT_DESC"}, {V10: 13})
 class PortDescReply(Message, frozen=True, gc=False):
-    """Descriptions of ports."""
+    """Descriptions of ports (OpenFlow 1.5.1 section 7.3.5, OFPMP_PORT_DESC; 1.3.5 section 7.3.5.7)."""
 
     ports: Sequence[Port] = ()
     flags: int = 0

@@ -49,16 +49,17 @@ class ConfigFlags(Flags, prefix="OFPC_"):
 
 @message("OFPT_FEATURES_REQUEST", {V10: 5})
 class FeaturesRequest(Message, frozen=True, gc=False):
-    """Asks who the switch is and what it can do."""
+    """Asks who the switch is and what it can do (OpenFlow 1.5.1 section 7.3.1; 1.0.0 section 5.3.1)."""
 
 
 @message("OFPT_FEATURES_REPLY", {V10: 6})
 class FeaturesReply(Message, frozen=True, gc=False):
-    """Who the switch is and what it can do.
+    """Who the switch is and what it can do (OpenFlow 1.5.1 section 7.3.1; 1.0.0 section 5.3.1).
 
-    `datapath_id` has 64 bits, the low 48 of them usually a MAC address. `auxiliary_id` is 0 on the main connection
-    (1.3 and later). `actions` is a bit map (1.0), in whose place `reserved` is later. `ports` stand here until
-    OpenFlow 1.2; since 1.3 there is `PortDescRequest`.
+    `datapath_id` has 64 bits, the low 48 of them usually a MAC address. `n_buffers` is how many packets the switch can
+    keep at once, 0 for none, `n_tables` how many tables it has, 1 to 255. `auxiliary_id` is 0 on the main connection, 1
+    to 255 on others (1.3 and later). `actions` is a bit map (1.0), in whose place `reserved` is later. `ports` stand
+    here until OpenFlow 1.2; since 1.3 there is `PortDescRequest`.
     """
 
     datapath_id: int
@@ -87,12 +88,13 @@ class FeaturesReply(Message, frozen=True, gc=False):
 
 @message("OFPT_GET_CONFIG_REQUEST", {V10: 7})
 class GetConfigRequest(Message, frozen=True, gc=False):
-    """Asks for the configuration."""
+    """Asks for the configuration (OpenFlow 1.5.1 section 7.3.2; 1.0.0 section 5.3.2)."""
 
 
 @message("OFPT_GET_CONFIG_REPLY", {V10: 8})
 class GetConfigReply(Message, frozen=True, gc=False):
-    """The configuration, as in `SetConfig`."""
+    """The configuration, as in `SetConfig` (OpenFlow 1.5.1 section 7.3.2; 1.0.0 section 5.3.2). `miss_send_len` is in
+    octets, 0 to 0xffe5, 0xffff for all."""
 
     flags: int = 0
     miss_send_len: int = 128
@@ -102,8 +104,9 @@ class GetConfigReply(Message, frozen=True, gc=False):
 
 @message("OFPT_SET_CONFIG", {V10: 9})
 class SetConfig(Message, frozen=True, gc=False):
-    """Configures the switch. `miss_send_len` is how many octets of a packet go to the controller where no
-    action says otherwise; 0xffff is all, without a buffer (1.2 and later)."""
+    """Configures the switch (OpenFlow 1.5.1 section 7.3.2; 1.0.0 section 5.3.2). `miss_send_len` is how many octets of
+    a packet go to the controller where no action says otherwise, 0 to 0xffe5; 0xffff is all, without a buffer (1.2 and
+    later)."""
 
     flags: int = 0
     miss_send_len: int = 128
@@ -113,14 +116,16 @@ class SetConfig(Message, frozen=True, gc=False):
 
 @request({V10: "OFPST_DESC", V13: "OFPMP_DESC"}, {V10: 0})
 class DescRequest(Message, frozen=True, gc=False):
-    """Asks for the description of the switch."""
+    """Asks for the description of the switch (OpenFlow 1.5.1 section 7.3.5, OFPMP_DESC; 1.3.5 section 7.3.5.1; 1.0.0
+    section 5.3.5)."""
 
     flags: int = 0
 
 
 @reply({V10: "OFPST_DESC", V13: "OFPMP_DESC"}, {V10: 0})
 class DescReply(Message, frozen=True, gc=False):
-    """Who made the switch, of what, and what its owner calls it (`dp_desc`): text of 255 octets, `serial_num` of 31."""
+    """Who made the switch, of what, and what its owner calls it (`dp_desc`): text of 255 octets at most, `serial_num`
+    of 31 (OpenFlow 1.5.1 section 7.3.5, OFPMP_DESC; 1.3.5 section 7.3.5.1; 1.0.0 section 5.3.5)."""
 
     mfr_desc: str = ""
     hw_desc: str = ""

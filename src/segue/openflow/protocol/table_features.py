@@ -1,6 +1,7 @@
 """What flow tables can do, and how a controller rearranges the pipeline (OFPMP_TABLE_FEATURES).
 
-OpenFlow 1.5.1 section 7.3.5 (table features). A request with tables in it changes the pipeline, one without asks.
+OpenFlow 1.5.1 section 7.3.5.18 (table features); 1.3.5 section 7.3.5.5. A request with tables in it changes the
+pipeline, one without asks.
 
 Each capability is a property, and most come twice: for flow entries, and for the table-miss entry where that differs
 (the classes that end in Miss). Actions and instructions are named by their bare headers: a type, a length of four
@@ -37,7 +38,8 @@ class TableFeatureFlags(Flags, prefix="OFPTFF_"):
 
 
 class InstructionId(Record, frozen=True, gc=False):
-    """An instruction's header alone."""
+    """An instruction's header alone (OpenFlow 1.5.1 section 7.3.5.18; 1.3.5 section 7.3.5.5). `exp_data` begins with
+    the experimenter's number, 32 bits."""
 
     type: int
     exp_data: bytes = b""
@@ -46,7 +48,8 @@ class InstructionId(Record, frozen=True, gc=False):
 
 
 class ActionId(Record, frozen=True, gc=False):
-    """An action's header alone."""
+    """An action's header alone (OpenFlow 1.5.1 section 7.3.5.18; 1.3.5 section 7.3.5.5). `exp_data` begins with the
+    experimenter's number, 32 bits."""
 
     type: int
     exp_data: bytes = b""
@@ -55,37 +58,45 @@ class ActionId(Record, frozen=True, gc=False):
 
 
 class TableFeatureProperty(Record, frozen=True, gc=False):
-    """One capability of a table."""
+    """One capability of a table (OpenFlow 1.5.1 section 7.3.5.18; 1.3.5 section 7.3.5.5)."""
 
 
 @unknown(TABLE_FEATURE_PROPERTY)
 class UnknownTableFeatureProperty(TableFeatureProperty, frozen=True, gc=False):
     """A property that nobody declared, an experimenter's too (0xfffe; 0xffff for the table-miss entry): the octets
-    behind its type and length."""
+    behind its type and length (OpenFlow 1.5.1 section 7.3.5.18; 1.3.5 section 7.3.5.5)."""
 
     type: int
     data: bytes = b""
 
 
 class _Instructions(TableFeatureProperty, frozen=True, gc=False):
+    """A capability that is a list of instructions (OpenFlow 1.5.1 section 7.3.5.18; 1.3.5 section 7.3.5.5)."""
+
     instruction_ids: Sequence[InstructionId] = ()
 
     WIRE = (w.many("instruction_ids", InstructionId),)
 
 
 class _Tables(TableFeatureProperty, frozen=True, gc=False):
+    """A capability that is a list of tables, each 0 to 254 (OpenFlow 1.5.1 section 7.3.5.18; 1.3.5 section 7.3.5.5)."""
+
     table_ids: Sequence[int] = ()
 
     WIRE = (w.custom("table_ids", BYTES),)
 
 
 class _Actions(TableFeatureProperty, frozen=True, gc=False):
+    """A capability that is a list of actions (OpenFlow 1.5.1 section 7.3.5.18; 1.3.5 section 7.3.5.5)."""
+
     action_ids: Sequence[ActionId] = ()
 
     WIRE = (w.many("action_ids", ActionId),)
 
 
 class _Fields(TableFeatureProperty, frozen=True, gc=False):
+    """A capability that is a list of fields (OpenFlow 1.5.1 section 7.3.5.18; 1.3.5 section 7.3.5.5)."""
+
     oxm_ids: Sequence[str] = ()
 
     WIRE = (w.oxm_ids("oxm_ids"),)
@@ -93,102 +104,108 @@ class _Fields(TableFeatureProperty, frozen=True, gc=False):
 
 @member(TABLE_FEATURE_PROPERTY, "OFPTFPT_INSTRUCTIONS", {V13: 0})
 class TableInstructions(_Instructions, frozen=True, gc=False):
-    """Instructions that flow entries can have."""
+    """Instructions that flow entries can have (OpenFlow 1.5.1 section 7.3.5.18; 1.3.5 section 7.3.5.5)."""
 
 
 @member(TABLE_FEATURE_PROPERTY, "OFPTFPT_INSTRUCTIONS_MISS", {V13: 1})
 class TableInstructionsMiss(_Instructions, frozen=True, gc=False):
-    """Instructions that the table-miss entry can have."""
+    """Instructions that the table-miss entry can have (OpenFlow 1.5.1 section 7.3.5.18; 1.3.5 section 7.3.5.5)."""
 
 
 @member(TABLE_FEATURE_PROPERTY, "OFPTFPT_NEXT_TABLES", {V13: 2})
 class TableNextTables(_Tables, frozen=True, gc=False):
-    """Tables to which flow entries can send packets on."""
+    """Tables to which flow entries can send packets on (OpenFlow 1.5.1 section 7.3.5.18; 1.3.5 section 7.3.5.5)."""
 
 
 @member(TABLE_FEATURE_PROPERTY, "OFPTFPT_NEXT_TABLES_MISS", {V13: 3})
 class TableNextTablesMiss(_Tables, frozen=True, gc=False):
-    """Tables to which the table-miss entry can send packets on."""
+    """Tables to which the table-miss entry can send packets on (OpenFlow 1.5.1 section 7.3.5.18; 1.3.5 section
+    7.3.5.5)."""
 
 
 @member(TABLE_FEATURE_PROPERTY, "OFPTFPT_WRITE_ACTIONS", {V13: 4})
 class TableWriteActions(_Actions, frozen=True, gc=False):
-    """Actions that flow entries can write into the action set."""
+    """Actions that flow entries can write into the action set (OpenFlow 1.5.1 section 7.3.5.18; 1.3.5 section
+    7.3.5.5)."""
 
 
 @member(TABLE_FEATURE_PROPERTY, "OFPTFPT_WRITE_ACTIONS_MISS", {V13: 5})
 class TableWriteActionsMiss(_Actions, frozen=True, gc=False):
-    """Actions that the table-miss entry can write into the action set."""
+    """Actions that the table-miss entry can write into the action set (OpenFlow 1.5.1 section 7.3.5.18; 1.3.5 section
+    7.3.5.5)."""
 
 
 @member(TABLE_FEATURE_PROPERTY, "OFPTFPT_APPLY_ACTIONS", {V13: 6})
 class TableApplyActions(_Actions, frozen=True, gc=False):
-    """Actions that flow entries can apply at once."""
+    """Actions that flow entries can apply at once (OpenFlow 1.5.1 section 7.3.5.18; 1.3.5 section 7.3.5.5)."""
 
 
 @member(TABLE_FEATURE_PROPERTY, "OFPTFPT_APPLY_ACTIONS_MISS", {V13: 7})
 class TableApplyActionsMiss(_Actions, frozen=True, gc=False):
-    """Actions that the table-miss entry can apply at once."""
+    """Actions that the table-miss entry can apply at once (OpenFlow 1.5.1 section 7.3.5.18; 1.3.5 section 7.3.5.5)."""
 
 
 @member(TABLE_FEATURE_PROPERTY, "OFPTFPT_MATCH", {V13: 8})
 class TableMatch(_Fields, frozen=True, gc=False):
-    """Fields that can be matched; with `/m` behind those that can be masked."""
+    """Fields that can be matched; with `/m` behind those that can be masked (OpenFlow 1.5.1 section 7.3.5.18; 1.3.5
+    section 7.3.5.5)."""
 
 
 @member(TABLE_FEATURE_PROPERTY, "OFPTFPT_WILDCARDS", {V13: 10})
 class TableWildcards(_Fields, frozen=True, gc=False):
-    """Fields that can be left out of a match."""
+    """Fields that can be left out of a match (OpenFlow 1.5.1 section 7.3.5.18; 1.3.5 section 7.3.5.5)."""
 
 
 @member(TABLE_FEATURE_PROPERTY, "OFPTFPT_WRITE_SETFIELD", {V13: 12})
 class TableWriteSetfield(_Fields, frozen=True, gc=False):
-    """Fields that flow entries can set through the action set."""
+    """Fields that flow entries can set through the action set (OpenFlow 1.5.1 section 7.3.5.18; 1.3.5 section
+    7.3.5.5)."""
 
 
 @member(TABLE_FEATURE_PROPERTY, "OFPTFPT_WRITE_SETFIELD_MISS", {V13: 13})
 class TableWriteSetfieldMiss(_Fields, frozen=True, gc=False):
-    """Fields that the table-miss entry can set through the action set."""
+    """Fields that the table-miss entry can set through the action set (OpenFlow 1.5.1 section 7.3.5.18; 1.3.5 section
+    7.3.5.5)."""
 
 
 @member(TABLE_FEATURE_PROPERTY, "OFPTFPT_APPLY_SETFIELD", {V13: 14})
 class TableApplySetfield(_Fields, frozen=True, gc=False):
-    """Fields that flow entries can set at once."""
+    """Fields that flow entries can set at once (OpenFlow 1.5.1 section 7.3.5.18; 1.3.5 section 7.3.5.5)."""
 
 
 @member(TABLE_FEATURE_PROPERTY, "OFPTFPT_APPLY_SETFIELD_MISS", {V13: 15})
 class TableApplySetfieldMiss(_Fields, frozen=True, gc=False):
-    """Fields that the table-miss entry can set at once."""
+    """Fields that the table-miss entry can set at once (OpenFlow 1.5.1 section 7.3.5.18; 1.3.5 section 7.3.5.5)."""
 
 
 @member(TABLE_FEATURE_PROPERTY, "OFPTFPT_TABLE_SYNC_FROM", {V14: 16})
 class TableSyncFrom(_Tables, frozen=True, gc=False):
-    """Tables from which the switch copies entries into this one."""
+    """Tables from which the switch copies entries into this one (OpenFlow 1.5.1 section 7.3.5.18)."""
 
 
 @member(TABLE_FEATURE_PROPERTY, "OFPTFPT_WRITE_COPYFIELD", {V15: 18})
 class TableWriteCopyfield(_Fields, frozen=True, gc=False):
-    """Fields to which flow entries can copy through the action set."""
+    """Fields to which flow entries can copy through the action set (OpenFlow 1.5.1 section 7.3.5.18)."""
 
 
 @member(TABLE_FEATURE_PROPERTY, "OFPTFPT_WRITE_COPYFIELD_MISS", {V15: 19})
 class TableWriteCopyfieldMiss(_Fields, frozen=True, gc=False):
-    """Fields to which the table-miss entry can copy through the action set."""
+    """Fields to which the table-miss entry can copy through the action set (OpenFlow 1.5.1 section 7.3.5.18)."""
 
 
 @member(TABLE_FEATURE_PROPERTY, "OFPTFPT_APPLY_COPYFIELD", {V15: 20})
 class TableApplyCopyfield(_Fields, frozen=True, gc=False):
-    """Fields to which flow entries can copy at once."""
+    """Fields to which flow entries can copy at once (OpenFlow 1.5.1 section 7.3.5.18)."""
 
 
 @member(TABLE_FEATURE_PROPERTY, "OFPTFPT_APPLY_COPYFIELD_MISS", {V15: 21})
 class TableApplyCopyfieldMiss(_Fields, frozen=True, gc=False):
-    """Fields to which the table-miss entry can copy at once."""
+    """Fields to which the table-miss entry can copy at once (OpenFlow 1.5.1 section 7.3.5.18)."""
 
 
 @member(TABLE_FEATURE_PROPERTY, "OFPTFPT_PACKET_TYPES", {V15: 22})
 class TablePacketTypes(TableFeatureProperty, frozen=True, gc=False):
-    """Packets that the table can take: values of the field packet_type."""
+    """Packets that the table can take: values of the field packet_type (OpenFlow 1.5.1 section 7.3.5.18)."""
 
     oxm_values: Sequence[OxmField] = ()
 
@@ -196,10 +213,11 @@ class TablePacketTypes(TableFeatureProperty, frozen=True, gc=False):
 
 
 class TableFeatures(Record, frozen=True, gc=False):
-    """One table: `ofp_table_features`.
+    """One table: `ofp_table_features` (OpenFlow 1.5.1 section 7.3.5.18; 1.3.5 section 7.3.5.5).
 
-    `metadata_match` and `metadata_write` are the bits of metadata that can be matched and written. `capabilities`
-    (in 1.3 named `config`) says what a `TableMod` could switch on. `command` and `features` are of OpenFlow 1.5.
+    `metadata_match` and `metadata_write` are the bits of metadata, of 64, that can be matched and written.
+    `max_entries` is how many flow entries it can have, 0 to 2**32 - 1. `capabilities` (in 1.3 named `config`) says what
+    a `TableMod` could switch on. `command` and `features` are of OpenFlow 1.5. `name` has 31 octets at most.
     """
 
     table_id: int
@@ -229,7 +247,8 @@ class TableFeatures(Record, frozen=True, gc=False):
 
 @request("OFPMP_TABLE_FEATURES", {V13: 12})
 class TableFeaturesRequest(Message, frozen=True, gc=False):
-    """Asks what the tables can do, or, with tables, has the switch arrange its pipeline so."""
+    """Asks what the tables can do, or, with tables, has the switch arrange its pipeline so (OpenFlow 1.5.1 section
+    7.3.5.18; 1.3.5 section 7.3.5.5)."""
 
     tables: Sequence[TableFeatures] = ()
     flags: int = 0
@@ -239,7 +258,7 @@ class TableFeaturesRequest(Message, frozen=True, gc=False):
 
 @reply("OFPMP_TABLE_FEATURES", {V13: 12})
 class TableFeaturesReply(Message, frozen=True, gc=False):
-    """What the tables can do."""
+    """What the tables can do (OpenFlow 1.5.1 section 7.3.5.18; 1.3.5 section 7.3.5.5)."""
 
     tables: Sequence[TableFeatures] = ()
     flags: int = 0

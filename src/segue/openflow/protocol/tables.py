@@ -53,12 +53,13 @@ class TableNumber(Numbers, prefix="OFPTT_"):
 
 
 class TableProperty(Record, frozen=True, gc=False):
-    """A property of a table's configuration (1.4 and later)."""
+    """A property of a table's configuration (1.4 and later; OpenFlow 1.5.1 section 7.3.4.1)."""
 
 
 @unknown(TABLE_PROPERTY)
 class UnknownTableProperty(TableProperty, frozen=True, gc=False):
-    """A property that nobody declared, an experimenter's too: the octets behind its type and length."""
+    """A property that nobody declared, an experimenter's too: the octets behind its type and length (OpenFlow 1.5.1
+    section 7.3.4.1)."""
 
     type: int
     data: bytes = b""
@@ -66,7 +67,7 @@ class UnknownTableProperty(TableProperty, frozen=True, gc=False):
 
 @member(TABLE_PROPERTY, "OFPTMPT_EVICTION", {V14: 2})
 class TableEviction(TableProperty, frozen=True, gc=False):
-    """How entries are chosen for eviction; a controller may only ask."""
+    """How entries are chosen for eviction; a controller may only ask (OpenFlow 1.5.1 section 7.3.4.1)."""
 
     flags: int = 0
 
@@ -75,8 +76,9 @@ class TableEviction(TableProperty, frozen=True, gc=False):
 
 @member(TABLE_PROPERTY, "OFPTMPT_VACANCY", {V14: 3})
 class TableVacancy(TableProperty, frozen=True, gc=False):
-    """When to warn that a table fills up: per cent of free entries, `vacancy_down` at most `vacancy_up`. `vacancy`
-    is what is free now and has to be 0 in a `TableMod`."""
+    """When to warn that a table fills up (OpenFlow 1.5.1 section 7.3.4.1): `vacancy_down` and `vacancy_up` are per cent
+    of free entries, 0 to 100, the one at most the other. `vacancy` is what is free now, per cent too, and has to be 0
+    in a `TableMod`."""
 
     vacancy_down: int
     vacancy_up: int
@@ -87,7 +89,8 @@ class TableVacancy(TableProperty, frozen=True, gc=False):
 
 @message("OFPT_TABLE_MOD", {V11: 17})
 class TableMod(Message, frozen=True, gc=False):
-    """Configures a table, or all of them."""
+    """Configures a table, or all of them (OpenFlow 1.5.1 section 7.3.4.1; 1.3.5 section 7.3.3). `table_id` is 0 to 254,
+    0xff for all."""
 
     table_id: int
     config: int = 0
@@ -103,7 +106,7 @@ class TableMod(Message, frozen=True, gc=False):
 
 
 class TableDesc(Record, frozen=True, gc=False):
-    """A table's configuration: `ofp_table_desc`."""
+    """A table's configuration: `ofp_table_desc` (OpenFlow 1.5.1 section 7.3.5, OFPMP_TABLE_DESC)."""
 
     table_id: int
     config: int = 0
@@ -120,14 +123,14 @@ class TableDesc(Record, frozen=True, gc=False):
 
 @request("OFPMP_TABLE_DESC", {V14: 14})
 class TableDescRequest(Message, frozen=True, gc=False):
-    """Asks for the configuration of all tables."""
+    """Asks for the configuration of all tables (OpenFlow 1.5.1 section 7.3.5, OFPMP_TABLE_DESC)."""
 
     flags: int = 0
 
 
 @reply("OFPMP_TABLE_DESC", {V14: 14})
 class TableDescReply(Message, frozen=True, gc=False):
-    """Configurations of tables."""
+    """Configurations of tables (OpenFlow 1.5.1 section 7.3.5, OFPMP_TABLE_DESC)."""
 
     tables: Sequence[TableDesc] = ()
     flags: int = 0
@@ -137,7 +140,7 @@ class TableDescReply(Message, frozen=True, gc=False):
 
 @message("OFPT_TABLE_STATUS", {V14: 31})
 class TableStatus(Message, frozen=True, gc=False):
-    """A table's free room has crossed one of its thresholds."""
+    """A table's free room has crossed one of its thresholds (OpenFlow 1.5.1 section 7.4.5)."""
 
     reason: int
     table: TableDesc
@@ -146,12 +149,14 @@ class TableStatus(Message, frozen=True, gc=False):
 
 
 class TableStats(Record, frozen=True, gc=False):
-    """A table's counters: `ofp_table_stats`.
+    """A table's counters: `ofp_table_stats` (OpenFlow 1.5.1 section 7.3.5, OFPMP_TABLE_STATS; 1.3.5 section 7.3.5.4;
+    1.0.0 section 5.3.5).
 
-    All versions have `active_count` (entries), `lookup_count` and `matched_count` (packets); until OpenFlow 1.2 also
-    `name` and `max_entries`. `match` and `wildcards` are bit maps of fields that can be matched and left out, of 32
-    bits with the version's own meaning in 1.0 (`wildcards` alone) and 1.1, of 64 bits in 1.2. The other capabilities
-    are in 1.1 and 1.2, `write_setfields` to `metadata_write` in 1.2 only.
+    All versions have `active_count` (entries in the table), `lookup_count` and `matched_count` (packets that were
+    looked up and that met an entry); until OpenFlow 1.2 also `name` and `max_entries` (entries at most). `match` and
+    `wildcards` are bit maps of fields that can be matched and left out, of 32 bits with the version's own meaning in
+    1.0 (`wildcards` alone) and 1.1, of 64 bits in 1.2. The other capabilities are in 1.1 and 1.2, `write_setfields` to
+    `metadata_write` in 1.2 only.
     """
 
     table_id: int
@@ -200,14 +205,16 @@ class TableStats(Record, frozen=True, gc=False):
 
 @request({V10: "OFPST_TABLE", V13: "OFPMP_TABLE", V15: "OFPMP_TABLE_STATS"}, {V10: 3})
 class TableStatsRequest(Message, frozen=True, gc=False):
-    """Asks for the counters of all tables."""
+    """Asks for the counters of all tables (OpenFlow 1.5.1 section 7.3.5, OFPMP_TABLE_STATS; 1.3.5 section 7.3.5.4;
+    1.0.0 section 5.3.5)."""
 
     flags: int = 0
 
 
 @reply({V10: "OFPST_TABLE", V13: "OFPMP_TABLE", V15: "OFPMP_TABLE_STATS"}, {V10: 3})
 class TableStatsReply(Message, frozen=True, gc=False):
-    """Counters of tables."""
+    """Counters of tables (OpenFlow 1.5.1 section 7.3.5, OFPMP_TABLE_STATS; 1.3.5 section 7.3.5.4; 1.0.0 section
+    5.3.5)."""
 
     stats: Sequence[TableStats] = ()
     flags: int = 0

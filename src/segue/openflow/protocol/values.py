@@ -81,7 +81,8 @@ OPTIONAL_WORD: Final = OptionalWord()
 
 
 class OxmField(Record, frozen=True, gc=False):
-    """One field and its value, where they are no match: a field may stand in a list more than once."""
+    """One field and its value, where they are no match: a field may stand in a list more than once (OpenFlow 1.5.1
+    section 7.2.3)."""
 
     field: str
     value: int
