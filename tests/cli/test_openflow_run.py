@@ -183,7 +183,7 @@ def test_a_file_is_loaded_again_when_it_changes_and_a_broken_one_is_not(tmp_path
     file = tmp_path / "marking.py"
     file.write_text(MARKING.format(priority=1))
     with running(str(file), "--keep-flows") as command, Switch(command.port, V13) as switch:
-        switch.until(SetConfig)
+        assert switch.until(FlowMod).priority == 0  # for what no flow matches
 
         def priority() -> int:
             switch.send(PacketIn(in_port=1, data=bytes(60)))
@@ -217,6 +217,7 @@ def test_what_did_not_change_goes_on_as_it_is(tmp_path: Path) -> None:
         running(str(tmp_path / "counting.py"), str(other), "discovery", "--keep-flows") as command,
         Switch(command.port, V13) as switch,
     ):
+        assert switch.until(FlowMod).priority == 0  # for what no flow matches
         switch.until(FlowMod)  # discovery's
         for expected in (1, 2):
             switch.send(PacketIn(in_port=1, data=bytes(60)))
@@ -248,10 +249,25 @@ def test_messages_are_shown_as_json_that_can_be_read_again() -> None:
         assert version == V13
         found.append((one["from"], type(msg).__name__, one.get("datapath")))
     assert ("controller", "FeaturesRequest", None) in found
-    assert ("switch", "FeaturesReply", None) in found
+    assert ("switch", "FeaturesReply", "0000000000000007") in found
     assert ("controller", "FlowMod", "0000000000000007") in found
     assert ("switch", "PacketIn", "0000000000000007") in found
     assert found[-1] == ("controller", "PacketOut", "0000000000000007")
+
+
+def test_who_does_not_read_the_messages_holds_nobody_up() -> None:
+    with running("learning-switch", "--messages") as command, Switch(command.port, V13) as switch:
+        switch.until(FlowMod)
+        stuffed = bytes([2, 0, 0, 0, 0, 1]) * 9000
+        begun = time.monotonic()
+        for n in range(250):  # more than a pipe holds, and than is kept
+            switch.send(PacketIn(in_port=1, data=stuffed), n)
+            switch.until(PacketOut)
+        assert time.monotonic() - begun < PATIENCE
+        begun = time.monotonic()
+        assert command.end() == 0
+        assert time.monotonic() - begun < 1
+        assert "messages were not shown" in command.says("messages were not shown").string
 
 
 def test_who_reads_the_messages_may_go_away() -> None:

@@ -1,6 +1,10 @@
 """Applications without a controller: what is declared, in which order they hear, and what comes of their answers."""
 
 import functools
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,6 +95,107 @@ def test_coroutine_functions_are_known_and_do_not_block() -> None:
         app.on(PacketIn, blocking=True)(slow)
 
 
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda switch: None, r"takes the arguments \(switch\)"),
+        (lambda: None, r"takes the arguments \(\)"),
+        (lambda switch, msg, other: None, r"takes the arguments \(switch, msg, other\)"),
+        (lambda switch, msg, *, word: None, r"takes the arguments \(switch, msg, word\)"),
+        (3, "3 is no function"),
+    ],
+)
+def test_who_cannot_be_called_with_two_arguments_is_refused_at_once(function: Any, words: str) -> None:
+    with pytest.raises(TypeError, match=rf"^@x\.on: .*{words}; a handler takes two, such as \(switch, msg\)$"):
+        App("x").on(PacketIn)(function)
+
+
+def test_other_signatures_that_take_two_arguments_are_fine() -> None:
+    class Object:
+        def method(self, switch: Any, msg: Any) -> None: ...
+
+        @classmethod
+        def of_class(cls, switch: Any, msg: Any, more: int = 1) -> None: ...
+
+        def __call__(self, switch: Any, msg: Any) -> None: ...
+
+    app = App("x")
+    functions: list[Any] = [
+        Object().method,
+        Object.of_class,
+        Object(),
+        print,
+        lambda *args: None,
+        lambda a, *rest: None,
+    ]
+    for function in functions:
+        app.on(PacketIn)(function)
+    assert len(app.handlers) == 6
+
+
+def test_without_parentheses_it_says_what_to_write() -> None:
+    with pytest.raises(TypeError, match=r"write @app\.on\(PacketIn\)"):
+
+        @App("x").on  # type: ignore[call-overload]
+        def handler(switch: Any, msg: Any) -> None: ...
+
+
+TYPED = """
+from segue.openflow import App, FlowMod, FlowRemoved, Message, PacketIn, PortStatus, Started, SwitchUp
+from segue.openflow.controller import Controller, Switch
+
+app = App("typed")
+
+
+class News: ...
+
+
+@app.on(PacketIn)
+def plain(switch: Switch, msg: PacketIn) -> list[FlowMod] | None: ...
+
+
+@app.on(PacketIn)
+async def later(switch: Switch, msg: Message) -> FlowMod: ...
+
+
+@app.on(PacketIn, FlowRemoved)
+def both(switch: Switch, msg: PacketIn | FlowRemoved) -> None: ...
+
+
+@app.on(Started)
+def started(controller: Controller, event: Started) -> None: ...
+
+
+@app.on(News)
+def news(controller: Controller, event: News) -> None: ...
+
+
+def returns(switch: Switch, msg: PacketIn) -> None:
+    both(switch, msg)
+"""
+WRONG = [
+    "@app.on(PacketIn)\ndef x(switch: Switch, msg: FlowRemoved) -> None: ...",
+    "@app.on(PacketIn)\ndef x(switch: Switch) -> None: ...",
+    "@app.on(PacketIn)\ndef x(switch: Switch, msg: PacketIn) -> int: ...",
+    "@app.on(PacketIn)\ndef x(switch: Switch, msg: PacketIn) -> list[int]: ...",
+    "@app.on(PacketIn)\nasync def x(switch: Switch, msg: PacketIn) -> int: ...",
+    "@app.on(PacketIn, SwitchUp)\ndef x(switch: Switch, msg: PacketIn) -> None: ...",
+    "@app.on(News)\ndef x(switch: Switch, msg: PacketIn) -> None: ...",
+    "@app.on(PacketIn)\ndef x(switch: Controller, msg: PacketIn) -> None: ...",
+    "@app.on\ndef x(switch: Switch, msg: PacketIn) -> None: ...",
+]
+
+
+def test_a_type_checker_sees_handlers_that_do_not_fit(tmp_path: Path) -> None:
+    file = tmp_path / "typed.py"
+    file.write_text(TYPED + "\n\n" + "\n\n\n".join(WRONG).replace("def x", "def x{}").format(*range(len(WRONG))) + "\n")
+    words = ("--strict", "--no-error-summary", "--disable-error-code=empty-body", str(file))
+    done = subprocess.run([sys.executable, "-m", "mypy", *words], capture_output=True, text=True)
+    found = {int(match[1]) for match in re.finditer(r"typed\.py:(\d+): error", done.stdout)}
+    first = TYPED.count("\n") + 3
+    assert found == {first + 4 * n for n in range(len(WRONG))}, done.stdout
+
+
 def test_order_is_as_given_but_behind_those_named() -> None:
     first, second, third = App("first", after=["third", "absent"]), App("second"), App("third")
     assert in_order([first, second, third]) == [second, third, first]
@@ -145,6 +250,7 @@ def test_what_throws_or_answers_nonsense_is_named_and_harms_no_other() -> None:
     assert host.told[0][1].startswith("bad: ")
     assert all(name.startswith("worse: ") for _, name, _ in host.told[1:4])
     assert "'text' among what is to be sent" in str(host.told[2][2])
+    assert str(host.told[2][2]).endswith("(element 1)")
 
 
 def test_what_takes_its_time_is_left_to_the_host() -> None:

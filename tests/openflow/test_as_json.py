@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
-from segue.openflow import as_json, codec, declare
+from segue.openflow import as_json, codec, declare, json_unknown
 from segue.openflow.as_json import JsonError, from_json, to_json
 from segue.openflow.codec import UnknownMessage
 from segue.openflow.declare import FAMILIES, HOMES, MESSAGES, Record, layout
+from segue.openflow.json_schema import schema
 from segue.openflow.names import Flags, Numbers
 from segue.openflow.protocol.actions import Output
 from segue.openflow.protocol.basic import EchoRequest, Error, Hello
+from segue.openflow.protocol.families import UnknownAction, UnknownInstruction
 from segue.openflow.protocol.flow_mod import FlowMod
 from segue.openflow.protocol.packets import PacketIn
+from segue.openflow.protocol.ports import UnknownPortProperty
 from segue.openflow.wire import V10, V11, V13, V14, V15, VERSIONS
 
 from . import judged
@@ -219,6 +224,124 @@ def test_a_hello_of_another_version_can_be_said() -> None:
         from_json({"version": 0x63, "type": "OFPT_BARRIER_REQUEST"})
 
 
+# -- what nobody declared ---------------------------------------------------------------------------------------------
+
+STRANGE = 0x00ABCDEF
+
+
+@pytest.mark.parametrize(
+    ("octets", "said"),
+    [
+        ("0104001000000001 00abcdef 00000007", {"type": "OFPT_VENDOR", "experimenter": STRANGE, "data": "00000007"}),
+        (
+            "0204001400000001 00abcdef 00000000 0102",
+            {"type": "OFPT_EXPERIMENTER", "experimenter": STRANGE, "data": "000000000102"},
+        ),
+        (
+            "0404001400000001 00abcdef 00000007 0102",
+            {"type": "OFPT_EXPERIMENTER", "experimenter": STRANGE, "exp_type": 7, "data": "0102"},
+        ),
+        ("0404000e00000001 00abcdef 0102", {"type": "OFPT_EXPERIMENTER", "experimenter": STRANGE, "data": "0102"}),
+        (
+            "0110001000000001 ffff0000 00abcdef",
+            {"type": "OFPT_STATS_REQUEST", "multipart_type": "OFPST_VENDOR", "flags": [], "experimenter": STRANGE},
+        ),
+        (
+            "0313001800000001 ffff0001 00000000 00abcdef 00000007 0102",
+            {"type": "OFPT_STATS_REPLY", "multipart_type": "OFPST_EXPERIMENTER", "exp_type": 7, "data": "0102"},
+        ),
+        (
+            "0412001800000001 ffff0000 00000000 00abcdef 00000007",
+            {"type": "OFPT_MULTIPART_REQUEST", "multipart_type": "OFPMP_EXPERIMENTER", "exp_type": 7},
+        ),
+        (
+            "0413001400000001 004d0001 00000000 01020304",
+            {"multipart_type": 77, "flags": ["OFPMPF_MORE"], "data": "01020304"},
+        ),
+        ("0413001400000001 004d0001 0000ff00 01020304", {"type": 19, "data": "004d00010000ff0001020304"}),
+        ("04c8000a00000001 0102", {"type": 200, "data": "0102"}),
+    ],
+)
+def test_what_nobody_declared_comes_back(octets: str, said: dict[str, Any]) -> None:
+    data = bytearray.fromhex(octets)
+    data[2:4] = len(data).to_bytes(2, "big")
+    message, xid, version = codec.decode(bytes(data))
+    obj = through(message, xid, version)
+    assert obj.items() >= said.items()
+    assert from_json(obj) == (message, xid, version) and codec.encode(*from_json(obj)) == data
+    assert Draft202012Validator(schema(version)).is_valid(obj)
+    assert not Draft202012Validator(schema(version)).is_valid(obj | {"unheard_of": 1})
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_any_unknown_record_comes_back(version: int) -> None:
+    chance = random.Random(version)
+    for home in FAMILIES:
+        unknown: Any = home.unknown
+        if unknown is None:
+            continue
+        for kind in (4, 16, 17, 18, 19, 99) if home is MESSAGES else (0xFFFE, 0xFFFF, 99):
+            for size in (0, 3, 4, 7, 8, 12, 20):
+                record: Any = unknown(kind, chance.choice([bytes, chance.randbytes])(size))
+                if home is MESSAGES:
+                    assert from_json(through(record, 1, version)) == (record, 1, version)
+                    continue
+                obj = as_json.record_to_json(record, version)
+                assert as_json.record_from_json(home, obj, version) == record
+                named = isinstance(obj["type"], str)
+                assert named == (size >= 4 and kind in json_unknown.names(home, version).values())
+
+
+def test_experimenters_names_are_those_of_the_version() -> None:
+    for version, name in ((V10, "OFPAT_VENDOR"), (V13, "OFPAT_EXPERIMENTER")):
+        obj = as_json.record_to_json(UnknownAction(0xFFFF, bytes.fromhex("00abcdef01020304")), version)
+        assert obj == {"type": name, "experimenter": STRANGE, "data": "01020304"}
+    instruction = UnknownInstruction(0xFFFF, bytes.fromhex("00abcdef"))
+    assert as_json.record_to_json(instruction, V13)["type"] == "OFPIT_EXPERIMENTER"
+    prop = UnknownPortProperty(0xFFFF, bytes.fromhex("00abcdef00000007"))
+    said = {"type": "OFPPDPT_EXPERIMENTER", "experimenter": STRANGE, "exp_type": 7, "data": ""}
+    assert as_json.record_to_json(prop, V14) == said
+
+
+@pytest.mark.parametrize("version", [V10, 3, V13, V14, V15])
+def test_os_ken_gives_experimenters_names_the_same_numbers(version: int) -> None:
+    if osken.available():
+        pytest.skip(str(osken.available()))
+    found = osken.modules(version)
+    assert found is not None
+    compared = 0
+    for home in FAMILIES:
+        for name, number in json_unknown.names(home, version).items():
+            if hasattr(found[0], name):
+                assert getattr(found[0], name) == number, name
+                compared += 1
+    assert compared >= 3
+
+
+def test_actions_are_short_for_an_instruction() -> None:
+    actions = [{"type": "OFPAT_OUTPUT", "port": 1}]
+    message, _, _ = from_json(ENVELOPE | {"actions": actions})
+    assert message == FlowMod(actions=(Output(1),))
+    long = from_json(ENVELOPE | {"instructions": [{"type": "OFPIT_APPLY_ACTIONS", "actions": actions}]})
+    assert codec.encode(message, 7, V13) == codec.encode(*long)
+    goto = [{"type": "OFPIT_GOTO_TABLE", "table_id": 2}]
+    both, _, _ = from_json(ENVELOPE | {"actions": actions, "instructions": goto})
+    kinds = [one["type"] for one in to_json(both, 7, V13)["instructions"]]
+    assert kinds == ["OFPIT_APPLY_ACTIONS", "OFPIT_GOTO_TABLE"]
+    validator = Draft202012Validator(schema(V13))
+    assert validator.is_valid(ENVELOPE | {"actions": actions, "instructions": goto})
+    assert not validator.is_valid(ENVELOPE | {"actions": [{"type": "OFPAT_OUTPUT", "prot": 1}]})
+    with pytest.raises(JsonError, match=r"OFPT_FLOW_MOD\.actions\[0\]\.type: .* did you mean OFPAT_OUTPUT"):
+        from_json(ENVELOPE | {"actions": [{"type": "OFPAT_OUTPT"}]})
+
+
+def test_a_match_of_open_vswitch_in_openflow_1_1() -> None:
+    obj = {"version": "1.1", "type": "OFPT_FLOW_MOD", "match": {"match_type": 1, "ipv6_dst": "2001:db8::1"}}
+    message, _, _ = from_json(obj)
+    assert codec.decode(codec.encode(message, 0, V11))[0].match == message.match
+    assert to_json(message, 0, V11)["match"] == obj["match"]
+
+
 # -- errors ----------------------------------------------------------------------------------------------------------
 
 
@@ -227,7 +350,7 @@ def test_a_hello_of_another_version_can_be_said() -> None:
     [
         (["a"], "message", ["an object is wanted"]),
         ({"type": "OFPT_HELLO"}, "version", ["None is not one of 1.0, 1.1"]),
-        ({"version": 1.3, "type": "OFPT_HELLO"}, "version", ["1.3 is not one of"]),
+        ({"version": 1.3, "type": "OFPT_HELLO"}, "version", ["1.3 is not one of", 'it is text: "1.3"']),
         ({"version": "1.3"}, "type", ["None is no message of OpenFlow 1.3"]),
         ({"version": "1.3", "type": "OFPT_FLOWMOD"}, "type", ["did you mean", "OFPT_FLOW_MOD"]),
         ({"version": "1.3", "type": "OFPT_MULTIPART_REQ"}, "type", ["OFPT_MULTIPART_REQUEST"]),
@@ -242,7 +365,19 @@ def test_a_hello_of_another_version_can_be_said() -> None:
         (ENVELOPE | {"priority": 65536}, "OFPT_FLOW_MOD.priority", ["not within 0..65535"]),
         (ENVELOPE | {"priority": 1.5}, "OFPT_FLOW_MOD.priority", ["1.5 is not a number"]),
         (ENVELOPE | {"priority": "1_0"}, "OFPT_FLOW_MOD.priority", ["'1_0' is not a number"]),
-        (ENVELOPE | {"priorty": 1}, "OFPT_FLOW_MOD", ["there is no priorty", "priority"]),
+        (ENVELOPE | {"priorty": 1}, "OFPT_FLOW_MOD", ["there is no priorty; did you mean priority? There are cookie,"]),
+        (
+            {"version": "1.3", "type": "OFPT_EXPERIMENTER", "experimenter": 1, "data": "00000000"},
+            "OFPT_EXPERIMENTER",
+            ["exp_type is missing"],
+        ),
+        ({"version": "1.3", "type": "OFPT_EXPERIMENTER"}, "OFPT_EXPERIMENTER", ["experimenter is missing"]),
+        (
+            {"version": "1.0", "type": "OFPT_VENDOR", "experimenter": 1, "exp_type": 2},
+            "OFPT_VENDOR",
+            ["there is no exp_type", "experimenter, data"],
+        ),
+        ({"version": "1.0", "type": "OFPT_EXPERIMENTER"}, "type", ["(1.1, 1.2, 1.3, 1.4, 1.5 have it)"]),
         (ENVELOPE | {"importance": 1}, "OFPT_FLOW_MOD", ["there is no importance"]),
         (ENVELOPE | {"command": "OFPFC_AD"}, "OFPT_FLOW_MOD.command", ["OFPFC_ADD", "OFPFC_DELETE"]),
         (ENVELOPE | {"match": 3}, "OFPT_FLOW_MOD.match", ["an object is wanted"]),

@@ -18,6 +18,7 @@ from segue.openflow.endpoint import Certificates
 from segue.openflow.protocol.basic import EchoRequest, Hello
 from segue.openflow.protocol.packets import PacketIn
 from segue.openflow.wire import V13
+
 from .channels import Switch, run, serving, until
 
 # -- calling -------------------------------------------------------------------------------------------------------
@@ -200,6 +201,10 @@ def test_a_socket_that_is_listened_at_is_taken(tmp_path: Path) -> None:
     run(main)
 
 
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def certificates(place: Path) -> Certificates:
     new = (
         "openssl",
@@ -223,7 +228,7 @@ def test_tls_that_fails_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixt
 
     async def main() -> None:
         opened: list[Channel] = []
-        before = len(list(Path("/proc/self/fd").iterdir()))
+        before = descriptors()
         listener = await listen("pssl:0:127.0.0.1", opened.append, tls=tls, handshake_timeout=0.5)
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.ports[0])
         port = writer.get_extra_info("sockname")[1]
@@ -250,6 +255,6 @@ def test_tls_that_fails_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixt
         await listener.wait_closed()
         waiting.close()
         await asyncio.sleep(0.1)
-        assert len(list(Path("/proc/self/fd").iterdir())) == before
+        assert descriptors() == before
 
     run(main)

@@ -430,7 +430,7 @@ def test_a_handler_that_hangs_misses_events_and_no_other_does(
     hangs, quick, gate = App("hangs"), App("quick"), threading.Event()
     heard: list[int] = []
     if blocking:
-        hangs.on(PacketIn, blocking=True)(lambda switch, msg: gate.wait(20) and None)
+        hangs.on(PacketIn, blocking=True)(lambda switch, msg: print(gate.wait(20)))
         quick.on(PacketIn, blocking=True)(lambda switch, msg: heard.append(switch.id))
     else:
 
@@ -616,7 +616,7 @@ def test_a_cancellation_of_a_handler_s_own_is_a_failure_like_any_other(kind: str
 
 def test_a_flood_of_failures_is_not_one_of_lines(caplog: pytest.LogCaptureFixture) -> None:
     app = App("fails")
-    app.on(PacketIn)(lambda switch, msg: 1 / 0 and None)
+    app.on(PacketIn)(lambda switch, msg: print(1 / 0))
 
     async def main() -> None:
         async with running([app, hub()]) as (controller, target):
@@ -650,3 +650,22 @@ def test_a_switch_that_does_not_read_is_not_read_from() -> None:
             await until(lambda: len(peer.got(PacketOut)) == sent)
 
     run(main, 60)
+
+
+def test_what_waits_is_not_begun_when_all_ends() -> None:
+    app, begun = App("hangs"), [0]
+
+    @app.on(PacketIn)
+    async def hanging(_switch: Switch, _msg: PacketIn) -> None:
+        begun[0] += 1
+        await asyncio.sleep(60)
+
+    async def main() -> None:
+        async with running([app]) as (controller, target):
+            peer = await up(controller, Peer(), target, V13)
+            for octet in range(200):
+                peer.packet_in(octet)
+            await until(lambda: controller.switches[1].lanes.waiting == 200 - 64)
+        assert begun[0] == 64
+
+    run(main)

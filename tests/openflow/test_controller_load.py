@@ -1,6 +1,8 @@
 """A controller's beginning and end, and applications that are exchanged while it runs."""
 
 import asyncio
+import contextlib
+import threading
 import time
 from typing import Any
 
@@ -60,6 +62,49 @@ def test_stop_lets_handlers_finish_and_writes_their_answers() -> None:
         assert {task for task in asyncio.all_tasks() if task is not asyncio.current_task()} == set()
         with pytest.raises(OSError):
             await Peer().connect(target, V13)
+
+    run(main)
+
+
+def test_stop_takes_five_seconds_at_the_most_whatever_goes_on() -> None:
+    app, gate = App("stubborn"), threading.Event()
+
+    @app.on(PacketIn)
+    async def handler(_switch: Switch, _msg: PacketIn) -> None:
+        while not gate.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+
+    app.on(PacketIn, blocking=True)(lambda switch, msg: print(gate.wait(30)))
+    app.on(SwitchDown)(handler)  # type: ignore[arg-type]
+
+    async def main() -> None:
+        controller = Controller([app])
+        (target,) = await controller.start(["ptcp:0:127.0.0.1"])
+        peer = await up(controller, Peer(), target, V13)
+        for _ in range(100):
+            peer.packet_in()
+        await until(lambda: controller.switches[1].lanes.running == 68)
+        peer.channel._transport.pause_reading()
+        controller.switches[1].channel._transport.write(bytes(20 << 20))
+        begun = time.perf_counter()
+        await controller.stop()
+        assert time.perf_counter() - begun < 5.1
+        gate.set()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        peer.channel.abort()
+
+    run(main)
+
+
+def test_a_switch_is_told_gone_because_the_controller_stops() -> None:
+    app, heard = hearing(SwitchDown)
+
+    async def main() -> None:
+        async with running([app]) as (controller, target):
+            await up(controller, Peer(), target, V13)
+        assert [event.reason for _, event in heard] == ["the controller stops"]
 
     run(main)
 

@@ -20,6 +20,7 @@ _CHUNK = 1 << 16
 _OFFSET = re.compile(r"^\s*[0-9a-fA-F]{4,8}(:\s+|  +)(?=[0-9a-fA-F])")
 _TEXT = frozenset(b"\t\r\n" + bytes(range(0x20, 0x7F)))
 LONGEST_LINE = 1 << 20
+_LONGEST_NAME = 256
 
 
 class Said(NamedTuple):
@@ -65,7 +66,7 @@ def _octets(chunk: str) -> bytes:
     except ValueError:
         wrong = re.search(r"[^0-9a-fA-F]", digits)
         why = f"{wrong[0]!r} is no hexadecimal digit" if wrong else "it has an odd number of digits"
-        if wrong and Path(chunk).is_file():
+        if wrong and len(chunk) < _LONGEST_NAME and Path(chunk).is_file():
             why += f"; for the file write --file {chunk}"
         raise Mistake(f"{chunk.strip()[:40]!r}: {why}") from None
 

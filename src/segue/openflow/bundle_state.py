@@ -8,9 +8,8 @@ what is refused; to carry out what `commit` gives, at once and all or nothing, i
 - The flags of all messages about a bundle are the same. `ordered` is always kept to; `atomic` is what the application
   promises by having bundles at all; scheduled ones (`time`, 1.5) are refused.
 - What breaks a rule about an existing bundle discards it, except a message that cannot be in any bundle: that one is
-  refused, and the bundle stays without it. This is as Open vSwitch does it (ofproto/bundles.c), and so are the codes:
-  opening a bundle that is there already is OFPBFC_BAD_ID to it. The specification's OFPBFC_BUNDLE_EXIST is said
-  here: it tells a controller what is wrong, and either way the bundle is gone.
+  refused, and the bundle stays without it. Open vSwitch does the same (ofproto/bundles.c), and so are the codes: to
+  open a bundle that is there already is OFPBFC_BAD_ID (section 7.3.9.2), whatever OFPBFC_BUNDLE_EXIST may be for.
 - A bundle that nothing is done about for `idle` seconds is discarded: section 7.3.9.1 allows it, and tells the
   controller by OFPBFC_TIMEOUT.
 
@@ -104,7 +103,7 @@ class Bundles:
         """Begins a bundle. `request` is what asked for it, with its xid; `expire` quotes it."""
         if bundle_id in self._bundles:
             self.discard(bundle_id)
-            raise BundleError(f"bundle {bundle_id} is open already; it is discarded", "OFPBFC_BUNDLE_EXIST")
+            raise BundleError(f"bundle {bundle_id} is open already; it is discarded", "OFPBFC_BAD_ID")
         if flags & ~_KNOWN_FLAGS:
             scheduled = self.version >= V15 and flags & BundleFlags.TIME
             text = "bundles are not scheduled here" if scheduled else f"flags {flags:#x} are not known"
@@ -123,10 +122,10 @@ class Bundles:
             raise BundleError(f"a {name or type(message).__name__} cannot be in a bundle", "OFPBFC_MSG_UNSUP")
         if bundle_id not in self._bundles:
             self.open(bundle_id, addition.flags, (addition, xid), now)
-        bundle = self._agreeing(bundle_id, addition.flags)
-        if bundle.closed:
+        if self._known(bundle_id).closed:
             self.discard(bundle_id)
             raise BundleError(f"bundle {bundle_id} is closed", "OFPBFC_BUNDLE_CLOSED")
+        bundle = self._agreeing(bundle_id, addition.flags)
         octets = _octets(message, self.version)
         if self._messages >= self.limits.messages or self._octets + octets > self.limits.octets:
             self.discard(bundle_id)
@@ -193,7 +192,7 @@ class Bundles:
                 self.discard(bundle_id)
             case _:
                 raise BundleError(f"{message.type} is nothing to ask for", "OFPBFC_BAD_TYPE")
-        return type(message)(bundle_id, message.type + 1, flags)
+        return type(message)(bundle_id, message.type + 1)
 
     # -- time ------------------------------------------------------------------------------------------------------
 

@@ -159,6 +159,7 @@ class Controller:
         gone = Dispatch([app for app in before if app not in made.apps], self._work)
         come = Dispatch([app for app in made.apps if app not in before], self._work)
         switches = list(self.switches.values())
+        missed = self._dispatch.hears_misses()
         self._dispatch = Dispatch([app for app in before if app in made.apps], self._work)
         for switch in switches:
             self._work.deliver(switch, gone.answers(switch, SwitchDown("the application is taken out")))
@@ -175,7 +176,7 @@ class Controller:
             self._work.deliver(self, come.answers(self, Started()))
         for switch in switches:
             if self.switches.get(switch.id) is switch:
-                if come.hears_misses():
+                if not missed and come.hears_misses():
                     self._want_misses(switch)
                 self._work.deliver(switch, come.answers(switch, SwitchUp()))
 

@@ -79,9 +79,12 @@ class Lanes:
         self._lost(handler)
         return False
 
-    def done(self, handler: Handler) -> None:
-        """One that was running has ended."""
+    def done(self, handler: Handler, *, goes_on: bool = True) -> None:
+        """One that was running has ended. If that was because all ends, nothing more is begun."""
         lane = self._lanes[handler]
+        if not goes_on:
+            self.dropped += len(lane.waiting)
+            lane.waiting.clear()
         if lane.waiting:
             begin, octets = lane.waiting.popleft()
             lane.octets -= octets

@@ -27,7 +27,7 @@ class Sparing:
         if found is None or now - found[0] >= INTERVAL:
             self._tell(key)
             if len(self._told) >= _MOST_KINDS:
-                self._told = {one: told for one, told in self._told.items() if now - told[0] < INTERVAL or told[2]}
+                self._told = {one: told for one, told in self._told.items() if told[2]}
             found = self._told[key] = [now, 0, 0, level]
         if found[1] < LINES:
             found[1] += 1

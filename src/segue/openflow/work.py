@@ -185,18 +185,20 @@ class Work:
         return task
 
     async def _run(self, handler: Handler, target: Any, begin: Begin, lanes: Lanes) -> None:
+        goes_on = True
         try:
             await self._send(handler, target, messages_of(await begin()))
         except ConnectionLost as e:
             self.tell(str(handler), logging.INFO, "%s gave up for %r: %s", handler, target, e)
-        except asyncio.CancelledError as e:
-            if _cancelled():
-                raise
-            self.failed(handler, target, e)  # its own
         except Exception as e:
             self.failed(handler, target, e)
+        except BaseException as e:
+            if not isinstance(e, asyncio.CancelledError) or _cancelled():
+                goes_on = False
+                raise
+            self.failed(handler, target, e)  # its own
         finally:
-            lanes.done(handler)
+            lanes.done(handler, goes_on=goes_on)
 
     async def _attend(self, app: App, work: Awaitable[Any]) -> None:
         try:
