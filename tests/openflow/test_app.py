@@ -290,7 +290,7 @@ def test_a_handler_that_takes_long_is_named_and_no_other(monkeypatch: pytest.Mon
 
 
 def test_a_base_class_means_all_that_are_derived_from_it() -> None:
-    app, heard = App("x"), []
+    app, heard = App("x"), list[type]()
     app.on(Message)(lambda switch, msg: heard.append(type(msg)))
     made = Dispatch([app], Host())
     for event in (PacketIn(), Error(1, 1), SwitchUp(), SwitchDown("")):

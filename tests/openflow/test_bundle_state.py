@@ -177,7 +177,8 @@ def theirs(path: str, steps: list[Step], version: int) -> list[tuple[Any, ...]]:
         peer.connect(path)
         peer.sendall(encode(Hello((VersionBitmap.of({version}),)), 1, version))
         peer.sendall(b"".join(frames(steps, version)) + encode(BarrierRequest(), 9999, version))
-        stream, heard = b"", []
+        stream = b""
+        heard: list[tuple[Any, ...]] = []
         while True:
             data = peer.recv(65536)
             assert data

@@ -7,7 +7,6 @@ import pytest
 
 from segue.openflow.codec import UnknownMessage, decode_many, encode
 from segue.openflow.connection import (
-    LIMITS,
     Connection,
     Event,
     Failed,
@@ -18,6 +17,7 @@ from segue.openflow.connection import (
     Replied,
 )
 from segue.openflow.declare import Message
+from segue.openflow.limits import LIMITS
 from segue.openflow.protocol.actions import Output
 from segue.openflow.protocol.basic import (
     EchoRequest,

@@ -19,6 +19,7 @@ def test_threads_are_made_as_needed_and_end_when_idle(monkeypatch: pytest.Monkey
     async def main() -> None:
         made, gate = Threads(3), threading.Event()
         assert await made.call(lambda a, b: a + b, 1, 2) == (3, None)
+        await until(lambda: made._idle == 1)
         assert await made.call(lambda: 4) == (4, None)
         assert made._count == 1
         waiting = [made.call(gate.wait, 10) for _ in range(10)]

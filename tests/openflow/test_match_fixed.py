@@ -215,7 +215,8 @@ def test_masks_that_say_all_or_nothing():
 @pytest.mark.parametrize(
     ("octets", "error"),
     [
-        ("0001", "OFPBMC_BAD_TYPE"),
+        ("0002", "OFPBMC_BAD_TYPE"),
+        ("0001", "OFPBMC_BAD_LEN"),
         ("00000057", "OFPBMC_BAD_LEN"),
         ("00000058", "OFPBMC_BAD_LEN"),
         ("", "OFPBMC_BAD_LEN"),

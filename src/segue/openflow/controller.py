@@ -227,7 +227,7 @@ class Controller:
         if self._stopping:
             channel.close(_STOPS)
             return
-        place = self._datapaths.add(datapath_id, auxiliary, channel)
+        place = self._datapaths.add(datapath_id, auxiliary, channel, channel.version)
         for other in place.replaced:
             other.close("the same datapath connected again")
         if place.main is None:

@@ -1,10 +1,9 @@
 """How much a peer can make a connection keep, and how many mistakes it may make.
 
-What is kept of a message in parts is read already, and objects take more room than octets: some eight times as much
-for ports, up to twelve for lists of small actions. So sixteen MiB on the wire, some hundred and seventy thousand flows,
-can be two hundred in memory; whoever asks for more than that takes it in parts (`Channel.stream`). A description of
-ports is what every controller asks every switch for, before it knows it, so it may have no more than there are ports:
-65,535 of 72 octets.
+What is kept of a message in parts is read already, and objects take more room than octets: flows six times as much. So
+sixteen MiB on the wire, some hundred and seventy thousand flows, are a hundred in memory; whoever asks for more than
+that takes it in parts (`Channel.stream`). A description of ports is what every controller asks every switch for, before
+it knows it, so it may have no more than there are ports: 65,535 of 72 octets, and a little for the parts.
 """
 
 from typing import Any, Final

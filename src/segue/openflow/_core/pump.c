@@ -38,11 +38,11 @@ next_xid(Pump *self)
     return self->xid;
 }
 
-/* Hands the current exception, if it is an `Exception`, to `failed`. 0 when it was taken. */
+/* Hands the current exception to `failed`, unless it is one that ends programs. 0 when it was taken. */
 static int
 fail(Pump *self, PyObject *msg)
 {
-    if (!PyErr_ExceptionMatches(PyExc_Exception))
+    if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) || PyErr_ExceptionMatches(PyExc_SystemExit))
         return -1;
 #if PY_VERSION_HEX >= 0x030C0000
     PyObject *error = PyErr_GetRaisedException();
