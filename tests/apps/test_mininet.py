@@ -13,15 +13,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.root
 
+PROJECT = Path(__file__).parent.parent.parent  # which may be below the /tmp that is hidden
 PROTOCOLS = {"1.0": "OpenFlow10", "1.3": "OpenFlow13"}
 SCRIPT = """
 set -e
+mount --bind "$PROJECT" /mnt
 mount -t tmpfs tmpfs /tmp
+mkdir -p "$PROJECT"
+mount --bind /mnt "$PROJECT"
 mount -o bind,ro /proc/sys /proc/sys
 mkdir /tmp/ovs
 export OVS_RUNDIR=/tmp/ovs OVS_LOGDIR=/tmp/ovs OVS_DBDIR=/tmp/ovs
@@ -50,6 +55,7 @@ def test_all_pairs_of_mininet_reach_each_other(version: str, topology: str) -> N
     environment = {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "PYTHON": sys.executable,
+        "PROJECT": str(PROJECT),
         "VERSION": version,
         "PROTOCOL": PROTOCOLS[version],
         "TOPOLOGY": topology,
