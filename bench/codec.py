@@ -14,6 +14,8 @@ from importlib import import_module
 from timeit import Timer
 from typing import Any
 
+from msgspec.structs import replace
+
 from bench.cbench.build import os_ken
 from bench.report import Table, figure, progress
 from bench.samples import BUFFER, DESTINATION, FRAME, IN_PORT, OUT_PORT, SOURCE, V10, V13, V15, XID, samples
@@ -106,10 +108,17 @@ def _encoding(version: int) -> list[Case]:
     ):
         theirs = _theirs(name, version)
         # In 1.0 there are many ways to write that an IP address is not matched.
-        if ours() != theirs() and decode(ours()) != decode(theirs()):
+        if ours() != theirs() and _meaning(ours()) != _meaning(theirs()):
             raise AssertionError(f"{NAMES[version]} {name}: {ours().hex()} is not {theirs().hex()}")
         cases.append((f"{name}: make and encode", ours, theirs))
     return cases
+
+
+def _meaning(octets: bytes) -> Any:
+    """The message, without the spelling of a match that matches the same (`wildcards`)."""
+    msg, *_ = decode(octets)
+    match = getattr(msg, "match", None)
+    return msg if match is None else replace(msg, match={k: v for k, v in match.items() if k != "wildcards"})
 
 
 def _theirs(name: str, version: int) -> Callable[[], bytes]:
