@@ -24,7 +24,7 @@ def forget(switch: Switch, event: object) -> list[Message]:
 
 @app.on(PacketIn)
 def packet_in(switch: Switch, msg: PacketIn) -> Message | list[Message]:
-    ports, source, target, port = learnt[switch], msg.eth_src, msg.eth_dst, msg.in_port
+    ports, source, port = learnt[switch], msg.eth_src, msg.in_port
     if ports.get(source) != port and source and not is_multicast(source):
         before, ports[source] = ports.get(source), port
         if before is not None:
@@ -33,7 +33,7 @@ def packet_in(switch: Switch, msg: PacketIn) -> Message | list[Message]:
             return [*moved, PacketOut.answering(msg, switch.flood(port))]
         if len(ports) > MOST:
             return [*forget(switch, TopologyChanged()), PacketOut.answering(msg, switch.flood(port))]
-    if (out := ports.get(target)) is None or out == port:
+    if (out := ports.get(target := msg.eth_dst)) is None or out == port:
         return PacketOut.answering(msg, switch.flood(port) if out is None else ())
     match = {"in_port": port, "eth_src": source, "eth_dst": target}
     flow = FlowMod(match=match, actions=[Output(out)], idle_timeout=60, buffer_id=msg.buffer_id)
