@@ -78,12 +78,6 @@ def width(item: Item, version: int) -> int:
     return 2 if item.kind == "port" and version == V10 else item.size
 
 
-def fixed_size(record: type[Record], version: int) -> int:
-    """Octets of the items of fixed size: the least that the record can have."""
-    items, _ = whole_layout(record, version)
-    return sum(width(item, version) for item in items if item.kind in FIXED)
-
-
 def is_struct(item: Item, version: int) -> bool:
     """Whether this is a match that always has the same size."""
     return item.kind == "match" and version in MATCH_SIZES

@@ -46,7 +46,17 @@ class LearnSpec(Record, frozen=True, gc=False):
     DESTINATION: ClassVar[int]
 
 
-class LearnMatch(LearnSpec, frozen=True, gc=False):
+class _LearnField(LearnSpec, frozen=True, gc=False):
+    """What the entry does with `n_bits` bits (1 to 1023) of the field `dst` (lib/ofp-actions.c, NXAST_LEARN)."""
+
+    dst: str
+    src: str | int
+    n_bits: int
+    dst_ofs: int = 0
+    src_ofs: int = 0
+
+
+class LearnMatch(_LearnField, frozen=True, gc=False):
     """The entry matches `n_bits` bits (1 to 1023) of the field `dst`, from bit `dst_ofs` on (lib/ofp-actions.c,
     NXAST_LEARN).
 
@@ -55,14 +65,8 @@ class LearnMatch(LearnSpec, frozen=True, gc=False):
 
     DESTINATION = _MATCH
 
-    dst: str
-    src: str | int
-    n_bits: int
-    dst_ofs: int = 0
-    src_ofs: int = 0
 
-
-class LearnLoad(LearnSpec, frozen=True, gc=False):
+class LearnLoad(_LearnField, frozen=True, gc=False):
     """The entry sets `n_bits` bits (1 to 1023) of the field `dst`, from bit `dst_ofs` on (lib/ofp-actions.c,
     NXAST_LEARN).
 
@@ -70,12 +74,6 @@ class LearnLoad(LearnSpec, frozen=True, gc=False):
     """
 
     DESTINATION = _LOAD
-
-    dst: str
-    src: str | int
-    n_bits: int
-    dst_ofs: int = 0
-    src_ofs: int = 0
 
 
 class LearnOutput(LearnSpec, frozen=True, gc=False):
@@ -89,7 +87,7 @@ class LearnOutput(LearnSpec, frozen=True, gc=False):
     src_ofs: int = 0
 
 
-_KINDS: Final[dict[int, type[LearnMatch] | type[LearnLoad]]] = {_MATCH: LearnMatch, _LOAD: LearnLoad}
+_KINDS: Final[dict[int, type[_LearnField]]] = {_MATCH: LearnMatch, _LOAD: LearnLoad}
 _NAMES: Final[dict[str, type[LearnSpec]]] = {
     "NX_LEARN_DST_MATCH": LearnMatch,
     "NX_LEARN_DST_LOAD": LearnLoad,
