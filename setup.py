@@ -11,6 +11,7 @@ PARTS = (
     "buffer",
     "family",
     "field",
+    "mapping",
     "match",
     "pump",
     "reader",

@@ -11,7 +11,9 @@ for was made, here and now, and was in our favour:
     o  ovs-ofctl reads what we wrote, and prints our values
     k  os-ken reads what we wrote, with our values
     W  Wireshark dissects what we wrote, with our values
-    N  the octets of a newer Open vSwitch's tests are what we write for the values that they name
+    N  a newer ovs-ofctl wrote it (octets kept since), and it was read with its values and written again octet for octet
+    L  so was what PyLoxi wrote in OpenFlow 1.1 (octets kept since), in which oflib-node reads the same
+    D  Open vSwitch's switch in dummy mode takes what we wrote, prints it by name, and gives it back
 
 "none" is something that no party at hand knows in that version; `-` something that the version has not.
 """
@@ -33,19 +35,17 @@ from segue.openflow.codec import CODEC
 from segue.openflow.declare import MESSAGES, REPLIES, REQUESTS, Entry, Family, Message, Record
 from segue.openflow.protocol.families import ACTION, INSTRUCTION
 from segue.openflow.protocol.flow_mod import FlowMod
-from segue.openflow.protocol.nicira_forms import Subfield
-from segue.openflow.protocol.nicira_sample import Sample4
 from segue.openflow.wire import V10, V11, V12, V13, V14, V15, VERSION_NAMES, VERSIONS, EncodeError, ProtocolError
 
-from . import protocol, samples
+from . import coverage_rare, protocol, samples
 from .agreement import Agreement, with_os_ken, with_wireshark
-from .oracles import ofctl, ofctl_wire, osken, ovs_cases, wireshark
+from .oracles import dummy, ofctl, ofctl_wire, osken, ovs_cases, wireshark
 from .protocol import action_samples
 from .protocol.judged import XID, squeeze
 
 Cell = tuple[type[Record], int]
 Cells = dict[Cell, set[str]]
-LETTERS = "KOsokWN"
+LETTERS = "KOsokWNLD"
 ROOMS: tuple[tuple[str, Family], ...] = (
     ("Messages", MESSAGES),
     ("Multipart requests (statistics requests in 1.0 to 1.2)", REQUESTS),
@@ -57,7 +57,7 @@ ROOMS: tuple[tuple[str, Family], ...] = (
 
 def missing() -> str | None:
     """Why the table cannot be made, or None."""
-    reasons = (party.available() for party in (osken, ovs_cases, ofctl, wireshark))
+    reasons = (party.available() for party in (osken, ovs_cases, ofctl, wireshark, dummy))
     return next((reason for reason in reasons if reason), None)
 
 
@@ -82,7 +82,9 @@ def collect() -> Cells:
         ("o", _printed),
         ("k", _read_by_os_ken),
         ("W", _dissected),
-        ("N", _newer),
+        ("N", coverage_rare.newer),
+        ("L", coverage_rare.of_1_1),
+        ("D", coverage_rare.taken),
     ):
         for cell in ask():
             if cell in found:
@@ -192,17 +194,6 @@ def _sent() -> Iterator[Cell]:
                 yield from _exact(data)
 
 
-# Of Open vSwitch 3.4 and later, which is not the one that is asked: sample() of a field and of a part of one.
-_SAMPLE4 = "ffff00280000232000333039 00005ba0 00000002000f0000 0001d810081f0000 0000 000000000000"
-
-
-def _newer() -> Iterator[Cell]:
-    action = Sample4(12345, 23456, Subfield("in_port_nxm", 0, 16), Subfield("ct_label", 32, 32), 0)
-    for version in (V10, V11):
-        if CODEC.encoders_of(ACTION, version)[Sample4](action) == bytes.fromhex(_SAMPLE4):
-            yield Sample4, version
-
-
 # -- what we wrote -------------------------------------------------------------------------------------------------
 
 
@@ -241,6 +232,7 @@ def _printed() -> Iterator[Cell]:
         if ofctl.understood(text) and squeeze(said) in squeeze(text):
             yield type(message), version
     yield from _printed_samples()
+    yield from coverage_rare.written_metadata()
     for version in VERSIONS:
         for home, kind in ((ACTION, "actions"), (INSTRUCTION, "instructions")):
             chosen = [
@@ -376,27 +368,20 @@ Made by `python -m tests.openflow.coverage > docs/openflow/coverage.md`, which a
 - `o`: ovs-ofctl reads what we wrote, and prints our values.
 - `k`: os-ken reads what we wrote, with our values.
 - `W`: Wireshark dissects what we wrote, with our values.
-- `N`: the octets of a newer Open vSwitch's tests are what we write for the values that they name.
+- `N`: a newer ovs-ofctl wrote it, and it was read with its values and written again octet for octet.
+- `L`: so was what PyLoxi wrote in OpenFlow 1.1, in which oflib-node, another library, reads the same.
+- `D`: Open vSwitch's switch in the dummy mode of its own tests takes what we wrote, prints its name, and gives it back.
 
-`-` is something that the version has not, and "none" something that none of them judges in that version:
+The octets of `N` and `L` are kept in `tests/openflow/oracles/kept.json`, with the versions that wrote and read them.
 
-- Open vSwitch has `NXAST_WRITE_METADATA` for OpenFlow 1.0 and 1.1, which lack the instruction; it knows the number in
-  later versions and refuses it.
-- It reads `NXAST_DEBUG_SLOW` and `NXAST_DEBUG_RECIRC` in the dummy mode of its own tests alone.
-- Nobody else at hand speaks OpenFlow 1.1, and Open vSwitch copies no TTLs.
-- `NXAST_SAMPLE4` is newer than the Open vSwitch that is asked, whose successor's tests have it in 1.0 and 1.1."""
+`-` is something that the version has not, "none" something that none of them judges in that version: there is no such
+cell. Some are judged in one place only:
 
-NONE: frozenset[tuple[str, int]] = frozenset(
-    {
-        *(("NxWriteMetadata", version) for version in (V12, V13, V14, V15)),
-        *(("DebugSlow", version) for version in VERSIONS),
-        *(("DebugRecirc", version) for version in VERSIONS),
-        ("CopyTtlOut", V11),
-        ("CopyTtlIn", V11),
-        *(("Sample4", version) for version in (V12, V13, V14, V15)),
-    }
-)
-"""The cells that nobody judges, for the reasons on the page."""
+- Open vSwitch reads `NXAST_WRITE_METADATA` among a flow's actions alone, and in OpenFlow 1.1 and later gives it back as
+  the instruction.
+- It reads `NXAST_DEBUG_SLOW` and `NXAST_DEBUG_RECIRC` in dummy mode alone; ovs-ofctl never does.
+- Neither os-ken nor Wireshark speaks OpenFlow 1.1, and Open vSwitch copies no TTLs.
+- `NXAST_SAMPLE4` is newer than the Open vSwitch that is asked."""
 
 
 if __name__ == "__main__":

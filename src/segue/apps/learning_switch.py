@@ -1,14 +1,13 @@
 """A learning switch: it learns where addresses are, has flows between those that it knows, and floods to the others."""
 
 import logging
-from collections import defaultdict
 
-from segue.openflow import NO_BUFFER, App, FlowMod, Message, Output, PacketIn, PacketOut, PortStatus, SwitchDown
+from segue.openflow import NO_BUFFER, App, FlowMod, Match, Message, Output, PacketIn, PacketOut, PortStatus, SwitchDown
 from segue.openflow import FlowModCommand, TopologyChanged, format_mac, is_multicast
 from segue.openflow.controller import Switch
 
 app, log = App("learning-switch", after=["discovery", "spanning-tree", "arp-proxy"]), logging.getLogger(__name__)
-learnt: defaultdict[Switch, dict[int, int]] = defaultdict(dict)  # address -> port
+learnt: dict[Switch, dict[int, int]] = {}  # address -> port
 MOST, DELETE = 131_072, FlowModCommand.DELETE  # addresses of one switch: forged ones would fill the memory
 
 
@@ -24,17 +23,25 @@ def forget(switch: Switch, event: object) -> list[Message]:
 
 @app.on(PacketIn)
 def packet_in(switch: Switch, msg: PacketIn) -> Message | list[Message]:
-    ports, source, port = learnt[switch], msg.eth_src, msg.in_port
-    if ports.get(source) != port and source and not is_multicast(source):
-        before, ports[source] = ports.get(source), port
-        if before is not None:
-            log.info("%s moved from port %d to port %d of %r", format_mac(source), before, port, switch)
-            moved = [FlowMod(command=DELETE, match={end: source}) for end in ("eth_src", "eth_dst")]
-            return [*moved, PacketOut.answering(msg, switch.flood(port))]
+    source, target, port = msg.eth_src, msg.eth_dst, msg.in_port
+    here: int | None
+    out: int | None
+    try:
+        ports = learnt[switch]
+        here, out = ports[source], ports[target]
+    except KeyError:
+        ports = learnt.setdefault(switch, {})
+        here, out = ports.get(source), ports.get(target)
+    if here != port and source and not is_multicast(source):
+        ports[source] = port
+        if here is not None:
+            log.info("%s moved from port %d to port %d of %r", format_mac(source), here, port, switch)
+            old = [FlowMod(command=DELETE, match=ends) for ends in (Match(eth_src=source), Match(eth_dst=source))]
+            return [*old, PacketOut.answering(msg, switch.flood(port))]
         if len(ports) > MOST:
             return [*forget(switch, TopologyChanged()), PacketOut.answering(msg, switch.flood(port))]
-    if (out := ports.get(target := msg.eth_dst)) is None or out == port:
+    if out is None or out == port:
         return PacketOut.answering(msg, switch.flood(port) if out is None else ())
-    match = {"in_port": port, "eth_src": source, "eth_dst": target}
-    flow = FlowMod(match=match, actions=[Output(out)], idle_timeout=60, buffer_id=msg.buffer_id)
+    match = Match(in_port=port, eth_src=source, eth_dst=target)
+    flow = FlowMod(match=match, actions=(Output(out),), idle_timeout=60, buffer_id=msg.buffer_id)
     return flow if msg.buffer_id != NO_BUFFER else [flow, PacketOut.answering(msg, flow.actions)]

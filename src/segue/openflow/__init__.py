@@ -25,6 +25,7 @@ from segue.openflow.codec import UnknownMessage, decode, decode_many, encode
 from segue.openflow.declare import Message, Record
 from segue.openflow.events import Refused
 from segue.openflow.mac import format_mac, is_multicast, parse_mac
+from segue.openflow.match_given import Match
 from segue.openflow.protocol import index_actions, index_messages, index_switch
 from segue.openflow.protocol.index_actions import *  # noqa: F403  (the indexes say which names)
 from segue.openflow.protocol.index_messages import *  # noqa: F403
@@ -87,6 +88,7 @@ __all__ = [
     "App",
     "EncodeError",
     "Handled",
+    "Match",
     "Message",
     "ProtocolError",
     "Record",

@@ -37,7 +37,7 @@ static struct PyModuleDef definition = {
 PyMODINIT_FUNC
 PyInit__core(void)
 {
-    PyTypeObject *types[] = {&Writer_Type, &FrameField_Type, &Pump_Type, NULL};
+    PyTypeObject *types[] = {&Writer_Type, &Match_Type, &FrameField_Type, &Pump_Type, NULL};
     if (segue_ready_match() < 0 || segue_ready_reader() < 0)
         return NULL;
     for (PyTypeObject **type = types; *type != NULL; type++)
@@ -46,7 +46,8 @@ PyInit__core(void)
     PyObject *module = PyModule_Create(&definition);
     if (module == NULL)
         return NULL;
-    PyTypeObject *offered[] = {&Writer_Type, &Reader_Type, &Family_Type, &Matches_Type, &FrameField_Type, &Pump_Type, NULL};
+    PyTypeObject *offered[] = {&Writer_Type,  &Reader_Type,     &Family_Type, &Matches_Type,
+                               &Match_Type,   &FrameField_Type, &Pump_Type,   NULL};
     for (PyTypeObject **type = offered; *type != NULL; type++) {
         if (PyModule_AddType(module, *type) < 0) {
             Py_DECREF(module);

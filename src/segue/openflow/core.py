@@ -27,6 +27,8 @@ if os.environ.get("SEGUE_PURE_PYTHON", "0") in ("", "0"):
         pass
 
 COMPILED: Final[bool] = _core is not None
+Match: Final[Any] = _core.Match if COMPILED else None
+"""See `match_given`, which has it under all circumstances."""
 
 
 def setup(nested: Any) -> None:

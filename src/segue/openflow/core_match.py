@@ -104,7 +104,7 @@ def headers(version: int) -> list[tuple[int, str, int, bool, int]] | None:
 def matches(version: int) -> dict[str, Any]:
     """The ingredients of the core's `Matches`."""
 
-    def encode(m: match.Match) -> bytes:
+    def encode(m: match.MatchLike) -> bytes:
         return match.encode_match(m, version)
 
     def decode(data: bytes, offset: int, end: int) -> tuple[dict[str, match.Read], int]:

@@ -27,7 +27,7 @@ from segue.openflow.wire import PADDING, V11, V12, V15, EncodeError, ProtocolErr
 
 Value = int | str | tuple[int, int]
 Read = int | tuple[int, int]
-Match = Mapping[str, Value]
+MatchLike = Mapping[str, Value]
 
 EMPTY_MATCH: Final = b"\0\1\0\4\0\0\0\0"
 
@@ -55,7 +55,7 @@ _READERS: Final[dict[int, dict[bytes, Reader]]] = {}
 _ID_READERS: Final[dict[int, dict[bytes, Reader]]] = {}
 
 
-def encode_match(match: Match, version: int) -> bytes:
+def encode_match(match: MatchLike, version: int) -> bytes:
     """`ofp_match` with its padding. EncodeError: no such field (in this version), or a value that does not fit."""
     names = tuple(match)
     plan = PLANS[version].get(names)
@@ -79,7 +79,7 @@ def encode_match(match: Match, version: int) -> bytes:
     return b"".join((_HEAD.pack(_OFPMT_OXM, length), body, PADDING[-length % 8]))
 
 
-def encode_nxm(match: Match) -> bytes:
+def encode_nxm(match: MatchLike) -> bytes:
     """The bare TLVs of Nicira's messages and actions, without header and padding."""
     names = tuple(match)
     plan = PLANS[NXM].get(names)
@@ -212,7 +212,7 @@ def decode_nxm_id(data: bytes, offset: int, end: int) -> tuple[str, bool, int]:
     return decode_oxm_id(data, offset, end, NXM)
 
 
-def canonical(match: Match) -> dict[str, Read]:
+def canonical(match: MatchLike) -> dict[str, Read]:
     """The same match as every switch would say it, to compare what was sent with what is read back.
 
     Open vSwitch reads and prints by meaning, not by octets: it pairs registers into `xreg`s, prints the default
@@ -268,7 +268,7 @@ def _parse(name: str, text: str) -> Read:
     return value_from_json(name, text)
 
 
-def _tlvs(match: Match, version: int) -> bytes:
+def _tlvs(match: MatchLike, version: int) -> bytes:
     parts = []
     for name in in_order(tuple(match)):
         value = match[name]

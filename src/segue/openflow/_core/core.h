@@ -274,7 +274,7 @@ typedef struct {
 typedef struct Family Family;
 typedef struct Matches Matches;
 
-extern PyTypeObject Writer_Type, Reader_Type, Family_Type, Matches_Type, FrameField_Type, Pump_Type;
+extern PyTypeObject Writer_Type, Reader_Type, Family_Type, Matches_Type, Match_Type, FrameField_Type, Pump_Type;
 
 #define Writer_Check(object) Py_IS_TYPE(object, &Writer_Type)
 #define Reader_Check(object) Py_IS_TYPE(object, &Reader_Type)

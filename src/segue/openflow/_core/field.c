@@ -5,6 +5,87 @@
  */
 #include "core.h"
 
+/* -- numbers that come again ---------------------------------------------------------------------------------
+ *
+ * The same addresses come again and again, and applications look for them in dicts. Numbers that were made lately are
+ * kept and given out again: none has to be made, and a dict whose key is the same object need not compare. What is
+ * kept grows with the addresses that there are, up to MOST, 6 MiB with the numbers themselves; of more than that the
+ * latest are kept.
+ */
+#define LEAST_BITS 8
+#define MOST_BITS 17
+
+typedef struct {
+    uint64_t value;
+    PyObject *number; /* NULL: nothing is here */
+} Known;
+
+static Known *known;
+static unsigned bits, evictions;
+
+static inline size_t
+place(uint64_t value)
+{
+    return (size_t)(value ^ value >> 24) & (((size_t)1 << bits) - 1);
+}
+
+/* Puts a number, whose reference is given away, at one of its two places. */
+static void
+keep(uint64_t value, PyObject *number)
+{
+    Known *first = &known[place(value)], *second = &known[place(value) ^ 1];
+    if (first->number != NULL && second->number == NULL)
+        *second = *first;
+    else if (first->number != NULL) {
+        PyObject *old = second->number;
+        *second = *first;
+        evictions++;
+        Py_DECREF(old); /* an int: nothing happens beside */
+    }
+    *first = (Known){value, number};
+}
+
+/* Twice as many; if there is no memory it stays as it is. */
+static void
+grow(void)
+{
+    Known *old = known, *more = PyMem_Calloc((size_t)1 << (bits + 1), sizeof(Known));
+    size_t size = (size_t)1 << bits;
+    evictions = 0;
+    if (more == NULL)
+        return;
+    known = more;
+    bits++;
+    for (size_t n = 0; n < size; n++)
+        if (old[n].number != NULL)
+            keep(old[n].value, old[n].number);
+    PyMem_Free(old);
+}
+
+static PyObject *
+number_of(uint64_t value)
+{
+    if (UNLIKELY(known == NULL)) {
+        if ((known = PyMem_Calloc((size_t)1 << LEAST_BITS, sizeof(Known))) == NULL)
+            return PyErr_NoMemory();
+        bits = LEAST_BITS;
+    }
+    size_t at = place(value);
+    if (LIKELY(known[at].value == value && known[at].number != NULL))
+        return Py_NewRef(known[at].number);
+    if (known[at ^ 1].value == value && known[at ^ 1].number != NULL)
+        return Py_NewRef(known[at ^ 1].number);
+    PyObject *number = PyLong_FromUnsignedLongLong(value);
+    if (number == NULL)
+        return NULL;
+    keep(value, Py_NewRef(number));
+    if (evictions > 1U << (bits - 2) && bits < MOST_BITS)
+        grow();
+    return number;
+}
+
+/* -- the property -------------------------------------------------------------------------------------------- */
+
 typedef struct {
     PyObject_HEAD
     PyObject *name;
@@ -13,8 +94,6 @@ typedef struct {
     Py_ssize_t slot;
     Py_ssize_t offset, least;
     int size;
-    uint64_t value; /* what was found last, as handlers ask twice, and then for the answer's */
-    PyObject *last;
 } FrameField;
 
 static PyObject *
@@ -37,15 +116,7 @@ field_get(FrameField *self, PyObject *record, PyObject *type)
     uint64_t value = 0;
     if (PyBytes_GET_SIZE(octets) >= self->least)
         value = load_be((const uint8_t *)PyBytes_AS_STRING(octets) + self->offset, self->size);
-    if (self->last != NULL && self->value == value)
-        return Py_NewRef(self->last);
-    PyObject *number = PyLong_FromUnsignedLongLong(value);
-    if (number != NULL) {
-        self->value = value;
-        Py_INCREF(number);
-        Py_XSETREF(self->last, number);
-    }
-    return number;
+    return number_of(value);
 }
 
 static PyObject *
@@ -95,7 +166,6 @@ field_dealloc(FrameField *self)
     Py_XDECREF(self->name);
     Py_XDECREF(self->fallback);
     Py_XDECREF(self->record);
-    Py_XDECREF(self->last);
     Py_TYPE(self)->tp_free(self);
 }
 

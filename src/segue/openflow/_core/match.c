@@ -192,6 +192,26 @@ plan_write(const Plan *plan, PyObject *const *values, Buffer *buffer)
 
 /* -- writing ------------------------------------------------------------------------------------------------- */
 
+/* Of the mappings whose fields can be looked at without running anything; -1 for others. */
+static Py_ssize_t
+size_of(PyObject *match)
+{
+    return Py_IS_TYPE(match, &Match_Type) ? Py_SIZE(match) : PyDict_CheckExact(match) ? PyDict_GET_SIZE(match) : -1;
+}
+
+static int
+next_field(PyObject *match, Py_ssize_t *position, PyObject **name, PyObject **value)
+{
+    if (!Py_IS_TYPE(match, &Match_Type))
+        return PyDict_Next(match, position, name, value);
+    MatchMap *map = (MatchMap *)match;
+    if (*position >= Py_SIZE(map))
+        return 0;
+    *name = PyTuple_GET_ITEM(map->names, *position);
+    *value = map->value[(*position)++];
+    return 1;
+}
+
 /* The plan of a shape that is not among the last ones; a borrowed reference, Py_None where there is none. */
 static PyObject *
 find_plan(Matches *self, PyObject *const *names, int count, uint32_t masked)
@@ -249,12 +269,12 @@ int
 segue_write_match(Matches *self, PyObject *match, Buffer *buffer)
 {
     PyObject *names[FIELDS], *values[FIELDS];
-    Py_ssize_t before = buffer->len;
-    if (PyDict_CheckExact(match) && PyDict_GET_SIZE(match) <= FIELDS) {
+    Py_ssize_t before = buffer->len, size = size_of(match);
+    if (size >= 0 && size <= FIELDS) {
         int count = 0;
         uint32_t masked = 0;
         Py_ssize_t position = 0;
-        while (count < FIELDS && PyDict_Next(match, &position, &names[count], &values[count])) {
+        while (count < size && next_field(match, &position, &names[count], &values[count])) {
             PyObject *value = values[count];
             if (!PyUnicode_CheckExact(names[count]))
                 goto python;
@@ -320,6 +340,17 @@ int
 segue_match_values(PyObject *match, PyObject *const *names, int count, PyObject **values)
 {
     Py_ssize_t position = 0;
+    if (LIKELY(Py_IS_TYPE(match, &Match_Type))) {
+        MatchMap *map = (MatchMap *)match;
+        if (Py_SIZE(map) != count)
+            return -1;
+        for (int n = 0; n < count; n++) {
+            if (PyTuple_GET_ITEM(map->names, n) != names[n] || !PyLong_CheckExact(map->value[n]))
+                return -1;
+            values[n] = map->value[n];
+        }
+        return 0;
+    }
     PyObject *name;
     if (!PyDict_CheckExact(match) || PyDict_GET_SIZE(match) != count)
         return -1;

@@ -30,6 +30,13 @@ typedef struct {
     uint8_t *template;
 } Plan;
 
+/* The fields of a match as a call named them; see mapping.c. */
+typedef struct {
+    PyObject_VAR_HEAD
+    PyObject *names; /* a tuple of str, as many as there are values */
+    PyObject *value[];
+} MatchMap;
+
 /* Puts values into the holes of a copy of the template; -1 for those that it is not for. */
 int segue_plan_fill(const Plan *plan, PyObject *const *values, uint8_t *start);
 /* The values, all integers, of a match that has these names in this order; -1 for another one. Borrowed. */

@@ -12,6 +12,12 @@
 #define RECENT 4
 #define TYPES 64 /* OpenFlow has got to 35 */
 
+/* A type of message that has a handler, and its reader once one came. */
+typedef struct {
+    int kind;
+    PyObject *handler, *reader;
+} Hot;
+
 typedef struct {
     PyObject_HEAD
     int version;
@@ -23,8 +29,8 @@ typedef struct {
     PyObject *encode;  /* codec.encode, which explains */
     PyObject *message; /* the class of all messages */
     PyObject *number;  /* of the version, for encode */
-    PyObject *hot[TYPES];
-    PyObject *reader[TYPES]; /* of hot types */
+    Hot *hot; /* few, and there are thousands of pumps */
+    int hots;
     Writer *recent[RECENT]; /* of the answers seen last */
     int next;
     uint8_t *rest; /* the beginning of a message */
@@ -166,26 +172,31 @@ answer(Pump *self, PyObject *msg, PyObject *result, Buffer *out)
 
 /* -- messages ------------------------------------------------------------------------------------------------ */
 
+static inline Hot *
+find_hot(const Pump *self, int kind)
+{
+    for (Hot *hot = self->hot; hot < self->hot + self->hots; hot++)
+        if (hot->kind == kind)
+            return hot;
+    return NULL;
+}
+
+static PyObject *
+reader_of(const Pump *self, int kind)
+{
+    PyObject *number = PyLong_FromLong(kind), *reader = number == NULL ? NULL : PyObject_GetItem(self->readers, number);
+    Py_XDECREF(number);
+    return reader;
+}
+
 /* The message of a hot type, or NULL: with an exception, or without one if its octets are wrong. `spare` is given away. */
 static PyObject *
-read_message(Pump *self, const uint8_t *frame, Py_ssize_t length, PyObject *spare)
+read_message(PyObject *reader, const uint8_t *frame, Py_ssize_t length, PyObject *spare)
 {
-    int kind = frame[1];
-    if (UNLIKELY(self->reader[kind] == NULL)) {
-        PyObject *number = PyLong_FromLong(kind);
-        if (number == NULL)
-            return NULL;
-        self->reader[kind] = PyObject_GetItem(self->readers, number);
-        Py_DECREF(number);
-        if (self->reader[kind] == NULL) {
-            Py_XDECREF(spare);
-            return NULL;
-        }
-    }
-    if (LIKELY(Reader_Check(self->reader[kind]))) {
+    if (LIKELY(Reader_Check(reader))) {
         Input in = {frame, NULL};
         Py_ssize_t after;
-        PyObject *msg = segue_read_into(spare, (Reader *)self->reader[kind], &in, 0, length, &after, DEPTH_UNKNOWN);
+        PyObject *msg = segue_read_into(spare, (Reader *)reader, &in, 0, length, &after, DEPTH_UNKNOWN);
         if (LIKELY(msg != NULL))
             return msg;
     }
@@ -196,7 +207,7 @@ read_message(Pump *self, const uint8_t *frame, Py_ssize_t length, PyObject *spar
         return NULL;
     PyObject *args[] = {NULL, octets, PyLong_FromLong(0), PyLong_FromSsize_t(length)};
     if (args[2] != NULL && args[3] != NULL)
-        msg = PyObject_Vectorcall(self->reader[kind], args + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+        msg = PyObject_Vectorcall(reader, args + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     Py_XDECREF(args[2]);
     Py_XDECREF(args[3]);
     Py_DECREF(octets);
@@ -236,12 +247,15 @@ handle_cold(Pump *self, const uint8_t *frame, Py_ssize_t length, Buffer *out)
 static int
 handle(Pump *self, const uint8_t *frame, Py_ssize_t length, PyObject **spare, Buffer *out)
 {
-    PyObject *handler = frame[0] == self->version && frame[1] < TYPES ? self->hot[frame[1]] : NULL;
-    if (handler == NULL)
+    Hot *hot = find_hot(self, frame[1]);
+    if (hot == NULL || frame[0] != self->version)
         return handle_cold(self, frame, length, out);
-    Py_INCREF(handler);
-    PyObject *msg = read_message(self, frame, length, *spare);
+    if (UNLIKELY(hot->reader == NULL) && (hot->reader = reader_of(self, frame[1])) == NULL)
+        return -1;
+    PyObject *handler = Py_NewRef(hot->handler), *reader = Py_NewRef(hot->reader); /* reading may be Python code */
+    PyObject *msg = read_message(reader, frame, length, *spare);
     *spare = NULL;
+    Py_DECREF(reader);
     if (UNLIKELY(msg == NULL)) {
         Py_DECREF(handler);
         return PyErr_Occurred() ? -1 : handle_cold(self, frame, length, out);
@@ -396,9 +410,27 @@ pump_set_hot(Pump *self, PyObject *args)
         PyErr_Format(PyExc_ValueError, "no message has type %d", kind);
         return NULL;
     }
-    PyObject *old = self->hot[kind];
-    self->hot[kind] = handler == Py_None ? NULL : Py_NewRef(handler);
-    Py_XDECREF(old);
+    Hot *hot = find_hot(self, kind);
+    if (handler == Py_None) {
+        if (hot != NULL) {
+            Hot old = *hot;
+            *hot = self->hot[--self->hots];
+            Py_DECREF(old.handler);
+            Py_XDECREF(old.reader);
+        }
+    }
+    else if (hot != NULL) {
+        PyObject *old = hot->handler;
+        hot->handler = Py_NewRef(handler);
+        Py_DECREF(old);
+    }
+    else {
+        Hot *more = PyMem_Realloc(self->hot, (size_t)(self->hots + 1) * sizeof(Hot));
+        if (more == NULL)
+            return PyErr_NoMemory();
+        self->hot = more;
+        self->hot[self->hots++] = (Hot){kind, Py_NewRef(handler), NULL};
+    }
     Py_RETURN_NONE;
 }
 
@@ -470,9 +502,9 @@ pump_traverse(Pump *self, visitproc visit, void *arg)
     Py_VISIT(self->writers);
     Py_VISIT(self->encode);
     Py_VISIT(self->message);
-    for (int n = 0; n < TYPES; n++) {
-        Py_VISIT(self->hot[n]);
-        Py_VISIT(self->reader[n]);
+    for (int n = 0; n < self->hots; n++) {
+        Py_VISIT(self->hot[n].handler);
+        Py_VISIT(self->hot[n].reader);
     }
     for (int n = 0; n < RECENT; n++)
         Py_VISIT(self->recent[n]);
@@ -484,9 +516,10 @@ static int
 pump_clear(Pump *self)
 {
     self->stopped = 1;
-    for (int n = 0; n < TYPES; n++) {
-        Py_CLEAR(self->hot[n]);
-        Py_CLEAR(self->reader[n]);
+    while (self->hots > 0) {
+        Hot last = self->hot[--self->hots];
+        Py_DECREF(last.handler);
+        Py_XDECREF(last.reader);
     }
     for (int n = 0; n < RECENT; n++)
         Py_CLEAR(self->recent[n]);
@@ -507,6 +540,7 @@ pump_dealloc(Pump *self)
     Py_XDECREF(self->encode);
     Py_XDECREF(self->message);
     Py_XDECREF(self->number);
+    PyMem_Free(self->hot);
     forget(self);
     Py_TYPE(self)->tp_free(self);
 }

@@ -16,10 +16,16 @@
 #define SPARE 64
 #define PLACES 1024 /* a power of two, more than there are records */
 
+/* Calls of one form: with these names, and so many arguments before them. Nearly all fields have their defaults, and
+ * many of these are the same object: they are copied at once, and each object's references counted at once. */
 typedef struct {
     PyObject *names; /* NULL with no arguments by name */
     Py_ssize_t given;
-    int8_t from[FIELDS]; /* which argument a slot gets; -1: its default */
+    PyObject *image[FIELDS];                        /* the defaults, by slot */
+    struct { PyObject *value; int times; } held[FIELDS]; /* what that takes references of */
+    struct { uint8_t slot, from; } put[FIELDS];     /* which argument goes where */
+    uint8_t dict[FIELDS];                           /* slots that get a new dict */
+    uint8_t helds, puts, dicts;
 } Call;
 
 struct Maker {
@@ -97,24 +103,42 @@ record_release(PyObject *record)
 static Call *
 understand(Maker *maker, Py_ssize_t given, PyObject *names)
 {
-    Call call = {names, given, {0}};
+    Call call = {.names = names, .given = given};
+    int from[FIELDS];
     Py_ssize_t named = names == NULL ? 0 : PyTuple_GET_SIZE(names);
     if (given + named > maker->fields)
         return NULL;
-    memset(call.from, -1, sizeof(call.from));
+    memset(from, -1, sizeof(from));
     for (int n = 0; n < given; n++)
-        call.from[maker->slot[n]] = (int8_t)n;
+        from[maker->slot[n]] = n;
     for (Py_ssize_t n = 0; n < named; n++) {
         int field = 0;
         while (field < maker->fields && PyTuple_GET_ITEM(maker->names, field) != PyTuple_GET_ITEM(names, n))
             field++;
-        if (field == maker->fields || call.from[maker->slot[field]] >= 0)
+        if (field == maker->fields || from[maker->slot[field]] >= 0)
             return NULL;
-        call.from[maker->slot[field]] = (int8_t)(given + n);
+        from[maker->slot[field]] = (int)(given + n);
     }
-    for (int n = 0; n < maker->fields; n++)
-        if (call.from[n] < 0 && maker->kind[n] == REQUIRED)
+    for (int n = 0; n < maker->fields; n++) {
+        int held = 0;
+        if (from[n] >= 0) {
+            call.put[call.puts].slot = (uint8_t)n;
+            call.put[call.puts++].from = (uint8_t)from[n];
+            continue;
+        }
+        if (maker->kind[n] == REQUIRED)
             return NULL;
+        if (maker->kind[n] == DICT) {
+            call.dict[call.dicts++] = (uint8_t)n;
+            continue;
+        }
+        call.image[n] = maker->defaults[n]; /* of which the maker has a reference */
+        while (held < call.helds && call.held[held].value != call.image[n])
+            held++;
+        call.helds += held == call.helds;
+        call.held[held].value = call.image[n];
+        call.held[held].times++;
+    }
     Call *known = &maker->call[maker->next];
     maker->next = (maker->next + 1) % CALLS;
     maker->calls += maker->calls < CALLS;
@@ -123,6 +147,18 @@ understand(Maker *maker, Py_ssize_t given, PyObject *names)
     *known = call;
     Py_XDECREF(old); /* a tuple of strings: nothing happens beside */
     return known;
+}
+
+/* So many references more. */
+static inline void
+hold(PyObject *value, int times)
+{
+#if PY_VERSION_HEX < 0x030C0000 && !defined(Py_REF_DEBUG)
+    Py_SET_REFCNT(value, Py_REFCNT(value) + times);
+#else
+    while (times-- > 0)
+        Py_INCREF(value);
+#endif
 }
 
 static PyObject *
@@ -139,19 +175,14 @@ record_make(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *name
     if (record == NULL)
         return PyErr_NoMemory();
     PyObject **slot = SLOTS(record);
+    memcpy(slot, call->image, (size_t)maker->fields * sizeof(PyObject *));
+    for (int n = 0; n < call->helds; n++)
+        hold(call->held[n].value, call->held[n].times);
+    for (int n = 0; n < call->puts; n++)
+        slot[call->put[n].slot] = Py_NewRef(args[call->put[n].from]);
     int failed = 0;
-    for (int n = 0; n < maker->fields; n++) {
-        PyObject *value;
-        if (call->from[n] >= 0)
-            value = args[call->from[n]];
-        else if (LIKELY(maker->kind[n] != DICT))
-            value = maker->defaults[n];
-        else {
-            failed |= (slot[n] = PyDict_New()) == NULL;
-            continue;
-        }
-        slot[n] = Py_NewRef(value);
-    }
+    for (int n = 0; n < call->dicts; n++)
+        failed |= (slot[call->dict[n]] = PyDict_New()) == NULL;
     if (UNLIKELY(failed))
         Py_CLEAR(record);
     return record;

@@ -150,7 +150,7 @@ learn(const Writer *writer, PyObject *record, Whole *whole)
                 return -1;
             whole->match = step->slot;
             whole->at = (int)at;
-            whole->names = (int)PyDict_GET_SIZE(value);
+            whole->names = (int)PyObject_Size(value); /* a dict's, or a Match's */
             memcpy(whole->name, names, (size_t)whole->names * sizeof(PyObject *));
             memcpy(whole->template + at, whole->plan->template, (size_t)whole->plan->size);
             at += whole->plan->size;

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from segue.openflow import declare as w
 from segue.openflow.declare import Message, message
-from segue.openflow.match import Match
+from segue.openflow.match import MatchLike
 from segue.openflow.names import Flags, Numbers
 from segue.openflow.protocol.families import ACTION, Action, Instruction
 from segue.openflow.wire import ANY_GROUP, ANY_PORT, NO_BUFFER, V10, V11, V13, V14
@@ -62,7 +62,7 @@ class FlowMod(Message, frozen=True, gc=False):
     to meet the entry, 0xffffffff for none. `out_port` and `out_group` restrict removals; ANY does not.
     """
 
-    match: Match = {}
+    match: MatchLike = {}
     actions: Sequence[Action] = ()
     instructions: Sequence[Instruction] = ()
     command: int = FlowModCommand.ADD

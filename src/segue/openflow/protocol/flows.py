@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from segue.openflow import declare as w
 from segue.openflow.declare import Message, Record, message, reply, request
-from segue.openflow.match import Match
+from segue.openflow.match import MatchLike
 from segue.openflow.names import Numbers
 from segue.openflow.protocol.families import ACTION, Action, Instruction
 from segue.openflow.protocol.flow_mod import FlowModFlags, GroupId, TableId
@@ -44,7 +44,7 @@ class FlowRemoved(Message, frozen=True, gc=False):
     all ones where the switch does not know. `priority` is 0 to 65535. `table_id` came with 1.1.
     """
 
-    match: Match = {}
+    match: MatchLike = {}
     cookie: int = 0
     priority: int = 0
     reason: int = 0
@@ -85,7 +85,7 @@ class _Selection(Record, frozen=True, gc=False):
     `cookie_mask` has (1.1 and later; 0: not). `rest` is what follows the match in 1.5: nothing, but Open vSwitch reads
     such requests."""
 
-    match: Match = {}
+    match: MatchLike = {}
     table_id: int = ALL_TABLES
     out_port: int = ANY_PORT
     out_group: int = ANY_GROUP
@@ -122,7 +122,7 @@ class FlowStats(Record, frozen=True, gc=False):
     octets, all ones where the switch does not know. `actions` in OpenFlow 1.0, `instructions` in 1.1 to 1.4, neither in
     1.5; `flags` since 1.3 and `importance`, 0 to 65535, in 1.4; `reason` is why 1.5 tells of it."""
 
-    match: Match = {}
+    match: MatchLike = {}
     actions: Sequence[Action] = ()
     instructions: Sequence[Instruction] = ()
     table_id: int = 0
@@ -188,7 +188,7 @@ class FlowDesc(Record, frozen=True, gc=False):
     `duration_nsec` nanoseconds and has counted `packet_count` packets and `byte_count` octets, all ones where the
     switch does not know. `importance` is 0 to 65535, the lowest evicted first."""
 
-    match: Match = {}
+    match: MatchLike = {}
     actions: Sequence[Action] = ()
     instructions: Sequence[Instruction] = ()
     table_id: int = 0

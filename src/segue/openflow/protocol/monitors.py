@@ -28,7 +28,7 @@ from segue.openflow.declare import (
     request,
     unknown,
 )
-from segue.openflow.match import Match, decode_match, encode_match
+from segue.openflow.match import MatchLike, decode_match, encode_match
 from segue.openflow.names import Flags, Numbers
 from segue.openflow.protocol.families import ACTION, Action, Instruction
 from segue.openflow.protocol.flow_mod import GroupId, TableId
@@ -73,7 +73,7 @@ class FlowMonitor(Record, frozen=True, gc=False):
     are no restriction."""
 
     monitor_id: int
-    match: Match = {}
+    match: MatchLike = {}
     flags: int = FlowMonitorFlags.INITIAL | 2 | 4 | 8 | FlowMonitorFlags.INSTRUCTIONS
     command: int = FlowMonitorCommand.ADD
     table_id: int = ALL_TABLES
@@ -119,7 +119,7 @@ class FlowUpdateFull(FlowUpdate, frozen=True, gc=False):
     `idle_timeout` and `hard_timeout` are in seconds, 0 for none; `priority` is 0 to 65535; `reason` is that of a
     removal."""
 
-    match: Match = {}
+    match: MatchLike = {}
     actions: Sequence[Action] = ()
     instructions: Sequence[Instruction] = ()
     table_id: int = 0
@@ -210,18 +210,18 @@ class BareMatch(dict[str, Any]):
 class _OnfMatch:
     """A match of OpenFlow 1.3 in as many octets as are said before it, without padding."""
 
-    def encode(self, value: Match, version: int) -> bytes:
+    def encode(self, value: MatchLike, version: int) -> bytes:
         whole = encode_match(value, version)
         return whole[4 if isinstance(value, BareMatch) else 0 : _HEAD.unpack_from(whole)[1]]
 
-    def decode(self, data: bytes, offset: int, end: int, version: int) -> tuple[Match, int]:
+    def decode(self, data: bytes, offset: int, end: int, version: int) -> tuple[MatchLike, int]:
         size = end - offset
         if data[offset : offset + 4] == _HEAD.pack(_OXM, size):
             return decode_match(padded(data[offset:end]), 0, size + -size % 8, version)[0], end
         whole = padded(_HEAD.pack(_OXM, 4 + size) + data[offset:end])
         return BareMatch(decode_match(whole, 0, len(whole), version)[0]), end
 
-    def to_json(self, value: Match, version: int) -> Any:
+    def to_json(self, value: MatchLike, version: int) -> Any:
         said = field_text.match_to_json(value, version)
         return {"oxm_fields": said} if isinstance(value, BareMatch) else said
 
@@ -242,7 +242,7 @@ class NxFlowMonitor(Record, frozen=True, gc=False):
     tables, `out_port` ANY no restriction."""
 
     id: int
-    match: Match = {}
+    match: MatchLike = {}
     flags: int = NxFlowMonitorFlags.INITIAL | 2 | 4 | 8 | NxFlowMonitorFlags.ACTIONS
     table_id: int = ALL_TABLES
     out_port: int = ANY_PORT
@@ -295,7 +295,7 @@ class NxFlowUpdateFull(NxFlowUpdate, frozen=True, gc=False):
     until OpenFlow 1.2, `instructions` in 1.3. `idle_timeout` and `hard_timeout` are in seconds, 0 for none; `priority`
     is 0 to 65535; `reason` is that of a removal."""
 
-    match: Match = {}
+    match: MatchLike = {}
     actions: Sequence[Action] = ()
     instructions: Sequence[Instruction] = ()
     table_id: int = 0

@@ -83,7 +83,8 @@ class Conjunction(Action, frozen=True, gc=False):
 @experimenter_member(ACTION, "NXAST_WRITE_METADATA", NICIRA, 22)
 class NxWriteMetadata(Action, frozen=True, gc=False):
     """Sets those bits of the metadata that the mask has: OpenFlow 1.1's instruction, for 1.0 (lib/ofp-actions.c,
-    NXAST_WRITE_METADATA). Both have 64 bits."""
+    NXAST_WRITE_METADATA). Both have 64 bits. Later versions have it too: Open vSwitch takes it among the applied
+    actions of a flow, and gives the flow back with the instruction."""
 
     metadata: int
     mask: int = 0xFFFF_FFFF_FFFF_FFFF

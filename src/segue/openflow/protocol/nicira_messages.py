@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from segue.openflow import declare as w
 from segue.openflow.declare import Message, Record, experimenter_message, experimenter_reply, experimenter_request
-from segue.openflow.match import Match
+from segue.openflow.match import MatchLike
 from segue.openflow.names import Numbers
 from segue.openflow.protocol.families import ACTION, Action
 from segue.openflow.protocol.flow_mod import BufferId, FlowModCommand, FlowModFlags, TableId
@@ -64,7 +64,7 @@ class NxFlowMod(Message, frozen=True, gc=False):
     `command` are the table. NXM_NX_COOKIE in the match restricts changes by cookie. `idle_timeout` and `hard_timeout`
     are in seconds, 0 for none; `priority` is 0 to 65535, higher first; `buffer_id` 0xffffffff is none."""
 
-    match: Match = {}
+    match: MatchLike = {}
     actions: Sequence[Action] = ()
     command: int = FlowModCommand.ADD
     priority: int = 0x8000
@@ -98,7 +98,7 @@ class NxFlowRemoved(Message, frozen=True, gc=False):
     nanoseconds and counted `packet_count` packets and `byte_count` octets, all ones where the switch does not know.
     `priority` is 0 to 65535."""
 
-    match: Match = {}
+    match: MatchLike = {}
     cookie: int = 0
     priority: int = 0
     reason: int = 0
@@ -188,7 +188,7 @@ class _NxSelection(Record, frozen=True, gc=False):
     """Which flow entries are asked for (nicira-ext.h, `struct nx_flow_stats_request`): `table_id` 0xff is all tables,
     `out_port` 0xffff (here ANY_PORT) no restriction."""
 
-    match: Match = {}
+    match: MatchLike = {}
     table_id: int = ALL_TABLES
     out_port: int = ANY_PORT
     flags: int = 0
@@ -208,7 +208,7 @@ class NxFlowStats(Record, frozen=True, gc=False):
     and `hard_age` are seconds since the last packet and the last change, plus one; 0 if they are not told, 65535 for
     that long or longer."""
 
-    match: Match = {}
+    match: MatchLike = {}
     actions: Sequence[Action] = ()
     table_id: int = 0
     priority: int = 0

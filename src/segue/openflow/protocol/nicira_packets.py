@@ -12,7 +12,7 @@ from typing import Any, Final
 from segue.openflow import declare as w
 from segue.openflow import field_text
 from segue.openflow.declare import Message, Record, experimenter_message, member, unknown
-from segue.openflow.match import Match, decode_match, decode_nxm, encode_match, encode_nxm
+from segue.openflow.match import MatchLike, decode_match, decode_nxm, encode_match, encode_nxm
 from segue.openflow.names import Numbers
 from segue.openflow.protocol.flow_mod import BufferId
 from segue.openflow.protocol.packets import PacketInReason, PacketInReason14
@@ -48,7 +48,7 @@ class NxPacketIn(Message, frozen=True, gc=False):
     reason: int = 0
     table_id: int = 0
     cookie: int = 0
-    match: Match = {}
+    match: MatchLike = {}
     data: bytes = b""
 
     WIRE = (
@@ -135,19 +135,19 @@ class PacketInReasonProperty(PacketInProperty, frozen=True, gc=False):
 class _Fields:
     """Bare match entries up to the end: NXM until OpenFlow 1.1, OXM later."""
 
-    def encode(self, value: Match, version: int) -> bytes:
+    def encode(self, value: MatchLike, version: int) -> bytes:
         if version < V12:
             return encode_nxm(value)
         whole = encode_match(value, version)
         return whole[4 : _HEAD.unpack_from(whole)[1]]
 
-    def decode(self, data: bytes, offset: int, end: int, version: int) -> tuple[Match, int]:
+    def decode(self, data: bytes, offset: int, end: int, version: int) -> tuple[MatchLike, int]:
         if version < V12:
             return decode_nxm(data, offset, end), end
         whole = padded(_HEAD.pack(1, 4 + end - offset) + data[offset:end])
         return decode_match(whole, 0, len(whole), version)[0], end
 
-    def to_json(self, value: Match, version: int) -> Any:
+    def to_json(self, value: MatchLike, version: int) -> Any:
         return field_text.match_to_json(value, max(version, V12))
 
     def from_json(self, obj: Any, version: int) -> Any:
@@ -161,7 +161,7 @@ class _Fields:
 class PacketInMetadata(PacketInProperty, frozen=True, gc=False):
     """The pipeline fields: input port, registers, tunnel, connection tracking (nicira-ext.h, NXPINT_METADATA)."""
 
-    match: Match = {}
+    match: MatchLike = {}
 
     WIRE = (w.custom("match", _Fields()),)
 
@@ -206,7 +206,7 @@ class Resume(Message, frozen=True, gc=False):
     WIRE = (w.many("properties", PACKET_IN2_PROPERTY),)
 
     @classmethod
-    def of(cls, packet_in: NxPacketIn2, data: bytes | None = None, metadata: Match | None = None) -> "Resume":
+    def of(cls, packet_in: NxPacketIn2, data: bytes | None = None, metadata: MatchLike | None = None) -> "Resume":
         """Gives a packet back, with other `data` or other pipeline fields (all of them) if they are given.
         EncodeError if it did not come with a continuation."""
         if packet_in.find(PacketInContinuation) is None:

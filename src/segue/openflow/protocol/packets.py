@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from segue.openflow import declare as w
 from segue.openflow.core import frame_field
 from segue.openflow.declare import Message, message
-from segue.openflow.match import Match
+from segue.openflow.match import MatchLike
 from segue.openflow.names import Numbers
 from segue.openflow.protocol.families import ACTION, Action
 from segue.openflow.protocol.flow_mod import BufferId
@@ -52,7 +52,7 @@ class PacketIn(Message, frozen=True, gc=False):
     reason: int = 0
     table_id: int = 0
     cookie: int = 0
-    match: Match = {}
+    match: MatchLike = {}
     data: bytes = b""
     in_phy_port: int = 0
 
@@ -94,7 +94,7 @@ class PacketOut(Message, frozen=True, gc=False):
     in_port: int = CONTROLLER
     actions: Sequence[Action] = ()
     data: bytes = b""
-    match: Match = {}
+    match: MatchLike = {}
 
     WIRE = (
         w.u32("buffer_id", BufferId),
