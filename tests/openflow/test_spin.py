@@ -21,8 +21,18 @@ class World:
         self.now = 0.0
         self.ready = float("inf")
         self.asked: list[float | None] = []
-        monkeypatch.setattr(selectors.DefaultSelector, "select", lambda selector, timeout=None: self.look(timeout))
+        monkeypatch.setattr(selectors.EpollSelector, "select", lambda selector, timeout=None: self.look(timeout))
+        monkeypatch.setattr(SpinSelector, "_found", lambda selector, events: events)
         monkeypatch.setattr(time, "perf_counter", lambda: self.now)
+
+    def spinner(self) -> SpinSelector:
+        selector = SpinSelector(SPIN)
+        selector._own.close()
+        selector._own = self  # type: ignore[assignment]
+        return selector
+
+    def poll(self, timeout: float) -> list[Any]:
+        return self.look(timeout)
 
     def look(self, timeout: float | None) -> list[Any]:
         self.asked.append(timeout)
@@ -41,7 +51,8 @@ class World:
 def test_what_comes_soon_is_found_without_sleeping_and_idleness_ends_the_spinning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    world, selector = World(monkeypatch), SpinSelector(SPIN)
+    world = World(monkeypatch)
+    selector = world.spinner()
     for _ in range(3):
         world.coming(20e-6)
         assert selector.select(None) == ["found"]
@@ -62,7 +73,8 @@ def test_what_comes_soon_is_found_without_sleeping_and_idleness_ends_the_spinnin
 
 
 def test_a_timeout_is_kept_and_none_means_no_look_but_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    world, selector = World(monkeypatch), SpinSelector(SPIN)
+    world = World(monkeypatch)
+    selector = world.spinner()
     for timeout in (-1.0, 0.0):
         world.asked.clear()
         assert selector.select(timeout) == []
@@ -71,6 +83,32 @@ def test_a_timeout_is_kept_and_none_means_no_look_but_one(monkeypatch: pytest.Mo
         begun = world.now
         assert selector.select(timeout) == []
         assert timeout <= world.now - begun <= timeout + 3 * LOOK
+
+
+def test_it_finds_what_the_selector_finds_that_it_is_made_of() -> None:
+    selector = SpinSelector(SPIN)
+    pairs = [socket.socketpair() for _ in range(6)]
+    both = selectors.EVENT_READ | selectors.EVENT_WRITE
+    for (near, _), events in zip(pairs, (selectors.EVENT_READ, selectors.EVENT_WRITE, both) * 2, strict=True):
+        selector.register(near, events, events)
+    selector.modify(pairs[5][0], selectors.EVENT_READ, "changed")
+    selector.unregister(pairs[4][0])
+
+    def compare() -> None:
+        found = sorted(selector.select(0), key=lambda pair: pair[0].fd)
+        assert found == sorted(selectors.EpollSelector.select(selector, 0), key=lambda pair: pair[0].fd)
+
+    compare()
+    for _, far in pairs:
+        far.send(b"x")
+    compare()
+    for _, far in pairs:
+        far.close()
+    compare()
+    assert {key.data for key, _ in selector.select(0)} == {1, 2, 3, "changed"}
+    for near, _ in pairs:
+        near.close()
+    selector.close()
 
 
 def test_a_loop_on_it_works() -> None:
