@@ -11,24 +11,14 @@ import itertools
 import os
 import secrets
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import pytest
+from openflow.open_vswitch import PROTOCOLS, OpenVSwitch, command
 
-SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
-PROTOCOLS = {1: "OpenFlow10", 2: "OpenFlow11", 3: "OpenFlow12", 4: "OpenFlow13", 5: "OpenFlow14", 6: "OpenFlow15"}
 _counter = itertools.count()
-
-
-def run(*command: str, check: bool = True, timeout: float = 60) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
-    if check and done.returncode:
-        raise AssertionError(f"{' '.join(command)}: {done.stderr or done.stdout}")
-    return done.stdout
 
 
 class Topology:
@@ -44,24 +34,30 @@ class Topology:
         self.directory = Path(tempfile.mkdtemp(prefix="segue-apps-"))
         self.controller = f"unix:{self.directory}/controller.sock"
         self._stack = contextlib.ExitStack()
-        self._switch: subprocess.Popen[bytes] | None = None
+        self._open_vswitch = OpenVSwitch(self.directory, self.name)
 
     @property
     def listening(self) -> str:
         return f"punix:{self.directory}/controller.sock"
 
-    def vsctl(self, *words: str) -> str:
-        return run("ovs-vsctl", "--timeout=20", f"--db=unix:{self.directory}/db.sock", *words)
+    def kill_switch(self) -> None:
+        """As kill -9."""
+        self._open_vswitch.signal("ovs-vswitchd")
 
-    def ofctl(self, bridge: str, command: str, *words: str) -> str:
-        target = f"unix:{self.directory}/{bridge}.mgmt"
-        return run("ovs-ofctl", "-O", PROTOCOLS[self.version], command, target, *words)
+    def start_switch(self) -> None:
+        self._open_vswitch.start_switch()
+
+    def vsctl(self, *words: str) -> str:
+        return self._open_vswitch.vsctl(*words)
+
+    def ofctl(self, bridge: str, what: str, *words: str) -> str:
+        return self._open_vswitch.ofctl(self.version, what, self._open_vswitch.management(bridge), *words)
 
     def host(self, number: int) -> str:
         return f"{self.name}h{number}"
 
-    def exec(self, number: int, *command: str, check: bool = False, timeout: float = 60) -> str:
-        return run("ip", "netns", "exec", self.host(number), *command, check=check, timeout=timeout)
+    def exec(self, number: int, *words: str, check: bool = False, timeout: float = 60) -> str:
+        return command("ip", "netns", "exec", self.host(number), *words, check=check, timeout=timeout)
 
     def __enter__(self) -> Topology:
         try:
@@ -75,21 +71,8 @@ class Topology:
         self._stack.close()
 
     def _build(self) -> None:
-        if shutil.which("ovs-vswitchd") is None:
-            pytest.skip("Open vSwitch is not installed")
         self._stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
-        run("ovsdb-tool", "create", f"{self.directory}/conf.db", SCHEMA)
-        self._start(
-            "ovsdb-server",
-            f"--remote=punix:{self.directory}/db.sock",
-            f"--unixctl={self.directory}/db.ctl",
-            f"{self.directory}/conf.db",
-        )
-        self._wait(lambda: (self.directory / "db.sock").exists())
-        self.vsctl("--no-wait", "init")
-        run("ip", "netns", "add", self.name)
-        self._stack.callback(run, "ip", "netns", "del", self.name, check=False)
-        self.start_switch()
+        self._stack.enter_context(self._open_vswitch)
         for number in range(1, self.switches + 1):
             self.vsctl(
                 *("add-br", f"s{number}", "--", "set", "bridge", f"s{number}", "datapath_type=netdev"),
@@ -112,15 +95,15 @@ class Topology:
 
     def _add_host(self, number: int, switch: int) -> None:
         host, inner = self.host(number), f"{self.name}x{number}"[-15:]
-        run("ip", "netns", "add", host)
-        self._stack.callback(run, "ip", "netns", "del", host, check=False)
-        run("ip", "-n", self.name, "link", "add", inner, "type", "veth", "peer", "name", "eth0", "netns", host)
-        run("ip", "-n", self.name, "link", "set", inner, "up")
-        run("ip", "-n", host, "link", "set", "eth0", "address", f"02:00:00:00:00:{number:02x}")
-        run("ip", "-n", host, "addr", "add", f"10.9.0.{number}/24", "dev", "eth0")
-        run("ip", "netns", "exec", host, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
-        run("ip", "-n", host, "link", "set", "eth0", "up")
-        run("ip", "netns", "exec", host, "ethtool", "-K", "eth0", "tx", "off", check=False)
+        command("ip", "netns", "add", host)
+        self._stack.callback(command, "ip", "netns", "del", host, check=False)
+        command("ip", "-n", self.name, "link", "add", inner, "type", "veth", "peer", "name", "eth0", "netns", host)
+        command("ip", "-n", self.name, "link", "set", inner, "up")
+        command("ip", "-n", host, "link", "set", "eth0", "address", f"02:00:00:00:00:{number:02x}")
+        command("ip", "-n", host, "addr", "add", f"10.9.0.{number}/24", "dev", "eth0")
+        command("ip", "netns", "exec", host, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
+        command("ip", "-n", host, "link", "set", "eth0", "up")
+        command("ip", "netns", "exec", host, "ethtool", "-K", "eth0", "tx", "off", check=False)
         self.attach(number, switch)
 
     def attach(self, number: int, switch: int) -> None:
@@ -134,37 +117,6 @@ class Topology:
             self.vsctl("set-controller", f"s{number}", target or self.controller)
             self.vsctl("set", "controller", f"s{number}", "max_backoff=1000", "inactivity_probe=5000")
 
-    def start_switch(self) -> None:
-        enter = ("ip", "netns", "exec", self.name)
-        self._switch = self._start(
-            *("ovs-vswitchd", f"--unixctl={self.directory}/sw.ctl", f"unix:{self.directory}/db.sock"), enter=enter
-        )
-        self._wait(lambda: (self.directory / "sw.ctl").exists())
-
-    def kill_switch(self) -> None:
-        """`kill -9`, of the process that this made and no other."""
-        assert self._switch is not None
-        self._switch.kill()
-        self._switch.wait()
-        (self.directory / "sw.ctl").unlink(missing_ok=True)
-
-    def _start(self, *command: str, enter: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-        quiet = ("-vconsole:off", "-vsyslog:off", "-vfile:off")
-        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"} | dict.fromkeys(
-            ("OVS_RUNDIR", "OVS_LOGDIR", "OVS_DBDIR"), str(self.directory)
-        )
-        child = subprocess.Popen([*enter, command[0], *quiet, *command[1:]], env=environment)
-        self._stack.callback(_end, child)
-        return child
-
-    @staticmethod
-    def _wait(true: object, seconds: float = 10) -> None:
-        assert callable(true)
-        end = time.monotonic() + seconds
-        while not true():
-            assert time.monotonic() < end, "Open vSwitch did not start"
-            time.sleep(0.05)
-
     def ping(self, source: int, target: int, seconds: float = 10) -> bool:
         """Whether one echo is answered before the time is over."""
         end = time.monotonic() + seconds
@@ -177,16 +129,6 @@ class Topology:
         """The pairs of hosts that cannot reach each other."""
         numbers = range(1, len(self.at) + 1)
         return [(a, b) for a in numbers for b in numbers if a != b and not self.ping(a, b)]
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def linear(switches: int) -> list[tuple[int, int]]:

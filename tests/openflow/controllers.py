@@ -86,11 +86,13 @@ class Peer:
 
 
 @contextlib.asynccontextmanager
-async def running(apps: Sequence[App], **options: Any) -> AsyncIterator[tuple[Controller, str]]:
+async def running(
+    apps: Sequence[App], *, connecting: Sequence[str] = (), **options: Any
+) -> AsyncIterator[tuple[Controller, str]]:
     """A controller, and the target to call. It sends no flow for what no flow matches unless it is told to."""
     options.setdefault("table_miss", False)
     controller = Controller(apps, **options)
-    (target,) = await controller.start(["ptcp:0:127.0.0.1"])
+    (target,) = await controller.start(["ptcp:0:127.0.0.1"], connecting)
     try:
         yield controller, target
     finally:

@@ -134,7 +134,7 @@ def test_who_does_not_answer_and_who_goes_away() -> None:
             channel = await dial(target)
             with pytest.raises(TimeoutError):
                 await channel.request(DescRequest(), timeout=0.05)
-            assert channel._waiting == {}
+            assert not channel._waiting
             assert channel.connection._pending == {}
             assert await channel.request(FeaturesRequest()) == FeaturesReply(5)
             with pytest.raises(ConnectionLost, match="closed the connection"):
@@ -174,7 +174,7 @@ def test_a_stream_waits_for_its_consumer() -> None:
                     assert await channel.request(PortDescRequest()) == PortDescReply()
                 seen += len(part.flows)
             assert seen == 150_000
-            assert channel._streams == {}
+            assert not channel._streams
             async with contextlib.aclosing(channel.stream(FlowStatsRequest())) as parts:
                 async for _ in parts:
                     break
@@ -207,7 +207,7 @@ def test_observed() -> None:
         async with serving(Switch(), versions={V13}) as target:
             channel = await dial(target)
             told: list[Any] = []
-            channel.observe = lambda way, msg, xid: told.append((way, msg))
+            channel.connection.observe = lambda way, octets: told.append((way, decode(octets)[0]))
             await channel.request(FeaturesRequest())
             await channel.aclose()
         assert told == [("out", FeaturesRequest()), ("in", FeaturesReply(5))]

@@ -125,6 +125,59 @@ def test_long_messages_one_after_the_other_are_life() -> None:
         assert connection.handle_timer(now * 4) == []
 
 
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_very_many_may_call_while_the_loop_is_busy(kind: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        opened: list[Channel] = []
+        path = str(tmp_path / "socket")
+        listener = await listen("ptcp:0:127.0.0.1" if kind == "tcp" else f"punix:{path}", opened.append)
+        callers = []
+        for _ in range(300):  # nothing is accepted meanwhile
+            caller = socket.socket(socket.AF_INET if kind == "tcp" else socket.AF_UNIX)
+            caller.settimeout(2)
+            caller.connect(("127.0.0.1", listener.ports[0]) if kind == "tcp" else path)
+            caller.send(encode(Hello(), 1, V13))
+            callers.append(caller)
+        await until(lambda: len(opened) == 300)
+        for caller in callers:
+            caller.close()
+        listener.close()
+
+    run(main)
+
+
+@pytest.mark.parametrize("pumped", [False, True])
+def test_any_message_is_a_sign_of_life(pumped: bool) -> None:
+    """Also of a peer that does not answer when it is asked for one, and whose messages all go by the pump."""
+
+    async def main() -> None:
+        opened: list[Channel] = []
+
+        def begin(channel: Channel) -> None:
+            opened.append(channel)
+            if pumped:
+                pump = core.Pump(channel.version, channel, channel.receive_frame, lambda *_: None, lambda *_: None)
+                pump.set_hot(10, lambda switch, msg: None)
+                channel.pump = pump
+
+        listener = await listen("ptcp:0:127.0.0.1", begin, echo_interval=0.1, echo_timeout=0.2)
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.ports[0])
+        writer.write(encode(Hello(), 1, V13))
+        await asyncio.sleep(0.15)  # it is asked once
+        for _ in range(40):
+            writer.write(encode(PacketIn(data=b"x"), 0, V13))
+            await asyncio.sleep(0.02)
+        assert opened[0].connected, opened[0].lost
+        await until(lambda: not opened[0].connected)
+        assert "been silent for" in (opened[0].lost or "")
+        asked = (await reader.read()).count(encode(EchoRequest(), 0, V13)[:4])
+        assert 2 <= asked <= 4  # who is heard is not asked
+        writer.close()
+        listener.close()
+
+    run(main)
+
+
 @pytest.mark.parametrize("pumped", [False, True])
 def test_dawdling_ends_a_channel(pumped: bool) -> None:
     async def main() -> None:

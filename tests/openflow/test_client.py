@@ -431,7 +431,7 @@ def test_a_slow_consumer_stops_the_reading_and_not_the_connection(tmp_path: Path
                 assert count == 300 * 200
                 await client.barrier()
                 assert client.channel is not None
-                assert client.channel._streams == {}
+                assert not client.channel._streams
 
     asyncio.run(main())
 
@@ -460,7 +460,7 @@ def test_a_consumer_may_leave(tmp_path: Path) -> None:
                         break
                 await client.barrier()
                 assert client.channel is not None
-                assert client.channel._streams == {}
+                assert not client.channel._streams
 
     asyncio.run(main())
 

@@ -1,9 +1,6 @@
 """The client, and connections in every version, with a real Open vSwitch in a namespace of its own."""
 
 import asyncio
-import contextlib
-import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -40,74 +37,41 @@ from segue.openflow.protocol.roles import RoleRequest
 from segue.openflow.protocol.switch import DescRequest, FeaturesRequest
 from segue.openflow.wire import LOCAL, V10, V12, V13, V14, V15, VERSION_NAMES, VERSIONS
 
+from .open_vswitch import PROTOCOLS, OpenVSwitch
+
 pytestmark = pytest.mark.root
 
-SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
+ALL = ",".join(PROTOCOLS.values())
 
 
 @dataclass
 class Bridge:
-    directory: Path
+    open_vswitch: OpenVSwitch
     bridge: str = "br0"
 
     @property
     def target(self) -> str:
-        return f"unix:{self.directory}/{self.bridge}.mgmt"
+        return self.open_vswitch.management(self.bridge)
 
     def vsctl(self, *words: str) -> str:
-        command = ["ovs-vsctl", "--timeout=20", f"--db=unix:{self.directory}/db.sock", *words]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return self.open_vswitch.vsctl(*words)
 
     def ofctl(self, *words: str) -> str:
         """ovs-ofctl with `BR` standing for the bridge."""
-        socket = f"unix:{self.directory}/{self.bridge}.mgmt"
-        command = ["ovs-ofctl", "-O", "OpenFlow15", *(socket if word == "BR" else word for word in words)]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+        return self.open_vswitch.ofctl(V15, *(self.target if word == "BR" else word for word in words))
 
     def wipe(self) -> None:
         self.ofctl("del-flows", "BR")
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
 @pytest.fixture(scope="module")
 def ovs() -> Iterator[Bridge]:
-    if shutil.which("ovs-vswitchd") is None:
-        pytest.skip("Open vSwitch is not installed")
-    with contextlib.ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="segue-of-")))
-        switch = Bridge(directory)
-        database = directory / "conf.db"
-        subprocess.run(["ovsdb-tool", "create", str(database), SCHEMA], check=True, capture_output=True)
-        quiet = ["-vconsole:off", "-vsyslog:off", "-vfile:off"]
-        remote = f"--remote=punix:{directory}/db.sock"
-        environment = {
-            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-            "OVS_RUNDIR": str(directory),
-            "OVS_LOGDIR": str(directory),
-            "OVS_DBDIR": str(directory),
-        }
-        for command in (
-            ["ovsdb-server", *quiet, remote, f"--unixctl={directory}/db.ctl", str(database)],
-            ["unshare", "--net", "ovs-vswitchd", *quiet, f"--unixctl={directory}/sw.ctl", f"unix:{directory}/db.sock"],
-        ):
-            stack.callback(_end, subprocess.Popen(command, env=environment))
-            time.sleep(0.3)
-        switch.vsctl("--no-wait", "init")
+    with tempfile.TemporaryDirectory(prefix="segue-of-") as directory, OpenVSwitch(Path(directory)) as made:
+        switch = Bridge(made)
         switch.vsctl(
             *("add-br", "br0", "--"),
             *("set", "bridge", "br0", "datapath_type=netdev", "fail_mode=secure"),
-            *(
-                "protocols=OpenFlow10,OpenFlow11,OpenFlow12,OpenFlow13,OpenFlow14,OpenFlow15",
-                "other-config:datapath-id=00000000005e90e5",
-            ),
+            *(f"protocols={ALL}", "other-config:datapath-id=00000000005e90e5"),
         )
         for number in (1, 2):
             add = ("add-port", "br0", f"p{number}", "--", "set", "interface", f"p{number}", "type=internal")
@@ -123,7 +87,6 @@ def switch(ovs: Bridge) -> Iterator[Bridge]:
     ovs.wipe()
 
 
-ALL = "OpenFlow10,OpenFlow11,OpenFlow12,OpenFlow13,OpenFlow14,OpenFlow15"
 Script = Callable[[OpenFlowClient], Awaitable[None]]
 
 
@@ -316,7 +279,7 @@ def test_a_bridge_that_goes_away(switch: Bridge) -> None:
 
     switch.vsctl("add-br", "br8", "--", "set", "bridge", "br8", "datapath_type=netdev", "protocols=OpenFlow15")
     events: list[ClientEvent] = []
-    run(Bridge(switch.directory, "br8"), script, on_event=events.append)
+    run(Bridge(switch.open_vswitch, "br8"), script, on_event=events.append)
     assert [e.__class__ for e in events] == [Disconnected]
 
 
@@ -326,7 +289,9 @@ def test_being_called_by_a_switch(switch: Bridge, version: int) -> None:
 
     async def main() -> None:
         opened: asyncio.Future[Channel] = asyncio.get_running_loop().create_future()
-        listener = await listen(f"punix:{switch.directory}/controller", opened.set_result, versions={version})
+        listener = await listen(
+            f"punix:{switch.open_vswitch.directory}/controller", opened.set_result, versions={version}
+        )
         await asyncio.to_thread(switch.vsctl, "set-controller", "br0", listener.addresses[0])
         async with asyncio.timeout(20):
             channel = await opened

@@ -33,6 +33,7 @@ from segue.openflow import (
     Started,
     SwitchDown,
     SwitchUp,
+    decode,
 )
 from segue.openflow.channel import OpenFlowError
 from segue.openflow.controller import Controller, Switch
@@ -213,10 +214,12 @@ def test_answers_of_all_kinds_of_handlers_arrive(version: int, observed: bool) -
     app.on(PacketIn)(lambda switch, msg: Handled(mod(2), mod(3)))
     last.on(PacketIn)(lambda switch, msg: mod(99))
     shown: list[tuple[str, str]] = []
-    watch = (lambda switch, channel, way, msg, xid: shown.append((way, type(msg).__name__))) if observed else None
+
+    def watch(_switch: Switch | None, _channel: Any, way: str, octets: bytes) -> None:
+        shown.append((way, type(decode(octets)[0]).__name__))
 
     async def main() -> None:
-        async with running([app, last], observe=watch) as (controller, target):
+        async with running([app, last], observe=watch if observed else None) as (controller, target):
             peer = await up(controller, Peer(), target, version)
             peer.packet_in()
             await until(lambda: len(peer.got(FlowMod)) == 7)
@@ -320,7 +323,7 @@ def test_a_handler_that_holds_everybody_up_is_named(
     several: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("segue.openflow.dispatch.LONG", 0.02)
-    monkeypatch.setattr("segue.openflow.controller.LONG", 0.02)
+    monkeypatch.setattr("segue.openflow.link.LONG", 0.02)
     app = App("slow")
 
     @app.on(PacketIn)

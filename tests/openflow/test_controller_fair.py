@@ -15,10 +15,12 @@ from segue.openflow import (
     PacketIn,
     PacketOut,
     Port,
+    PortDescRequest,
     PortStatus,
     SwitchUp,
 )
 from segue.openflow.controller import Switch
+from segue.openflow.lanes import size
 
 from .channels import run, until
 from .controllers import Peer, hub, running, up
@@ -120,21 +122,26 @@ def test_what_waits_is_bounded_in_octets() -> None:
     run(main)
 
 
-def test_changes_of_ports_before_the_switch_is_known_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("too_many", [False, True])
+def test_changes_of_ports_before_the_switch_is_known_are_bounded(
+    too_many: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
+    most = (1 << 20) // size(PortStatus(2, Port(1)), V13)
 
     def handle(peer: Peer, msg: Any, xid: int) -> bool:
-        if type(msg).__name__ != "PortDescRequest":
-            return False
-        for _ in range(20_000):
-            peer.channel.send(PortStatus(2, Port(1)))
-        return True
+        if isinstance(msg, PortDescRequest):
+            for n in range(most + too_many):
+                peer.channel.send(PortStatus(2, Port(n % 9)))
+        return False  # the reply follows
 
     async def main() -> None:
-        async with running([]) as (_controller, target):
-            peer = await Peer(handle=handle).connect(target, V13)
-            await until(lambda: peer.reason is not None)
-            assert "too many changes of ports before" in caplog.text
+        async with running([]) as (controller, target), asyncio.timeout(5):
+            peer = await up(controller, Peer(handle=handle), target, V13)
+            assert (1 in controller.switches) is not too_many
+            assert (peer.reason is not None) is too_many
+            assert ("too many changes of ports before" in caplog.text) is too_many
+            assert too_many or set(controller.switches[1].ports) == set(range(9))
 
     run(main)
 

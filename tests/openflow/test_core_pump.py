@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from segue.openflow import codec, core
 from segue.openflow.protocol import FlowMod, Output, PacketIn, PacketOut
-from segue.openflow.pump import FIRST_XID
+from segue.openflow.pump import FIRST_XID, MOST
 from segue.openflow.pump import Pump as PythonPump
 from segue.openflow.wire import HEADER, V10, VERSIONS, ProtocolError
 
@@ -275,3 +275,14 @@ def test_answers_of_many_sizes() -> None:
         log.pump.feed(HEADER.pack(size % 256, 2, 8 + size, 1) + bytes(size))
     assert len(log.pump._heads) <= 256
     assert len(log.calls) == 1000
+
+
+@pytest.mark.parametrize("made", [list, tuple])
+def test_very_many_answers_are_somebody_else_s_to_hand_over(made: type) -> None:
+    packet = codec.encode(PacketIn(), 1, V10)
+    for pump in (core.Pump, PythonPump):
+        for count, odd in ((MOST, False), (MOST + 1, True)):
+            log = Log(pump, V10, {10: lambda s, m, count=count: made([FlowMod()] * count)})
+            written = list(codec.decode_many(log.pump.feed(packet)))
+            assert len(written) == (0 if odd else count)
+            assert [call[0] for call in log.calls] == ["odd"] * odd

@@ -51,6 +51,11 @@ def test_three_lines_a_second_of_one_kind_and_then_a_count(
     now[0] = 1.0
     tell("a", logging.WARNING, "again")
     assert caplog.messages[4:] == ["a: 7 more such lines are left out", "again"]
+    caplog.clear()
+    for n in range(50):
+        for key in range(100):  # many kinds at a time are no reason to forget how many lines they had
+            tell(key, logging.ERROR, "%d", n)
+    assert len(caplog.messages) == 300
     monkeypatch.setattr(sparing, "INTERVAL", 0.02)
     caplog.clear()
 
@@ -65,5 +70,6 @@ def test_three_lines_a_second_of_one_kind_and_then_a_count(
         await asyncio.sleep(0.03)
         tell("d", logging.ERROR, "d")
         assert len(tell._told) <= 1100
+        await until(lambda: len(tell._told) <= 64)
 
     run(main)

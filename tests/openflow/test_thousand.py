@@ -17,6 +17,8 @@ from openflow.hostile.processes import MIB, Controller, controller
 SOURCES = sorted((Path(__file__).parents[2] / "bench" / "cbench").glob("*.c"))
 SWITCHES = 1000
 SECONDS = 1
+MOST_EACH = 10_000
+"""Octets of memory for each, while it does nothing yet."""
 MOST = 60 * MIB
 """More memory than before the first came, with room for how the allocator holds it."""
 
@@ -34,7 +36,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def connect(program: Path, made: Controller, *options: str) -> dict[str, Any]:
-    command = [str(program), "127.0.0.1", str(made.port), "--switches", str(SWITCHES), "--seconds", str(SECONDS)]
+    where = ["127.0.0.1", str(made.port), "--pid", str(made.process.pid)]
+    command = [str(program), *where, "--switches", str(SWITCHES), "--seconds", str(SECONDS)]
     more = ("--macs", "100", "--outstanding", "50", "--warmup", "0.5", "--connect-timeout", "60", "--drain", "2")
     done = subprocess.run([*command, *more, *options], capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout, done.stderr
@@ -68,6 +71,7 @@ def test_a_thousand_come_and_go(program: Path, tmp_path: Path, version: str) -> 
             assert result["ready"] == SWITCHES and result["closed"] == 0
             assert result["handshake_seconds"] < 30 and result["ready_seconds"] < 60
             assert result["wrong"] == 0
+            assert (result["rss_connected"] - result["rss_before"]) * 1024 < SWITCHES * MOST_EACH
             mean = result["answered"] / SWITCHES
             assert mean > 1 and result["least"] > mean / 10 and result["most"] < mean * 10
             all_gone(made, files, number * SWITCHES)

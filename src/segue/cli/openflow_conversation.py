@@ -9,7 +9,7 @@ from typing import NamedTuple
 from segue.cli.openflow_sources import Said
 from segue.openflow.wire import V10, V13, VERSION_NAMES
 
-HELLO, ERROR, ECHO_REQUEST, ECHO_REPLY, EXPERIMENTER = 0, 1, 2, 3, 4
+HELLO, ERROR, ECHO_REQUEST, ECHO_REPLY, EXPERIMENTER, FEATURES_REPLY = 0, 1, 2, 3, 4, 6
 SIDES = ("switch", "controller")
 # Request and reply, OpenFlow 1.0.0 section 5.1 and 1.5.1 section 7.1.1. Bundle controls are answered by their own kind.
 _REPLIES_10 = {2: 3, 4: 4, 5: 6, 7: 8, 16: 17, 18: 19, 20: 21}
@@ -43,6 +43,11 @@ def last_part(answer: bytes) -> bool:
     """Whether no more parts of an answer follow."""
     multipart = 17 if answer[0] == V10 else 19
     return answer[1] != multipart or not answer[11] & 1
+
+
+def datapath_of(data: bytes) -> str:
+    """The datapath id in a features reply, "" in other messages."""
+    return data[8:16].hex() if data[1:2] == bytes([FEATURES_REPLY]) and len(data) >= 16 else ""
 
 
 class Line(NamedTuple):

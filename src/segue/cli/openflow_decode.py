@@ -64,13 +64,16 @@ def _sources(args: argparse.Namespace, note: Any) -> Iterator[Said]:
     return of_file(args.pcap or args.file or files.STDIN, wanted, note, capture=bool(args.pcap))
 
 
-def to_object(said: Said) -> dict[str, Any]:
-    """The JSON of one message with where and when it was said; of octets that are none, these and the reason."""
+def to_object(said: Said, datapath: str = "") -> dict[str, Any]:
+    """The JSON of one message with where and when it was said, and by which switch if that is known; of octets that
+    are none, these and the reason."""
     head: dict[str, Any] = {}
     if said.time:
         head["time"] = text(said.time)
     if said.connection:
         head["connection"] = said.connection
+    if datapath:
+        head["datapath"] = datapath
     if said.source:
         head["from"] = said.source
     if said.destination:

@@ -17,6 +17,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
+from segue.cli.openflow_conversation import datapath_of
+from segue.cli.openflow_decode import to_object
+from segue.cli.openflow_frames import Frame
+from segue.cli.openflow_sources import Said
+from segue.cli.openflow_time import now
+
 MOST_OCTETS: Final = 16 << 20
 """Octets that may wait to be written."""
 _PIECE: Final = 0x10000
@@ -101,25 +107,19 @@ class Lines:
 
 
 class Show:
-    """What a controller's `observe` is: every message, as `segue openflow watch` prints it, so that
-    `segue openflow encode` reads it."""
+    """What a controller's `observe` is: every message, hello and echo too, as `segue openflow watch` prints it, so
+    that `segue openflow encode` reads it."""
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
-        self._datapaths: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self._datapaths: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 
-    def __call__(self, switch: Any, channel: Any, way: str, msg: Any, xid: int) -> None:
-        from segue.cli.openflow_time import now, text
-        from segue.openflow import FeaturesReply
-        from segue.openflow.as_json import to_json
-
-        if way == "in" and isinstance(msg, FeaturesReply):
-            self._datapaths[channel] = msg.datapath_id
+    def __call__(self, _switch: Any, channel: Any, way: str, octets: bytes) -> None:
+        if way == "in" and (datapath := datapath_of(octets)):
+            self._datapaths[channel] = datapath
         if self._lines.full:
             self._lines.drop()
             return
-        number = switch.id if switch is not None else self._datapaths.get(channel)
         source, target = ("switch", "controller") if way == "in" else ("controller", "switch")
-        datapath = {"datapath": f"{number:016x}"} if number is not None else {}
-        line = {"time": text(now()), **datapath, "from": source, "to": target, **to_json(msg, xid, channel.version)}
-        self._lines.put(json.dumps(line, ensure_ascii=False))
+        said = Said(Frame(0, octets), now(), source, target)
+        self._lines.put(json.dumps(to_object(said, self._datapaths.get(channel, "")), ensure_ascii=False))

@@ -15,6 +15,7 @@ import ssl
 import sys
 from typing import Any
 
+from segue.cli.openflow_conversation import datapath_of
 from segue.cli.openflow_decode import show, to_object
 from segue.cli.openflow_filter import Test, by_type, types, where
 from segue.cli.openflow_frames import Frame, Frames
@@ -28,7 +29,6 @@ from segue.cli.terminal import complain
 from segue.openflow.endpoint import Endpoint
 
 _CHUNK = 1 << 16
-_FEATURES_REPLY = 6
 _OTHER = {"switch": "controller", "controller": "switch"}
 
 
@@ -124,10 +124,7 @@ class Watcher:
     def show(self, said: Said, datapath: str) -> None:
         if self._left == 0:
             return
-        obj = to_object(said)
-        if datapath:
-            head = {key: obj.pop(key) for key in ("time", "connection")}
-            obj = {**head, "datapath": datapath, **obj}
+        obj = to_object(said, datapath)
         if all(test(obj) for test in self._tests):
             show(obj, self._form)
             sys.stdout.flush()
@@ -201,8 +198,8 @@ class _Connection:
 
     def _show(self, at: int, side: str, frames: list[Frame]) -> None:
         for frame in frames:
-            if side == "switch" and frame.data[1:2] == bytes([_FEATURES_REPLY]) and len(frame.data) >= 16:
-                self._datapath = frame.data[8:16].hex()
+            if side == "switch" and (datapath := datapath_of(frame.data)):
+                self._datapath = datapath
             self._watcher.show(Said(frame, at, side, _OTHER[side], self._number), self._datapath)
 
 

@@ -31,43 +31,47 @@ class Datapaths(Generic[C]):
     """The connections of all switches, by datapath id and auxiliary id."""
 
     def __init__(self) -> None:
-        self._switches: dict[int, dict[int, C]] = {}
+        self._mains: dict[int, C] = {}
         self._versions: dict[int, int] = {}
+        self._auxiliaries: dict[int, dict[int, C]] = {}
+        """Of those that have any."""
 
     def __len__(self) -> int:
-        return len(self._switches)
+        return len(self._mains)
 
     def add(self, datapath_id: int, auxiliary_id: int, connection: C, version: int = 0) -> Place[C]:
         """Enters a connection whose features are known, and on which `version` is spoken."""
         if auxiliary_id == 0:
-            before = self._switches.pop(datapath_id, {})
-            self._switches[datapath_id] = {0: connection}
+            before = (self._mains.get(datapath_id), *self._auxiliaries.pop(datapath_id, {}).values())
+            self._mains[datapath_id] = connection
             self._versions[datapath_id] = version
-            return Place(connection, tuple(other for other in before.values() if other is not connection))
-        own = self._switches.get(datapath_id)
-        if own is None or not 0 < auxiliary_id <= MOST_AUXILIARIES or version != self._versions[datapath_id]:
+            return Place(connection, tuple(one for one in before if one is not None and one is not connection))
+        main = self._mains.get(datapath_id)
+        if main is None or not 0 < auxiliary_id <= MOST_AUXILIARIES or version != self._versions[datapath_id]:
             return Place(None)
+        own = self._auxiliaries.setdefault(datapath_id, {})
         taken = own.get(auxiliary_id)
         own[auxiliary_id] = connection
-        return Place(own[0], () if taken is None or taken is connection else (taken,))
+        return Place(main, () if taken is None or taken is connection else (taken,))
 
     def remove(self, datapath_id: int, connection: C) -> tuple[C, ...]:
         """Takes out a connection that has gone; what it returns is to be closed too. One that is not here any more (it
         was replaced) takes nothing with it."""
-        own = self._switches.get(datapath_id, {})
+        if self._mains.get(datapath_id) is connection:
+            del self._mains[datapath_id], self._versions[datapath_id]
+            return tuple(self._auxiliaries.pop(datapath_id, {}).values())
+        own = self._auxiliaries.get(datapath_id, {})
         number = next((number for number, other in own.items() if other is connection), None)
-        if number is None:
-            return ()
-        del own[number]
-        if number:
-            return ()
-        del self._switches[datapath_id], self._versions[datapath_id]
-        return tuple(own.values())
+        if number is not None:
+            del own[number]
+            if not own:
+                del self._auxiliaries[datapath_id]
+        return ()
 
     def main(self, datapath_id: int) -> C | None:
         """The main connection of a switch."""
-        return self._switches.get(datapath_id, {}).get(0)
+        return self._mains.get(datapath_id)
 
     def auxiliaries(self, datapath_id: int) -> dict[int, C]:
         """auxiliary id -> connection, without the main one."""
-        return {number: other for number, other in self._switches.get(datapath_id, {}).items() if number}
+        return dict(self._auxiliaries.get(datapath_id, {}))

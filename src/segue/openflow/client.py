@@ -23,7 +23,8 @@ from segue.openflow.connection import Connection, Event, Garbled, Received, Refu
 from segue.openflow.declare import Message
 from segue.openflow.protocol.bundles import BundleControl, BundleControlType, BundleFlags, OnfBundleControl
 from segue.openflow.protocol.flows import FlowDescRequest, FlowStatsRequest
-from segue.openflow.protocol.switch import FeaturesRequest, GetConfigRequest, SetConfig
+from segue.openflow.protocol.switch import FeaturesReply, FeaturesRequest, GetConfigRequest, SetConfig
+from segue.openflow.replies import typed
 from segue.openflow.wire import V13, V14, V15, VERSION_NAMES, EncodeError
 
 __all__ = ["ClientEvent", "ConnectionLost", "Disconnected", "OpenFlowClient", "OpenFlowError"]
@@ -110,7 +111,7 @@ class OpenFlowClient:
 
     # -- life ------------------------------------------------------------------------------------------------------
 
-    async def connect(self, *, asynchronous: bool = False) -> Any:
+    async def connect(self, *, asynchronous: bool = False) -> FeaturesReply:
         """Connects and shakes hands; the switch's features. `asynchronous` asks a management socket for port status and
         the like too.
 
@@ -172,14 +173,15 @@ class OpenFlowClient:
 
     # -- requests --------------------------------------------------------------------------------------------------
 
-    async def request(self, msg: Message) -> Any:
+    @typed
+    async def request(self, msg: Message, timeout: float | None = None) -> Any:  # noqa: ASYNC109
         """The reply; None for a message that has none, once a barrier says that it was carried out.
 
         A flow monitor is asked for with a barrier too, for the reason that `protocol.monitors` gives. There is no limit
-        to how long it may take, but for the connection's own liveness. OpenFlowError if the switch refuses,
-        ConnectionLost, EncodeError.
+        to how long it may take, unless `timeout` says so, but for the connection's own liveness. OpenFlowError if the
+        switch refuses, ConnectionLost, TimeoutError, EncodeError.
         """
-        return await self._live().request(msg, None)
+        return await self._live().request(msg, timeout)
 
     async def send(self, msg: Message) -> int:
         """Sends without waiting for an answer and returns the xid; an error about it comes as `Refused`."""

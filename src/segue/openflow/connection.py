@@ -21,17 +21,29 @@ What it holds true (OpenFlow 1.5.1 sections 6.3 and 7.5; the same in all version
 
 `ProtocolError` is raised for what ends the connection; the caller then sends what `data_to_send` still holds (an
 error for the peer) and closes. Nothing here reads a clock. Whatever a peer can make this keep is bounded by `Limits`.
+`observe`, if set, is shown every message that comes and, when `data_to_send` gives it away, every one that goes.
 """
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal
 
 from segue.openflow.codec import READERS, encode
 from segue.openflow.declare import HOMES, REPLIES, REQUESTS, Message
 from segue.openflow.events import Dead, Event, Failed, Garbled, Ready, Received, Refused, Replied, VersionError, names
-from segue.openflow.limits import LIMITS, Bucket, Limits
-from segue.openflow.pairing import MORE, Pairs, continued, encode_parts, join, kind_of, pairs, whole
+from segue.openflow.limits import LIMITS, Bucket, Limits, Recent
+from segue.openflow.observe import Observer, show_each
+from segue.openflow.pairing import (
+    MORE,
+    Assembly,
+    Pairs,
+    Pending,
+    continued,
+    encode_parts,
+    join,
+    kind_of,
+    pairs,
+    whole,
+)
 from segue.openflow.protocol.basic import (
     BarrierReply,
     EchoReply,
@@ -66,31 +78,12 @@ QUOTED: Final = 256
 _HELLO, _ERROR = 0, 1
 _HELLO_FAILED: Final = 0
 _NOTHING: Final = bytearray()
+_NO_OUTPUT: Final[list[bytes]] = []
+_NONE_PENDING: Final[dict[int, Pending]] = {}
+"""What is empty in most connections at most times is one object for all, which nobody writes to."""
 
-
-class _Pending:
-    """A request that waits for its reply."""
-
-    __slots__ = ("mark", "parts", "reply", "request", "size", "stream")
-
-    def __init__(self, request: Message, reply: type[Any], stream: bool, mark: int) -> None:
-        self.request = request
-        self.reply = reply
-        self.stream = stream
-        self.mark = mark
-        self.parts: list[Any] = []
-        self.size = 0
-
-
-class _Assembly:
-    """A request whose parts are still coming. With `parts` None it was refused, and its rest is dropped."""
-
-    __slots__ = ("heard", "parts", "size")
-
-    def __init__(self) -> None:
-        self.parts: list[Any] | None = []
-        self.size = 0
-        self.heard = 0.0
+Prepared = tuple[int, bytes, Message]
+"""A message with its xid and its octets, to be queued later."""
 
 
 class Connection:
@@ -98,29 +91,28 @@ class Connection:
     numbers. `version` is 0 until both sides are `ready`."""
 
     __slots__ = (
-        "_asked",
         "_assemblies",
         "_dead",
         "_errors",
-        "_heard",
         "_held",
         "_next_xid",
         "_output",
         "_pairs",
+        "_peer_versions",
         "_pending",
         "_readers",
         "_recent",
-        "_recent_count",
-        "_recent_octets",
         "_rest",
         "_since",
         "_wanted",
+        "asked",
         "begun",
         "echo_interval",
         "echo_timeout",
         "handshake_timeout",
+        "heard",
         "limits",
-        "peer_versions",
+        "observe",
         "ready",
         "switch",
         "unsent",
@@ -147,32 +139,39 @@ class Connection:
         self.echo_timeout = echo_timeout
         self.handshake_timeout = handshake_timeout
         self.limits = limits
+        self.observe: Observer | None = None
         self.ready = False
         self.version = 0
-        self.peer_versions: frozenset[int] = frozenset()
         self.unsent = 0
         """Octets that `data_to_send` would give."""
         self._readers: Any = None
         self._pairs: Pairs | None = None
         self._rest = _NOTHING
         self._wanted = 0
-        self._output: list[bytes] = []
+        self._output = _NO_OUTPUT
         self._next_xid = 1
-        self._since = self._heard = now
-        self._asked: float | None = None
+        self._peer_versions = 0
+        self._since = now
+        self.heard = now
+        self.asked: float | None = None
+        """When anything was heard last, and when it was asked for a sign of life since."""
         self._dead = False
         self.begun: float | None = None
         """When a message began to come that is not whole yet."""
         self._errors: Bucket | None = None
         self._held = 0
-        self._pending: dict[int, _Pending] = {}
-        self._recent: deque[tuple[int, int, Message]] | None = None
-        self._recent_count = 0
-        self._recent_octets = 0
-        self._assemblies: dict[int, _Assembly] | None = None
+        self._pending = _NONE_PENDING
+        self._recent: Recent | None = None
+        self._assemblies: dict[int, Assembly] | None = None
         highest = max(self.versions)
         elements = (VersionBitmap.of(self.versions),) if highest >= V13 else ()
         self._write(encode(Hello(elements), self.take_xids(1), highest))
+
+    @property
+    def peer_versions(self) -> frozenset[int]:
+        """The wire versions that the peer's hello named, of those that fit a header; empty before it came."""
+        bits = self._peer_versions
+        return frozenset(version for version in range(bits.bit_length()) if bits >> version & 1)
 
     # -- out -------------------------------------------------------------------------------------------------------
 
@@ -182,30 +181,40 @@ class Connection:
         EncodeError if it cannot be said, and then nothing is queued. A multipart message that is too long for one
         goes in parts. RuntimeError before a version is agreed.
         """
-        known = self._pairs
-        if known is None:
+        prepared = self.prepare(msg, xid)
+        self.queue(prepared, stream=stream)
+        return prepared[0]
+
+    def prepare(self, msg: Message, xid: int | None = None) -> Prepared:
+        """The first half of `send`: all that can go wrong, and nothing is queued yet."""
+        if self._pairs is None:
             raise RuntimeError("nothing can be sent before both sides have said hello")
         if xid is None:
             xid = self.take_xids(1)
             while xid in self._pending:
                 xid = self.take_xids(1)
-        cls = msg.__class__
-        if HOMES.get(cls) in (REPLIES, REQUESTS):
+        if HOMES.get(msg.__class__) in (REPLIES, REQUESTS):
             parts = encode_parts(msg, xid, self.version)
-            data = parts[0] if len(parts) == 1 else b"".join(parts)
-        else:
-            data = encode(msg, xid, self.version)
+            return xid, parts[0] if len(parts) == 1 else b"".join(parts), msg
+        return xid, encode(msg, xid, self.version), msg
+
+    def queue(self, prepared: Prepared, *, stream: bool = False) -> None:
+        """The second half of `send`."""
+        xid, data, msg = prepared
+        cls = msg.__class__
         self._write(data)
-        reply = known.reply_to.get(cls)
         if self.switch:
             if cls is EchoRequest:
-                self._pending[xid] = _Pending(msg, EchoReply, stream, 0)
-        elif reply is not None:
+                self._await(xid, Pending(msg, EchoReply, stream, 0))
+            return
+        reply = self._pairs.reply_to.get(cls)  # type: ignore[union-attr]
+        if reply is not None:
             self.forget(xid)  # a caller's own xid may be that of a request that still waits
-            self._pending[xid] = _Pending(msg, reply, stream, self._recent_count)
+            self._await(xid, Pending(msg, reply, stream, 0 if self._recent is None else self._recent.count))
         else:
-            self._remember(xid, len(data), msg)
-        return xid
+            if self._recent is None:
+                self._recent = Recent()
+            self._recent.add(xid, len(data), msg, self.limits)
 
     def send_bundle_adds(self, mods: Sequence[Message], bundle_id: int, flags: int) -> range:
         """Queues messages as additions to a bundle. The range of their xids tells which one an error is about.
@@ -235,8 +244,10 @@ class Connection:
         if not output:
             return b""
         data = output[0] if len(output) == 1 else b"".join(output)
-        output.clear()
+        self._output = _NO_OUTPUT
         self.unsent = 0
+        if self.observe is not None:
+            show_each(self.observe, "out", data)
         return data
 
     def forget(self, xid: int) -> None:
@@ -244,6 +255,8 @@ class Connection:
         pending = self._pending.pop(xid, None)
         if pending is not None:
             self._held -= pending.size
+        if not self._pending:
+            self._pending = _NONE_PENDING
 
     def answered_by(self, cls: type[Any]) -> type[Any] | None:
         """The class of the reply to messages of `cls`, None if they have none. UnknownMessage stands for a reply that
@@ -263,19 +276,17 @@ class Connection:
         return first
 
     def _write(self, data: bytes) -> None:
-        self._output.append(data)
+        if self._output:
+            self._output.append(data)
+        else:
+            self._output = [data]
         self.unsent += len(data)
 
-    def _remember(self, xid: int, size: int, msg: Message) -> None:
-        recent = self._recent
-        if recent is None:
-            recent = self._recent = deque()
-        recent.append((xid, size, msg))
-        self._recent_count += 1
-        self._recent_octets += size
-        limits = self.limits
-        while recent and (len(recent) > limits.remembered or self._recent_octets > limits.remembered_octets):
-            self._recent_octets -= recent.popleft()[1]
+    def _await(self, xid: int, pending: Pending) -> None:
+        if self._pending:
+            self._pending[xid] = pending
+        else:
+            self._pending = {xid: pending}
 
     def _error(self, frame: bytes, error: str) -> bool:
         """Tells the peer what is wrong with its message, unless that is itself an error."""
@@ -291,8 +302,8 @@ class Connection:
     ) -> list[Event]:
         """What the bytes mean. ProtocolError (VersionError) ends the connection; what came before it is then in
         `events`, if the caller gave that list."""
-        self._heard = now
-        self._asked = None
+        self.heard = now
+        self.asked = None
         if events is None:
             events = []
         if self._rest:
@@ -327,8 +338,8 @@ class Connection:
         """What one whole message means; for a caller that cuts them out of the stream itself."""
         if len(frame) < HEADER_LEN or frame[2] << 8 | frame[3] != len(frame):
             raise ProtocolError(f"{len(frame)} bytes that are not one message")
-        self._heard = now
-        self._asked = None
+        self.heard = now
+        self.asked = None
         events: list[Event] = []
         self._message(frame, 0, len(frame), now, events)
         return events
@@ -343,6 +354,8 @@ class Connection:
         return rest
 
     def _message(self, data: bytes, offset: int, after: int, now: float, events: list[Event]) -> None:
+        if self.observe is not None:
+            self.observe("in", data[offset:after])
         version, kind, _, xid = HEADER.unpack_from(data, offset)
         if not self.ready:
             self._handshake(data[offset:after], version, kind, xid, events)
@@ -384,18 +397,19 @@ class Connection:
             hello = READERS[spoken][_HELLO](frame, 0, len(frame))
         except ProtocolError:
             hello = Hello()  # what is behind the header may be of a version to come
-        self.peer_versions = hello_versions(hello, version)
+        theirs = hello_versions(hello, version)
+        self._peer_versions = sum(1 << known for known in theirs if known < 256)
         told = any(isinstance(element, VersionBitmap) for element in hello.elements)
         if told and own >= V13:
-            common = self.versions & self.peer_versions
+            common = self.versions & theirs
         elif told:  # it takes us to speak all up to our header's, and so does Open vSwitch
-            common = frozenset(v for v in self.versions & self.peer_versions if v <= version)
+            common = frozenset(v for v in self.versions & theirs if v <= version)
         else:
             common = self.versions & {min(own, version)}
         if not common:
             text = f"OpenFlow {names(self.versions)} is spoken here"
             self._write(encode(error_message(spoken, "OFPHFC_INCOMPATIBLE", text.encode("ascii")), xid, spoken))
-            raise VersionError(self.versions, tuple(sorted(self.peer_versions)))
+            raise VersionError(self.versions, tuple(sorted(theirs)))
         self.version = max(common)
         self.ready = True
         self._readers = READERS[self.version]
@@ -432,7 +446,9 @@ class Connection:
             raise ProtocolError(f"the peer refused the connection: {text or 'it does not say why'}")
         pending = self._pending.get(xid)
         self.forget(xid)
-        request = pending.request if pending is not None else self._recall(xid)
+        request = None if pending is None else pending.request
+        if pending is None and self._recent is not None:
+            request = self._recent.find(xid)
         quoted = error_data(self.version, error)
         if request is None and whole(quoted, xid, self.version) and quoted[1] != _ERROR:
             try:
@@ -441,13 +457,7 @@ class Connection:
                 request = None
         events.append(Refused(error, xid, request))
 
-    def _recall(self, xid: int) -> Message | None:
-        for found, _, msg in self._recent or ():
-            if found == xid:
-                return msg
-        return None
-
-    def _replied(self, pending: _Pending, msg: Any, xid: int, size: int, events: list[Event]) -> None:
+    def _replied(self, pending: Pending, msg: Any, xid: int, size: int, events: list[Event]) -> None:
         multipart = HOMES.get(pending.reply) is REPLIES
         more = multipart and bool(msg.flags & MORE)
         if not more:
@@ -457,8 +467,8 @@ class Connection:
             return
         if not more and not pending.parts:
             events.append(Replied(pending.request, msg, xid))
-            if msg.__class__ is BarrierReply:
-                self._carried_out(pending.mark)
+            if msg.__class__ is BarrierReply and self._recent is not None:
+                self._recent.carried_out(pending.mark)
             return
         limits, octets = self.limits, pending.size + size
         field = continued(pending.reply, self.version)
@@ -478,13 +488,6 @@ class Connection:
             return
         self.forget(xid)
         events.append(Failed(pending.request, xid, reason))
-
-    def _carried_out(self, mark: int) -> None:
-        recent = self._recent
-        if recent is None:
-            return
-        while recent and self._recent_count - len(recent) < mark:
-            self._recent_octets -= recent.popleft()[1]
 
     # -- requests in parts, at a switch ----------------------------------------------------------------------------
 
@@ -507,7 +510,7 @@ class Connection:
                 )
             if continued(cls, self.version) is None:
                 error = "OFPBRC_BAD_MULTIPART"
-            assembly = assemblies[xid] = _Assembly()
+            assembly = assemblies[xid] = Assembly()
         assembly.heard = now
         if assembly.parts is not None and not error:
             assembly.size += size
@@ -554,7 +557,7 @@ class Connection:
             return None
         if not self.ready:
             return self._since + self.handshake_timeout
-        due = self._heard + self.echo_interval if self._asked is None else self._asked + self.echo_timeout
+        due = self.heard + self.echo_interval if self.asked is None else self.asked + self.echo_timeout
         if self._assemblies:
             first = min(assembly.heard for assembly in self._assemblies.values())
             due = min(due, first + self.limits.assembly_time)
@@ -574,18 +577,18 @@ class Connection:
         if self.begun is not None and now >= self.begun + self.echo_interval + self.echo_timeout:
             self._dead = True
             return [Dead(now - self.begun, unfinished=True)]
-        if self._asked is not None:
-            if now < self._asked + self.echo_timeout:
+        if self.asked is not None:
+            if now < self.asked + self.echo_timeout:
                 return []
             self._dead = True
-            return [Dead(now - self._heard)]
-        if now >= self._heard + self.echo_interval:
-            self._asked = now
+            return [Dead(now - self.heard)]
+        if now >= self.heard + self.echo_interval:
+            self.asked = now
             self._write(encode(EchoRequest(), self.take_xids(1), self.version))
         return []
 
     def alive(self, now: float) -> None:
         """The peer was heard by other means, or silence is the caller's own doing (it stopped reading): start the wait
         anew. A hello is still awaited no longer than before, and so is the end of a message."""
-        self._heard = now
-        self._asked = None
+        self.heard = now
+        self.asked = None

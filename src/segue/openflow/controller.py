@@ -28,7 +28,7 @@ from segue.openflow.channel import Channel, Dialer, Listener, OpenFlowError, Tls
 from segue.openflow.connection import Event, Garbled, Received, Refused
 from segue.openflow.core import Pump
 from segue.openflow.declare import Message
-from segue.openflow.dispatch import HOT, LONG, Dispatch, in_order
+from segue.openflow.dispatch import HOT, Dispatch, in_order
 from segue.openflow.lanes import size
 from segue.openflow.protocol.actions import Output
 from segue.openflow.protocol.basic import Error
@@ -43,12 +43,14 @@ __all__ = ["Controller", "Observe", "Switch"]
 
 log = logging.getLogger("segue.openflow")
 
-Observe: TypeAlias = Callable[[Switch | None, Channel, str, Message, int], None]
+Observe: TypeAlias = Callable[[Switch | None, Channel, str, bytes], None]
 
 _HANDSHAKE: Final = 10.0
 _STOPS: Final = "the controller stops"
 _FAREWELL: Final = 5.0
 """Seconds that `stop` takes at the most."""
+_WHOLE: Final = SetConfig(miss_send_len=0xFFFF)
+_MISSES: Final = FlowMod(priority=0, actions=(Output(CONTROLLER),))
 _EARLY: Final = 1 << 20
 """Octets of changes of ports that are kept until the switch is known."""
 
@@ -69,9 +71,9 @@ class Controller:
     ) -> None:
         """`keep_flows=False` empties a switch of flows before applications hear of it. Since 1.3 a switch drops what no
         flow matches; where an application hears of packet-ins it gets a flow that sends that here whole, unless
-        `table_miss` is False, or that of all such applications. `observe(switch, channel,
-        "in" or "out", message, xid)` is shown every message, at the price of speed; the switch is None until it is
-        known. ValueError when the applications do not go together, or no version is one."""
+        `table_miss` is False, or that of all such applications. `observe(switch, channel, "in" or "out", octets)` is
+        shown every message from the hello on, at the price of speed (`decode` reads it); the switch is None until it
+        is known. ValueError when the applications do not go together, or no version is one."""
         self.switches: dict[int, Switch] = {}
         """Those that are connected, by datapath id."""
         self.refusals = 0
@@ -80,6 +82,7 @@ class Controller:
             "versions": frozenset(versions),
             "echo_interval": echo_interval,
             "echo_timeout": echo_timeout,
+            "on_made": None if observe is None else lambda channel: self._watch(channel, observe),
         }
         if not self._settings["versions"] or not self._settings["versions"].issubset(VERSIONS):
             raise ValueError(f"versions {sorted(self._settings['versions'])}: one at least, and none but {VERSIONS}")
@@ -88,8 +91,9 @@ class Controller:
         self._observe = observe
         self._work = Work()
         self._dispatch = Dispatch(in_order(apps), self._work)
+        self._on_slow = self._slow_hot  # one for all connections
         self._datapaths: Datapaths[Channel] = Datapaths()
-        self._channels: dict[Channel, Any] = {}  # and the pump of each, once it has one
+        self._channels: set[Channel] = set()
         self._listeners: list[Listener] = []
         self._dialers: list[Dialer] = []
         self._running = False
@@ -169,9 +173,9 @@ class Controller:
         for app in gone.apps:
             app.forget(self)
         self._dispatch = made
-        for channel, pump in self._channels.items():
-            if pump is not None:
-                self._heat(channel, pump)
+        for channel in self._channels:
+            if channel.pump is not None:
+                self._heat(channel, channel.pump)
         if self._running:
             self._work.deliver(self, come.answers(self, Started()))
         for switch in switches:
@@ -197,21 +201,20 @@ class Controller:
         if self._stopping:
             channel.abort()
             return
-        self._channels[channel] = None
+        self._channels.add(channel)
         early = _Early()
         channel.on_event = lambda event: self._before(channel, early, event)
         channel.on_close = lambda reason: self._gone(channel, None, reason)
-        self._watch(channel, None)
         self._work.run(self._introduce(channel, early))
 
     async def _introduce(self, channel: Channel, early: "_Early") -> None:
         """Asks who it is. Whatever goes wrong ends this connection and nothing else."""
         try:
             async with asyncio.timeout(_HANDSHAKE):
-                features = await channel.request(FeaturesRequest())
+                features = await channel.ask(FeaturesRequest())
                 ports = features.ports
                 if channel.version >= V13 and not features.auxiliary_id:
-                    ports = (await channel.request(PortDescRequest())).ports
+                    ports = (await channel.ask(PortDescRequest())).ports
         except (OSError, ValueError) as e:  # the timeout and a lost connection are OSErrors
             channel.close(f"it did not say who it is: {e or type(e).__name__}")
         except OpenFlowError as e:
@@ -250,7 +253,7 @@ class Controller:
         flows = "its flows are kept" if self._keep_flows else "all its flows are deleted"
         text = "%r connected from %s, %d ports; %s"
         self._work.tell(repr(switch), logging.INFO, text, switch, channel.peer, len(switch.ports), flows)
-        switch.send(SetConfig(miss_send_len=0xFFFF))
+        switch.send(_WHOLE)
         if not self._keep_flows:
             # One word for all tables came with 1.2; 1.0 has but one table.
             tables = {V10: (0,), V11: range(features.n_tables)}.get(switch.version, (ALL_TABLES,))
@@ -263,45 +266,37 @@ class Controller:
     def _want_misses(self, switch: Switch) -> None:
         """Versions before 1.3 send what no flow matches by themselves."""
         if self._table_miss and switch.version >= V13:
-            switch.send(FlowMod(priority=0, actions=[Output(CONTROLLER)]))
+            switch.send(_MISSES)
 
     def _attend(self, channel: Channel, switch: Switch) -> None:
         """From now on messages go to the applications."""
-        channel.on_event = lambda event: self._event(channel, switch, event)
-        channel.on_close = lambda reason: self._gone(channel, switch, reason)
+        attended = _Attended(self, channel, switch)
+        channel.on_event = attended.event
+        channel.on_close = attended.gone
         if self._observe is not None:
-            self._watch(channel, switch)
+            self._watch(channel, self._observe, switch)
             return
-        pump = self._channels[channel] = Pump(
-            channel.version,
-            switch,
-            channel.receive_frame,
-            lambda msg, result: self._odd(switch, msg, result),
-            lambda msg, error: self._failed_hot(switch, msg, error),
-        )
+        pump = Pump(channel.version, switch, channel.receive_frame, attended.odd, attended.failed)
         self._heat(channel, pump)
-        channel.pump = _Timed(pump, lambda begun, seconds: self._slow_hot(switch, begun, seconds))
+        channel.pump = pump
+        channel.on_slow = self._on_slow
 
     def _heat(self, channel: Channel, pump: Any) -> None:
         for number, handler in self._dispatch.hot(channel.version).items():
             pump.set_hot(number, handler)
 
-    def _watch(self, channel: Channel, switch: Switch | None) -> None:
-        observe = self._observe
-        if observe is None:
-            return
-
-        def watch(way: str, msg: Message, xid: int) -> None:
+    def _watch(self, channel: Channel, observe: Observe, switch: Switch | None = None) -> None:
+        def watch(way: str, octets: bytes) -> None:
             try:
-                observe(switch, channel, way, msg, xid)
+                observe(switch, channel, way, octets)
             except Exception:
-                text = "%.200r of %s could not be shown"
-                self._work.tell("messages", logging.ERROR, text, msg, channel.peer, exc_info=True)
+                text = "%.200s of %s could not be shown"
+                self._work.tell("messages", logging.ERROR, text, octets.hex(), channel.peer, exc_info=True)
 
-        channel.observe = watch
+        channel.connection.observe = watch
 
     def _gone(self, channel: Channel, switch: Switch | None, reason: str) -> None:
-        self._channels.pop(channel, None)
+        self._channels.discard(channel)
         if switch is None:
             self._work.tell(_host(channel), logging.INFO, "%s: %s", channel.peer, reason)
             return
@@ -358,11 +353,11 @@ class Controller:
         if handler is not None:
             self._work.send(handler, switch, self._dispatch.taken(handler, switch, result))
 
-    def _slow_hot(self, switch: Switch, begun: float, seconds: float) -> None:
+    def _slow_hot(self, pump: Any, seconds: float) -> None:
         """One read took long."""
-        if self._work.slow_at < begun:  # or else the dispatch knew whose doing it was
+        if self._work.slow_at < time.monotonic() - seconds:  # or else the dispatch knew whose doing it was
             alone = {str(handler) for handler in map(self._dispatch.alone, HOT) if handler is not None}
-            self._work.slow(" or ".join(sorted(alone)) or "handlers", switch, seconds)
+            self._work.slow(" or ".join(sorted(alone)) or "handlers", pump.switch, seconds)
 
 
 class _Early:
@@ -377,36 +372,29 @@ class _Early:
         self.octets += size(msg, version)
 
 
+class _Attended:
+    """A connection of a switch, for what calls back: there are thousands of these, and closures are larger."""
+
+    __slots__ = ("_channel", "_controller", "_switch")
+
+    def __init__(self, controller: Controller, channel: Channel, switch: Switch) -> None:
+        self._controller = controller
+        self._channel = channel
+        self._switch = switch
+
+    def event(self, event: Event) -> None:
+        self._controller._event(self._channel, self._switch, event)
+
+    def gone(self, reason: str) -> None:
+        self._controller._gone(self._channel, self._switch, reason)
+
+    def odd(self, msg: Message, result: Any) -> None:
+        self._controller._odd(self._switch, msg, result)
+
+    def failed(self, msg: Message, error: BaseException) -> None:
+        self._controller._failed_hot(self._switch, msg, error)
+
+
 def _host(channel: Channel) -> str:
     """Where a peer is, by whatever port it calls from."""
     return channel.peer.rpartition(":")[0] or channel.peer
-
-
-class _Timed:
-    """A pump whose reads are timed: `slow(begun, seconds)` is told of those that took long."""
-
-    __slots__ = ("_pump", "_slow")
-
-    def __init__(self, pump: Any, slow: Callable[[float, float], None]) -> None:
-        self._pump = pump
-        self._slow = slow
-
-    @property
-    def stopped(self) -> bool:
-        return bool(self._pump.stopped)
-
-    @stopped.setter
-    def stopped(self, stopped: bool) -> None:
-        self._pump.stopped = stopped
-
-    @property
-    def pending(self) -> int:
-        return int(self._pump.pending)
-
-    def feed(self, view: Any) -> bytes | None:
-        begun = time.perf_counter()
-        out: bytes | None = self._pump.feed(view)
-        took = time.perf_counter() - begun
-        if took > LONG:
-            self._slow(begun, took)
-        return out

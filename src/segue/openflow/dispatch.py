@@ -10,11 +10,10 @@ from typing import Any, Final, Protocol
 
 from segue.openflow.app import App, Handled, Handler
 from segue.openflow.declare import MESSAGES, Message
+from segue.openflow.loop_share import LONG
 from segue.openflow.protocol.flows import FlowRemoved
 from segue.openflow.protocol.packets import PacketIn
 
-LONG: Final = 0.25
-"""Seconds after which a handler that holds everybody up is named in the log."""
 HOT: Final = (PacketIn, FlowRemoved)
 """Messages that come unasked and in numbers, and about which the controller itself need know nothing."""
 

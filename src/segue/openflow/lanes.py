@@ -7,7 +7,7 @@ switch that is not read from could not answer those that wait for its replies, a
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from segue.openflow.app import Handler
 from segue.openflow.codec import encode
@@ -26,6 +26,16 @@ Begin = Callable[[], Awaitable[Any]]
 """Begins a handler, or hands over what it began."""
 
 
+class Starter(Protocol):
+    """Who runs what lanes begin. `target` is the switch, or whatever else they are of."""
+
+    def start(self, handler: Handler, target: Any, begin: Begin, lanes: "Lanes") -> None:
+        """Runs it, and tells the end by `done`."""
+
+    def dropped(self, handler: Handler, target: Any) -> None:
+        """There is an event that this handler does not hear of."""
+
+
 class Lane:
     """One handler of one switch."""
 
@@ -38,17 +48,16 @@ class Lane:
 
 
 class Lanes:
-    """Those of one switch. `start(handler, begin)` has one begin, whose end is told by `done`; `lost(handler)` is told
-    of an event that a handler does not hear of."""
+    """Those of one switch."""
 
-    __slots__ = ("_lanes", "_lost", "_start", "dropped", "version")
+    __slots__ = ("_lanes", "_starter", "_target", "dropped", "version")
 
-    def __init__(self, version: int, start: Callable[[Handler, Begin], None], lost: Callable[[Handler], None]) -> None:
+    def __init__(self, version: int, target: Any, starter: Starter) -> None:
         self.version = version
         self.dropped = 0
         """Events that a handler was to hear of and did not."""
-        self._start = start
-        self._lost = lost
+        self._target = target
+        self._starter = starter
         self._lanes: dict[Handler, Lane] = {}
 
     @property
@@ -67,7 +76,7 @@ class Lanes:
             lane = self._lanes[handler] = Lane()
         if lane.running < (THREADS_AT_ONCE if handler.blocking else AT_ONCE):
             lane.running += 1
-            self._start(handler, begin)
+            self._starter.start(handler, self._target, begin, self)
             return True
         if len(lane.waiting) < MOST_WAITING:
             octets = size(event, self.version)
@@ -76,7 +85,7 @@ class Lanes:
                 lane.waiting.append((begin, octets))
                 return True
         self.dropped += 1
-        self._lost(handler)
+        self._starter.dropped(handler, self._target)
         return False
 
     def done(self, handler: Handler, *, goes_on: bool = True) -> None:
@@ -88,7 +97,7 @@ class Lanes:
         if lane.waiting:
             begin, octets = lane.waiting.popleft()
             lane.octets -= octets
-            self._start(handler, begin)
+            self._starter.start(handler, self._target, begin, self)
             return
         lane.running -= 1
         if not lane.running:

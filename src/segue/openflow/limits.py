@@ -47,6 +47,38 @@ class Limits(msgspec.Struct, frozen=True):
 LIMITS: Final = Limits()
 
 
+class Recent:
+    """Messages without a reply that an error can still find: the latest, until a barrier says that they were carried
+    out."""
+
+    __slots__ = ("_kept", "_octets", "count")
+
+    def __init__(self) -> None:
+        self.count = 0
+        """Of all that were added."""
+        self._kept: list[tuple[int, int, Any]] = []  # most have but a few, and a deque is never small
+        self._octets = 0
+
+    def add(self, xid: int, size: int, msg: Any, limits: Limits) -> None:
+        kept = self._kept
+        kept.append((xid, size, msg))
+        self.count += 1
+        self._octets += size
+        while kept and (len(kept) > limits.remembered or self._octets > limits.remembered_octets):
+            self._octets -= kept.pop(0)[1]
+
+    def find(self, xid: int) -> Any:
+        """The message, or None."""
+        return next((msg for found, _, msg in self._kept if found == xid), None)
+
+    def carried_out(self, count: int) -> None:
+        """The first `count` of all that were added were."""
+        done = count - (self.count - len(self._kept))
+        if done > 0:
+            self._octets -= sum(size for _, size, _ in self._kept[:done])
+            del self._kept[:done]
+
+
 class Bucket:
     """Mistakes that leak away: `errors` at once are too many, and so are more than so many in `errors_time` seconds
     that go on."""

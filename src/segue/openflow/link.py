@@ -11,13 +11,13 @@
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
-from segue.openflow.connection import Connection, Event, Received
+from segue.openflow.connection import Connection, Event, Prepared, Received
 from segue.openflow.declare import Message
 from segue.openflow.endpoint import Endpoint
-from segue.openflow.loop_share import Share, share_of
+from segue.openflow.loop_share import LONG, Share, share_of
 from segue.openflow.wire import ProtocolError
 
 READ_STOPS: Final = 1 << 18
@@ -34,18 +34,21 @@ class ConnectionLost(ConnectionError):
 
 
 class PumpLike(Protocol):
-    """A faster loop (`pump.Pump`, or the compiled core's). `stopped` is set when the connection ends. With
-    `pending`, the octets of a message that is not whole yet, one that never ends is noticed."""
+    """A faster loop (`pump.Pump`, or the compiled core's). `stopped` is set when the connection ends. By `pending`,
+    the octets of a message that is not whole yet, one that never ends is noticed."""
 
     stopped: bool
+
+    @property
+    def pending(self) -> int: ...
 
     def feed(self, view: Any, /) -> bytes | None: ...
 
 
 class Link(asyncio.BufferedProtocol):
     """One connection. `on_event` is called, in the event loop, with whatever answers nothing: Received, Refused,
-    Garbled; `on_close` once, with the reason, for people; `observe` with "in" or "out" and every message and its
-    xid."""
+    Garbled; `on_close` once, with the reason, for people; `on_slow` with the pump and the seconds, when it has held
+    everybody up for longer than `LONG`. `connection.observe` sees all but what `pump` handles."""
 
     __slots__ = (
         "__weakref__",
@@ -55,7 +58,6 @@ class Link(asyncio.BufferedProtocol):
         "_flooded",
         "_flushing",
         "_gone",
-        "_held",
         "_loop",
         "_lost",
         "_name",
@@ -67,9 +69,9 @@ class Link(asyncio.BufferedProtocol):
         "_writable",
         "_written",
         "connection",
-        "observe",
         "on_close",
         "on_event",
+        "on_slow",
         "pump",
     )
 
@@ -83,7 +85,7 @@ class Link(asyncio.BufferedProtocol):
         self.connection = connection
         self.on_event: Callable[[Any], None] | None = None
         self.on_close: Callable[[str], None] | None = None
-        self.observe: Callable[[str, Message, int], None] | None = None
+        self.on_slow: Callable[[Any, float], None] | None = None
         self.pump: PumpLike | None = None
         self._name = name
         self._loop = loop
@@ -95,7 +97,6 @@ class Link(asyncio.BufferedProtocol):
         self._gone: asyncio.Future[None] | None = None
         self._busy = False
         self._flushing = False
-        self._held = 0
         self._paused = False
         self._flooded = False
         self._written = 0
@@ -153,10 +154,23 @@ class Link(asyncio.BufferedProtocol):
         if self._lost is not None:
             return 0
         xid = self.connection.send(msg, xid)
-        if self.observe is not None:
-            self.observe("out", msg, xid)
         self._soon()
         return xid
+
+    def prepare(self, messages: Iterable[Message]) -> list[Prepared]:
+        """What `queue` takes: messages that can be said, with their xids and octets. EncodeError if one cannot."""
+        if self._lost is not None:
+            return []
+        prepare = self.connection.prepare
+        return [prepare(msg) for msg in messages]
+
+    def queue(self, prepared: Iterable[Prepared]) -> None:
+        """Sends what was prepared."""
+        if self._lost is not None:
+            return
+        for one in prepared:
+            self.connection.queue(one)
+        self._soon()
 
     def refuse(self, event: Received, code_name: str) -> None:
         """Answers a request with an error."""
@@ -205,49 +219,30 @@ class Link(asyncio.BufferedProtocol):
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def hold(self) -> None:
-        """Nothing is read until `release` was called as often."""
-        self._held += 1
-        self._regulate()
-
-    def release(self) -> None:
-        self._held -= 1
-        self._regulate()
-
     def receive_frame(self, frame: bytes) -> bytes:
         """What is to be sent for one whole message, for a pump that does not handle it. ProtocolError."""
-        events = self.connection.receive_frame(frame, self._loop.time())
+        events = self.connection.receive_frame(frame, self._share.clock())
         for event in events:
             self._dispatch(event)
         return self.connection.data_to_send()
 
     def _receive(self, view: memoryview) -> None:
-        connection, pump = self.connection, self.pump
+        """Without a pump."""
         events: list[Event] = []
+        wrong: ProtocolError | None = None
         self._busy = True
-        wrong: Exception | None = None
         try:
-            if pump is None or not connection.ready:
-                connection.receive_data(view, self._loop.time(), events)
-            else:
-                now = self._loop.time()
-                connection.alive(now)
-                rest = connection.take_rest()
-                before = getattr(pump, "pending", 0)
-                out = pump.feed(memoryview(rest + view) if rest else view)
-                after = getattr(pump, "pending", 0)
-                if not after:
-                    connection.begun = None
-                elif not before or after < before + len(view):  # a message ended since
-                    connection.begun = now
-                if out:
-                    self._write(out)
+            self.connection.receive_data(view, self._share.clock(), events)
         except ProtocolError as e:
             wrong = e
         finally:
             for event in events:
                 self._dispatch(event)
             self._busy = False
+        self._received(wrong)
+
+    def _received(self, wrong: ProtocolError | None) -> None:
+        """Writes what came of a read, or ends."""
         if self._lost is None:
             self._flush()
         elif self._transport is not None:
@@ -310,9 +305,9 @@ class Link(asyncio.BufferedProtocol):
         if transport is None:
             return
         transport.write(data)
-        self._written += len(data)
         if self._writable is None:
             return
+        self._written += len(data)
         waiting = transport.get_write_buffer_size()
         if waiting > MOST_UNSENT:
             self._lose(f"the peer does not read: {waiting} octets wait for it", abort=True)
@@ -321,16 +316,15 @@ class Link(asyncio.BufferedProtocol):
             self._regulate()
 
     def _regulate(self) -> None:
-        """Stops reading, or goes on with it: while too much is to be written, while what was read is not taken, and
-        while the application holds it."""
-        stop = self._held > 0 or self._flooded or self._lagging()
+        """Stops reading, or goes on with it: while too much is to be written, and while what was read is not taken."""
+        stop = self._flooded or self._lagging()
         if stop == self._paused or self._lost is not None or self._transport is None:
             return
         self._paused = stop
         if stop:
             self._transport.pause_reading()
         else:
-            self._excuse(self._loop.time())
+            self._excuse(self._share.clock())
             self._transport.resume_reading()
 
     def _excuse(self, now: float) -> None:
@@ -388,7 +382,7 @@ class Link(asyncio.BufferedProtocol):
         else:
             if not self._busy:
                 self._transport.close()
-            self._entry = self._share.enter(self._loop, self._loop.time() + LINGER, self)
+            self._entry = self._share.enter(self._loop, self._share.clock() + LINGER, self)
         self._loop.call_soon(self._closed)
 
     def _closed(self) -> None:
@@ -415,20 +409,53 @@ class Link(asyncio.BufferedProtocol):
             return
         connection = self.connection
         first = min(connection.handshake_timeout, connection.echo_interval)
-        self._entry = self._share.enter(self._loop, self._loop.time() + first, self)
+        self._entry = self._share.enter(self._loop, self._share.clock() + first, self)
         self._flush()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
         return self._share.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        if self._lost is None:
-            self._receive(self._share.buffer[:nbytes])
+        """With a pump, all that is done for each message of a switch that sends one at a time is here."""
+        if self._lost is not None:
+            return
+        view, pump = self._share.buffer[:nbytes], self.pump
+        if pump is None:
+            self._receive(view)
+            return
+        connection, clock = self.connection, self._share.clock
+        before = 0
+        if connection.begun is not None:
+            if rest := connection.take_rest():  # of before there was a pump
+                view = memoryview(rest + view)
+            before = pump.pending
+        wrong: ProtocolError | None = None
+        self._busy = True
+        connection.heard = now = clock()
+        connection.asked = None
+        try:
+            out = pump.feed(view)
+            if after := pump.pending:
+                if not before or after < before + len(view):  # a message ended since
+                    connection.begun = now
+            else:
+                connection.begun = None
+            if out:
+                self._write(out)
+        except ProtocolError as e:
+            wrong = e
+        finally:
+            self._busy = False
+        if wrong is not None or self._lost is not None or connection.unsent:
+            self._received(wrong)
+        seconds = clock() - now
+        if seconds > LONG and self.on_slow is not None:
+            self.on_slow(pump, seconds)
 
     def pause_writing(self) -> None:
         if self._writable is None and self._lost is None:
             self._writable = self._loop.create_future()
-            self._passed, self._passed_at = -1, self._loop.time()
+            self._passed, self._passed_at = -1, self._share.clock()
 
     def resume_writing(self) -> None:
         self._let_write()

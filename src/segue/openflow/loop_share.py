@@ -8,10 +8,14 @@ often than it would time out.
 
 import asyncio
 import heapq
+import time
 import weakref
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 READ_SIZE: Final = 1 << 18
+LONG: Final = 0.25
+"""Seconds after which it is told who holds the loop up."""
 PIECE: Final = 1 << 16
 """What is read at once where each octet means much work, as in the lists of flows: it holds the loop for so long."""
 SPACING: Final = 0.02
@@ -26,9 +30,12 @@ class Due(Protocol):
 class Share:
     """Of one loop. An entry of the heap is [when, order, who], with None for who has gone."""
 
-    __slots__ = ("_heap", "_last", "_order", "_timer", "buffer", "piece")
+    __slots__ = ("_heap", "_last", "_order", "_timer", "buffer", "clock", "piece")
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        plain = getattr(loop.time, "__func__", None) is asyncio.BaseEventLoop.time
+        self.clock: Callable[[], float] = time.monotonic if plain else loop.time
+        """The loop's time."""
         self.buffer = memoryview(bytearray(READ_SIZE))
         self.piece = self.buffer[:PIECE]
         self._heap: list[list[Any]] = []
@@ -84,5 +91,5 @@ def share_of(loop: asyncio.AbstractEventLoop) -> Share:
         for other in list(_SHARES):
             if other.is_closed():
                 del _SHARES[other]
-        share = _SHARES[loop] = Share()
+        share = _SHARES[loop] = Share(loop)
     return share

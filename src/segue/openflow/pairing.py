@@ -31,6 +31,31 @@ class Pairs(msgspec.Struct, frozen=True, eq=False):
     silent: frozenset[type[Any]]
 
 
+class Pending:
+    """A request that waits for its reply."""
+
+    __slots__ = ("mark", "parts", "reply", "request", "size", "stream")
+
+    def __init__(self, request: Message, reply: type[Any], stream: bool, mark: int) -> None:
+        self.request = request
+        self.reply = reply
+        self.stream = stream
+        self.mark = mark
+        self.parts: list[Any] = []
+        self.size = 0
+
+
+class Assembly:
+    """A request whose parts are still coming. With `parts` None it was refused, and its rest is dropped."""
+
+    __slots__ = ("heard", "parts", "size")
+
+    def __init__(self) -> None:
+        self.parts: list[Any] | None = []
+        self.size = 0
+        self.heard = 0.0
+
+
 _PAIRS: Final[dict[tuple[int, int], Pairs]] = {}
 
 

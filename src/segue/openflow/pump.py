@@ -19,6 +19,8 @@ from segue.openflow.wire import HEADER_LEN, MAX_LEN, ProtocolError
 FIRST_XID: Final = 0x80000000
 LAST_XID: Final = 0xFFFFFFFE
 _TYPES: Final = 64  # OpenFlow has got to 35
+MOST: Final = 256
+"""Messages of one answer that are written at once."""
 
 _HEADS: Final = 256  # hot messages come in few sizes
 
@@ -29,11 +31,11 @@ Head = tuple[Handler | None, Any, int]
 class Pump:
     """Handlers are `handler(switch, message)`, set by `set_hot`.
 
-    A handler returns None, a message, or a list or tuple of messages. Anything else (a coroutine) goes to
-    `odd(message, result)`. An exception of a handler, or an answer that cannot be written, goes to
-    `failed(message, exception)` and harms nothing else; of several messages, all are written or none. `cold(frame)`
-    gets every other message, whole, and returns the bytes that are to be sent, which keep their place between the
-    answers.
+    A handler returns None, a message, or a list or tuple of messages. Anything else (a coroutine, and so many messages
+    that they are to be handed over while the peer takes them) goes to `odd(message, result)`. An exception of a
+    handler, or an answer that cannot be written, goes to `failed(message, exception)` and harms nothing else; of
+    several messages, all are written or none. `cold(frame)` gets every other message, whole, and returns the bytes
+    that are to be sent, which keep their place between the answers.
 
     `stopped` ends the loop, also from within a handler; an exception that `feed` lets through sets it.
     """
@@ -167,7 +169,7 @@ class Pump:
         written: list[bytes] = []
         if isinstance(result, Message):
             result = (result,)
-        elif not isinstance(result, (list, tuple)):
+        elif not isinstance(result, (list, tuple)) or len(result) > MOST:
             self._odd(msg, result)
             return
         try:

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from segue.openflow.channel import Channel
 from segue.openflow.declare import Message
+from segue.openflow.lanes import Lanes
 from segue.openflow.protocol.actions import Output
 from segue.openflow.protocol.ports import Port, PortStatus
 from segue.openflow.protocol.switch import FeaturesReply
+from segue.openflow.replies import typed
 from segue.openflow.wire import FLOOD, VERSION_NAMES
 from segue.openflow.work import Work
 
@@ -27,7 +29,18 @@ class Switch:
     Switches compare by identity: what an application keeps for one can be in a dictionary of its own, `kept[switch]`.
     """
 
-    __slots__ = ("__weakref__", "channel", "controller", "features", "flood_ports", "id", "lanes", "ports", "version")
+    __slots__ = (
+        "__weakref__",
+        "_lanes",
+        "_work",
+        "channel",
+        "controller",
+        "features",
+        "flood_ports",
+        "id",
+        "ports",
+        "version",
+    )
 
     def __init__(
         self, controller: "Controller", channel: Channel, features: FeaturesReply, ports: Iterable[Port], work: Work
@@ -39,19 +52,33 @@ class Switch:
         self.version: int = channel.version
         self.ports: dict[int, Port] = {port.port_no: port for port in ports}
         self.flood_ports: frozenset[int] | None = None
-        self.lanes = work.lanes(self)
+        self._work = work
+        self._lanes: Lanes | None = None
+
+    @property
+    def lanes(self) -> Lanes:
+        """Handlers that take their time; made when the first one does."""
+        if self._lanes is None:
+            self._lanes = self._work.lanes(self)
+        return self._lanes
 
     def send(self, *messages: Message) -> tuple[int, ...]:
         """Sends them, in this order, and returns their transaction ids; an error about one has the same. EncodeError
-        when one cannot be said; a connection that has gone takes nothing. Who sends thousands waits for `drain` now
-        and then. Not from another thread."""
-        return tuple([self.channel.send(msg) for msg in messages])
+        when one cannot be said, and then none is sent; a connection that has gone takes nothing, and the ids are 0.
+        Who sends thousands waits for `drain` now and then. Not from another thread."""
+        channel = self.channel
+        if len(messages) == 1:
+            return (channel.send(messages[0]),)
+        prepared = channel.prepare(messages)
+        channel.queue(prepared)
+        return tuple([xid for xid, _, _ in prepared]) or (0,) * len(messages)
 
     async def drain(self) -> None:
         """Waits until the switch takes what was sent. ConnectionLost."""
         await self.channel.drain()
 
-    async def request(self, msg: Message, timeout: float = 10.0) -> Any:  # noqa: ASYNC109
+    @typed
+    async def request(self, msg: Message, timeout: float | None = 10.0) -> Any:  # noqa: ASYNC109
         """The reply; None for a message that has none, once it was carried out. Raises OpenFlowError with the switch's
         error, ConnectionLost, TimeoutError, or EncodeError."""
         return await self.channel.request(msg, timeout)

@@ -12,8 +12,7 @@ from typing import Any, Final
 
 from segue.openflow.app import App, Handler
 from segue.openflow.channel import ConnectionLost
-from segue.openflow.codec import encode
-from segue.openflow.declare import HOMES, MESSAGES, Message
+from segue.openflow.declare import Message
 from segue.openflow.dispatch import Answer, messages_of
 from segue.openflow.lanes import Begin, Lanes
 from segue.openflow.sparing import Sparing
@@ -37,12 +36,12 @@ class Work:
         self.failures = 0
         """Exceptions that handlers have raised, and answers that could not be sent."""
         self.slow_at = 0.0
-        """When a handler was last told of that took long (perf_counter)."""
+        """When a handler was last told of that took long (monotonic)."""
         self.tell = Sparing(log)
         self._tasks: set[asyncio.Task[None]] = set()
         self._spawned: dict[asyncio.Task[None], App] = {}
         self._threads: dict[Handler, Threads] = {}
-        self._own = self._made(None, V15)
+        self._own = Lanes(V15, None, self)
 
     # -- answers ---------------------------------------------------------------------------------------------------
 
@@ -59,8 +58,6 @@ class Work:
             return
         try:
             _check_switch(target)
-            if len(messages) > 1:
-                _check(messages, target.version)
             target.send(*messages)
         except Exception as e:
             self.failed(handler, target, e)
@@ -72,13 +69,16 @@ class Work:
             return
         try:
             _check_switch(target)
+            channel = target.channel
+            pieces = []
             for n in range(0, len(messages), PIECE):
-                _check(messages[n : n + PIECE], target.version)
+                pieces.append(channel.prepare(messages[n : n + PIECE]))
                 await asyncio.sleep(0)
-            for n in range(0, len(messages), PIECE):
-                for msg in messages[n : n + PIECE]:
-                    target.send(msg)
-                    if target.channel.unsent > _UNSENT:
+            pieces.reverse()
+            while pieces:
+                for one in pieces.pop():
+                    channel.queue((one,))
+                    if channel.unsent > _UNSENT:
                         await target.drain()
                 await asyncio.sleep(0)
         except ConnectionLost as e:
@@ -93,7 +93,7 @@ class Work:
         self.tell(str(handler), logging.ERROR, "%s failed for %r: %s", handler, target, what, exc_info=trace)
 
     def slow(self, handler: Handler | str, target: Any, seconds: float) -> None:
-        self.slow_at = time.perf_counter()
+        self.slow_at = time.monotonic()
         advice = "let it be a coroutine, or blocking=True"
         text = "%s held everything up for %.2f s, for %r; %s"
         self.tell(f"{handler} is slow", logging.WARNING, text, handler, seconds, target, advice)
@@ -117,20 +117,18 @@ class Work:
                 end()
 
     def lanes(self, switch: Any) -> Lanes:
-        return self._made(switch, switch.version)
-
-    def _made(self, target: Any, version: int) -> Lanes:
-        def start(handler: Handler, begin: Begin) -> None:
-            self._task(self._run(handler, target, begin, lanes))
-
-        lanes = Lanes(version, start, lambda handler: self._dropped(handler, target))
-        return lanes
+        return Lanes(switch.version, switch, self)
 
     def _lanes_of(self, target: Any) -> Lanes:
         found: Lanes = getattr(target, "lanes", self._own)
         return found
 
-    def _dropped(self, handler: Handler, target: Any) -> None:
+    def start(self, handler: Handler, target: Any, begin: Begin, lanes: Lanes) -> None:
+        """For lanes: runs what they begin."""
+        self._task(self._run(handler, target, begin, lanes))
+
+    def dropped(self, handler: Handler, target: Any) -> None:
+        """For lanes: an event that a handler does not hear of."""
         text = "%s does not keep up for %r, and does not hear of everything"
         self.tell(f"{handler} misses events", logging.WARNING, text, handler, target or "the controller")
 
@@ -224,12 +222,5 @@ def _cancelled() -> bool:
 
 
 def _check_switch(target: Any) -> None:
-    if not hasattr(target, "lanes"):
+    if not hasattr(target, "channel"):
         raise TypeError("it returned messages for an event that is about no switch")
-
-
-def _check(messages: Iterable[Message], version: int) -> None:
-    """EncodeError for the first that cannot be said."""
-    for msg in messages:
-        if HOMES.get(msg.__class__) is MESSAGES:  # what has parts is not bound to one message's length
-            encode(msg, 0, version)

@@ -3,13 +3,11 @@ against peers that misbehave."""
 
 import asyncio
 import json
-import os
 import signal
-import subprocess
-import uuid
 
 import pytest
 
+from openflow.open_vswitch import OpenVSwitch
 from segue.drivers.ovs.ovsdb import (
     BridgeMissing,
     OvsdbLost,
@@ -22,77 +20,15 @@ from segue.drivers.ovs.ovsdb import (
 from segue.drivers.ovs.ovsdb_client import OvsdbClient
 from segue.drivers.ovs.ovsdb_replica import Bound, Unbound
 
-SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
-
-
-class Switch:
-    """One Open vSwitch, its files in `directory`, its interfaces in network namespace `space`."""
-
-    def __init__(self, directory, space) -> None:
-        self.space = space
-        self.socket = directory / "db.sock"
-        self.target = f"unix:{self.socket}"
-        self._directory = directory
-        self._environment = os.environ | {name: str(directory) for name in ("OVS_RUNDIR", "OVS_LOGDIR", "OVS_DBDIR")}
-        self._processes: dict[str, subprocess.Popen] = {}
-
-    def run(self, *command) -> str:
-        """A command inside the namespace; its standard output."""
-        done = subprocess.run(
-            ["ip", "netns", "exec", self.space, *map(str, command)],
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
-        assert done.returncode == 0, (command, done.stderr)
-        return done.stdout.strip()
-
-    def vsctl(self, *arguments) -> str:
-        return self.run("ovs-vsctl", f"--db={self.target}", "--timeout=15", *arguments)
-
-    def start(self, name, *arguments) -> None:
-        self._processes[name] = subprocess.Popen(
-            ["ip", "netns", "exec", self.space, name, *map(str, arguments), "-vconsole:off"], env=self._environment
-        )
-
-    def start_database(self) -> None:
-        database = self._directory / "conf.db"
-        if not database.exists():
-            subprocess.run(["ovsdb-tool", "create", database, SCHEMA], check=True)
-        self.start("ovsdb-server", database, f"--remote=p{self.target}", f"--unixctl={self._directory}/db.ctl")
-        subprocess.run(["ovs-vsctl", f"--db={self.target}", "--retry", "--timeout=15", "--no-wait", "init"], check=True)
-
-    def start_switch(self) -> None:
-        self.start("ovs-vswitchd", self.target, f"--unixctl={self._directory}/vswitchd.ctl")
-
-    def signal(self, name, number=signal.SIGKILL) -> None:
-        self._processes[name].send_signal(number)
-        if number == signal.SIGKILL:
-            self._processes[name].wait()
-
-    def stop(self) -> None:
-        for process in self._processes.values():
-            process.kill()
-            process.wait()
-
 
 @pytest.fixture
 def switch(tmp_path):
-    space = f"sgdb{uuid.uuid4().hex[:8]}"
-    subprocess.run(["ip", "netns", "add", space], check=True)
-    switch = Switch(tmp_path, space)
-    try:
+    with OpenVSwitch(tmp_path) as switch:
         switch.run("ip", "link", "set", "lo", "up")
         switch.run("ip", "address", "add", "10.0.0.1/24", "dev", "lo")
-        switch.start_database()
-        switch.start_switch()
         for bridge in ("br-int", "br-ex"):
             switch.vsctl("add-br", bridge, "--", "set", "bridge", bridge, "datapath_type=netdev")
         yield switch
-    finally:
-        switch.stop()
-        subprocess.run(["ip", "netns", "delete", space], check=True)
 
 
 def run(main):
@@ -130,7 +66,7 @@ def test_interfaces_are_bound_and_unbound(switch):
     bind("before", "P0", "br-int", "type=internal")
 
     async def main():
-        async with await OvsdbClient.connect(switch.target) as client:
+        async with await OvsdbClient.connect(switch.database) as client:
             events = client.bindings("br-int")
             assert await anext(events) == Bound("P0", "before", "br-int", ofport("before"))
             assert client.replica.bridge("br-int").datapath_id == switch.vsctl(
@@ -210,8 +146,8 @@ def test_tunnel_ports_are_made_changed_and_deleted(switch):
 
     async def main():
         async with (
-            await OvsdbClient.connect(switch.target) as client,
-            await OvsdbClient.connect(switch.target) as second,
+            await OvsdbClient.connect(switch.database) as client,
+            await OvsdbClient.connect(switch.database) as second,
         ):
             before = [switch.vsctl(*what) for what in others]
             await asyncio.sleep(0)
@@ -234,7 +170,7 @@ def test_tunnel_ports_are_made_changed_and_deleted(switch):
                     ["map", [["segue", "tunnel"], ["segue-node", "2"]]],
                 ]
             ]
-            flows = switch.run("ovs-ofctl", "-O", "OpenFlow15", "show", f"unix:{switch.socket.parent}/br-int.mgmt")
+            flows = switch.run("ovs-ofctl", "-O", "OpenFlow15", "show", switch.management("br-int"))
             assert f" {number}(vx-2)" in flows
 
             # Again is nothing: the database does not change.
@@ -293,7 +229,7 @@ def test_a_client_that_is_behind_plans_again(switch):
     """The replica still shows the port that somebody has meanwhile deleted, or does not show it yet."""
 
     async def main():
-        async with await OvsdbClient.connect(switch.target) as client:
+        async with await OvsdbClient.connect(switch.database) as client:
 
             async def ensure(**options):
                 options = {"remote_ip": "10.0.0.2"} | options
@@ -321,7 +257,7 @@ def test_a_client_that_is_behind_plans_again(switch):
 @pytest.mark.root
 def test_a_dead_switch_is_a_timeout_and_a_dead_database_a_disconnect(switch):
     async def main():
-        client = await OvsdbClient.connect(switch.target)
+        client = await OvsdbClient.connect(switch.database)
         switch.signal("ovs-vswitchd")
         with pytest.raises(OvsdbTimeout, match=r"port 'vx-2' .* 0\.5 s\. Is it running"):
             await client.ensure_tunnel_port(
@@ -344,13 +280,13 @@ def test_a_dead_switch_is_a_timeout_and_a_dead_database_a_disconnect(switch):
             await anext(client.bindings("br-int"))
         await client.close()
         with pytest.raises(OvsdbUnreachable, match="refused"):
-            await OvsdbClient.connect(switch.target)
+            await OvsdbClient.connect(switch.database)
         switch.socket.unlink()
         with pytest.raises(OvsdbUnreachable, match="No such file"):
-            await OvsdbClient.connect(switch.target)
+            await OvsdbClient.connect(switch.database)
         switch.start_database()
         switch.start_switch()
-        async with await OvsdbClient.connect(switch.target) as client:
+        async with await OvsdbClient.connect(switch.database) as client:
             assert await client.ensure_tunnel_port(
                 "br-int", "vx-2", options={"remote_ip": "10.0.0.2"}, external_ids={"segue-node": "2"}
             )
@@ -361,7 +297,7 @@ def test_a_dead_switch_is_a_timeout_and_a_dead_database_a_disconnect(switch):
 @pytest.mark.root
 def test_a_database_that_is_silent_is_given_up(switch):
     async def main():
-        async with await OvsdbClient.connect(switch.target, probe=0.2) as client:
+        async with await OvsdbClient.connect(switch.database, probe=0.2) as client:
             watching = asyncio.create_task(anext(client.bindings("br-none")))
             await asyncio.sleep(1)  # idle, but it answers
             assert not watching.done()
@@ -376,10 +312,10 @@ def test_a_database_that_is_silent_is_given_up(switch):
 @pytest.mark.root
 def test_the_server_is_answered_when_it_probes(switch):
     """ovsdb-server drops a client that lets two of its echo requests pass."""
-    server = switch.socket.parent / "db.ctl"
+    server = switch.directory / "db.ctl"
 
     async def main():
-        async with await OvsdbClient.connect("unix:" + str(switch.socket)) as client:
+        async with await OvsdbClient.connect(switch.database) as client:
             await client.transact(
                 {
                     "op": "insert",

@@ -11,6 +11,7 @@
 #define LAST_XID 0xfffffffeu
 #define RECENT 4
 #define TYPES 64 /* OpenFlow has got to 35 */
+#define MOST 256 /* messages of one answer that are written at once */
 
 /* A type of message that has a handler, and its reader once one came. */
 typedef struct {
@@ -135,14 +136,14 @@ answer(Pump *self, PyObject *msg, PyObject *result, Buffer *out)
     Writer *writer = find_writer(self, Py_TYPE(result));
     if (LIKELY(writer != NULL))
         written = write_message(self, writer, result, out);
-    else if (PyList_Check(result)) {
+    else if (PyList_Check(result) && PyList_GET_SIZE(result) <= MOST) {
         for (Py_ssize_t n = 0; n < PyList_GET_SIZE(result) && written == 0; n++) {
             PyObject *one = Py_NewRef(PyList_GET_ITEM(result, n));
             written = write_message(self, find_writer(self, Py_TYPE(one)), one, out);
             Py_DECREF(one);
         }
     }
-    else if (PyTuple_Check(result)) {
+    else if (PyTuple_Check(result) && PyTuple_GET_SIZE(result) <= MOST) {
         for (Py_ssize_t n = 0; n < PyTuple_GET_SIZE(result) && written == 0; n++)
             written = write_message(self, find_writer(self, Py_TYPE(PyTuple_GET_ITEM(result, n))),
                                     PyTuple_GET_ITEM(result, n), out);
