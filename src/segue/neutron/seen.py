@@ -1,0 +1,220 @@
+"""From declared objects to Neutron's: what ``segue apply`` said, as the API shows it.
+
+An object has a record where the API made or changed it, with all that Neutron knows of it. ``shown`` keeps that, and
+lays over it what has been declared otherwise since. Where the two agree the record's own words stay (a prefix with
+its host bits, a port range with one end open).
+
+A declared object has no number: ``chain_id`` and ``group_id`` are 0. A classifier for IPv4 and IPv6 has no ethertype.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from segue.model.intent import Chain, Classifier, Group, Instance, Network, Object, Port, Router, Subnet
+from segue.neutron.attributes import KINDS, OMITTED, REQUIRED
+from segue.neutron.names import LONE, NATIVE, id_of
+from segue.neutron.state import Resource, State
+from segue.packet.addresses import derived_mac, format_mac, host_prefix, parse_ip, parse_prefix
+
+_ATTRIBUTES: dict[str, dict[str, tuple[str, ...]]] = {
+    "subnet": {
+        "network": ("network_id",),
+        "cidr": ("cidr", "ip_version", "allocation_pools"),
+        "gateway": ("gateway_ip",),
+    },
+    "port": {
+        "network": ("network_id",),
+        "node": ("binding:host_id",),
+        "mac": ("mac_address",),
+        "addresses": ("fixed_ips",),
+        "security": ("port_security_enabled",),
+        "allowed": ("allowed_address_pairs",),
+    },
+    "router": {"routes": ("routes",)},
+    "flow_classifier": {
+        "ethertype": ("ethertype",),
+        "protocol": ("protocol",),
+        **{f"{end}_port": (f"logical_{end}_port",) for end in ("source", "destination")},
+        **{f"{end}_prefix": (f"{end}_ip_prefix",) for end in ("source", "destination")},
+        **{f"{end}_ports": (f"{end}_port_range_min", f"{end}_port_range_max") for end in ("source", "destination")},
+    },
+    "port_pair": {
+        "ingress": ("ingress",),
+        "egress": ("egress",),
+        "aware": ("service_function_parameters",),
+        "weight": ("service_function_parameters",),
+    },
+    "port_pair_group": {
+        "instances": ("port_pairs",),
+        "tap": ("tap_enabled",),
+        "hash": ("port_pair_group_parameters",),
+    },
+    "port_chain": {
+        "classifiers": ("flow_classifiers",),
+        "groups": ("port_pair_groups",),
+        "symmetric": ("chain_parameters",),
+        "encapsulation": ("chain_parameters",),
+    },
+}
+"""By kind and field: the attributes that say the same."""
+_COMMON = {"label": ("name",), "description": ("description",), "project": ("project_id", "tenant_id")}
+
+
+class Sight:
+    """Declared objects as the API shows them. ``state`` has the subnets that the addresses of ports are in."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def shown(self, kind: str, value: Object, record: Resource | None, expected: Mapping[str, Any]) -> Resource:
+        """``expected``: the fields that the record asks for. Those that are declared otherwise are taken over."""
+        if record is None:
+            return self.fresh(kind, value)
+        tables = {**_COMMON, **_ATTRIBUTES.get(kind, {})}
+        other = [field for field in tables if field in expected and getattr(value, field) != expected[field]]
+        if not other:
+            return record
+        fresh = self.fresh(kind, value)
+        return {**record, **{name: fresh[name] for field in other for name in tables[field]}}
+
+    def fresh(self, kind: str, value: Object) -> Resource:
+        """A declared object of which the API has no record."""
+        return {
+            **_defaults(kind),
+            "id": id_of(NATIVE[kind], value.name),
+            "name": value.label or value.name,
+            "description": value.description,
+            "project_id": value.project,
+            "tenant_id": value.project,
+            **_SHOWN[kind](self, value),
+        }
+
+    def lone(self, instance: Instance) -> Resource:
+        """The group that an instance stands for in a chain."""
+        group = Group(name=instance.name, label=instance.label, project=instance.project, instances=(instance.name,))
+        return {**self.fresh("port_pair_group", group), "id": id_of(LONE, instance.name)}
+
+    def _network(self, network: Network) -> Resource:
+        return {"status": "ACTIVE", "subnets": list(self._state.subnets_of_network(id_of("network", network.name)))}
+
+    def _subnet(self, subnet: Subnet) -> Resource:
+        return {
+            "network_id": id_of("network", subnet.network),
+            "cidr": subnet.cidr,
+            "ip_version": parse_prefix(subnet.cidr).family,
+            "gateway_ip": subnet.gateway,
+            "allocation_pools": pools(subnet.cidr, subnet.gateway),
+        }
+
+    def _port(self, port: Port) -> Resource:
+        mac = (port.mac or format_mac(derived_mac("port", port.name))).lower()
+        network = id_of("network", port.network) if port.network else None
+        return {
+            "status": "ACTIVE" if port.node else "DOWN",
+            "network_id": network,
+            "mac_address": mac,
+            "fixed_ips": list(self._fixed(network, port.addresses)),
+            "device_id": port.owner or (f"node/{port.node}" if port.node else ""),
+            "binding:host_id": port.node or "",
+            "port_security_enabled": port.security,
+            "allowed_address_pairs": [{"ip_address": p.ip, "mac_address": p.mac or mac} for p in port.allowed],
+        }
+
+    def _fixed(self, network: str | None, addresses: tuple[str, ...]) -> Iterator[Resource]:
+        subnets = [self._state.get("subnet", id) for id in self._state.subnets_of_network(network or "")]
+        for address in addresses:
+            own = host_prefix(*parse_ip(address))
+            for subnet in subnets:
+                if subnet is not None and parse_prefix(subnet["cidr"]).contains(own):
+                    yield {"subnet_id": subnet["id"], "ip_address": str(own)}
+                    break
+
+    def _router(self, router: Router) -> Resource:
+        routes = [{"destination": str(parse_prefix(r.destination)), "nexthop": r.via} for r in router.routes]
+        return {"status": "ACTIVE", "routes": routes}
+
+    def _classifier(self, classifier: Classifier) -> Resource:
+        ethertype = {"ipv4": "IPv4", "ipv6": "IPv6"}.get(classifier.ethertype or "", classifier.ethertype)
+        prefixes = (classifier.source_prefix, classifier.destination_prefix)
+        families = {parse_prefix(prefix).family for prefix in prefixes if prefix}
+        shown: Resource = {"protocol": classifier.protocol}
+        shown["ethertype"] = ethertype or (f"IPv{min(families)}" if families else None)
+        for end in ("source", "destination"):
+            port, ports = getattr(classifier, f"{end}_port"), getattr(classifier, f"{end}_ports") or (None, None)
+            shown[f"logical_{end}_port"] = id_of("port", port) if port else None
+            shown[f"{end}_ip_prefix"] = _cidr(getattr(classifier, f"{end}_prefix"))
+            shown[f"{end}_port_range_min"], shown[f"{end}_port_range_max"] = ports
+        return shown
+
+    def _pair(self, instance: Instance) -> Resource:
+        return {
+            "ingress": id_of("port", instance.ingress),
+            "egress": id_of("port", instance.egress),
+            "service_function_parameters": {"correlation": instance.aware, "weight": instance.weight},
+        }
+
+    def _group(self, group: Group) -> Resource:
+        parameters = _defaults("port_pair_group")["port_pair_group_parameters"]
+        return {
+            "group_id": 0,
+            "port_pairs": [id_of("instance", name) for name in group.instances],
+            "port_pair_group_parameters": {**parameters, "lb_fields": list(group.hash)},
+            "tap_enabled": group.tap,
+        }
+
+    def _chain(self, chain: Chain) -> Resource:
+        return {
+            "chain_id": 0,
+            "flow_classifiers": [id_of("classifier", name) for name in chain.classifiers],
+            "port_pair_groups": [self._step(name) for name in chain.groups],
+            "chain_parameters": {"correlation": chain.encapsulation, "symmetric": chain.symmetric},
+        }
+
+    def _step(self, name: str) -> str:
+        """The group that a chain's step names; the one that an instance stands for where there is none."""
+        group = id_of("group", name)
+        return group if self._state.get("port_pair_group", group) is not None else id_of(LONE, name)
+
+
+_SHOWN: dict[str, Callable[[Sight, Any], Resource]] = {
+    "network": Sight._network,
+    "subnet": Sight._subnet,
+    "port": Sight._port,
+    "router": Sight._router,
+    "flow_classifier": Sight._classifier,
+    "port_pair": Sight._pair,
+    "port_pair_group": Sight._group,
+    "port_chain": Sight._chain,
+}
+
+
+def pools(cidr: str, gateway: str | None) -> list[dict[str, str]]:
+    """The addresses of a subnet that hosts may have, without its gateway's, as Neutron chooses them."""
+    network = ipaddress.ip_network(cidr)
+    first, last = int(network.network_address), int(network.broadcast_address)
+    if network.num_addresses > 2:
+        first, last = first + 1, last - (network.version == 4)
+    ranges = [(first, last)]
+    if gateway is not None:
+        middle = int(ipaddress.ip_address(gateway))
+        ranges = [(first, min(last, middle - 1)), (max(first, middle + 1), last)]
+    address = type(network.network_address)
+    return [{"start": str(address(low)), "end": str(address(high))} for low, high in ranges if low <= high]
+
+
+def _cidr(prefix: str | None) -> str | None:
+    """With its length, which Neutron wants and people may leave out."""
+    if prefix is None:
+        return None
+    return str(ipaddress.ip_network(prefix))
+
+
+def _defaults(kind: str) -> Resource:
+    return {
+        attribute.name: None if attribute.default in (REQUIRED, OMITTED) else attribute.initial()
+        for attribute in KINDS[kind].attributes
+        if attribute.shown
+    }
