@@ -69,6 +69,18 @@ def test_a_longer_wait_reads_the_status(segue: Session) -> None:
     assert "node n1 has no agent connected" in answer["waiting"]
 
 
+def test_labels_and_projects_are_shown_where_there_are_any(segue: Session, tmp_path: Path) -> None:
+    file = tmp_path / "labels.yaml"
+    file.write_text("networks: {a: {label: Web servers}, b: {project: shop, description: unseen}}")
+    segue("apply", str(file), "--no-wait")
+    assert segue("get", "networks").out.splitlines() == [
+        "NETWORK  LABEL        PROJECT",
+        "a        Web servers",
+        "b                     shop",
+    ]
+    assert 'label: "Web servers"' in segue("get", "network", "a", "-o", "yaml").out
+
+
 def test_tables(segue: Session) -> None:
     segue("apply", str(EXAMPLE), "--no-wait")
     assert segue("get", "port-pairs").out.splitlines() == [

@@ -2,6 +2,7 @@
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
+import msgspec
 from hypothesis import strategies as st
 
 from segue.model.intent import (
@@ -16,9 +17,12 @@ from segue.model.intent import (
     Route,
     Router,
     Subnet,
+    is_label,
 )
+from segue.model.spread import HASHES
 from segue.packet.addresses import format_mac
 
+LABELS = st.text(max_size=255).map(lambda text: "".join(c for c in text if is_label(c)))
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", fullmatch=True) | st.sampled_from(
     ["no", "on", "null", "true", "1e3", "0x1f", "1", "y", "1_0", "2024-01-01", "1.5", "NaN", "0.0.0.0.0"]
 )
@@ -38,6 +42,10 @@ def cidrs(draw, classes=(IPv4Network, IPv6Network)):
 
 
 PREFIXES = cidrs() | ADDRESSES
+
+
+def _back(fields):
+    return tuple(reversed(fields))
 
 
 def several(items, least=0):
@@ -114,7 +122,7 @@ def classifiers(draw):
     )
 
 
-OBJECT = st.one_of(
+_OBJECT = st.one_of(
     st.builds(Node, name=NAMES, address=ADDRESSES, encapsulations=several(NAMES)),
     st.builds(Node, name=NAMES, address=ADDRESSES),
     st.builds(Network, name=NAMES, owner=OWNERS),
@@ -137,7 +145,14 @@ OBJECT = st.one_of(
         rewrites=st.booleans(),
         weight=st.integers(0, 255),
     ),
-    st.builds(Group, name=NAMES, owner=OWNERS, instances=several(NAMES)),
+    st.builds(
+        Group,
+        name=NAMES,
+        owner=OWNERS,
+        instances=several(NAMES),
+        hash=st.sampled_from([(), *HASHES, *map(_back, HASHES)]),
+    ),
+    st.builds(Group, name=NAMES, owner=OWNERS, instances=NAMES.map(lambda name: (name,)), tap=st.booleans()),
     classifiers(),
     st.builds(
         Chain,
@@ -149,6 +164,8 @@ OBJECT = st.one_of(
         precedence=st.integers(0, 30_000),
     ),
 )
+WORDS = st.fixed_dictionaries({}, optional={"label": LABELS, "project": LABELS, "description": LABELS})
+OBJECT = st.builds(lambda thing, words: msgspec.structs.replace(thing, **words), _OBJECT, WORDS)
 
 
 def _keyed(things):

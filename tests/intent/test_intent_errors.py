@@ -221,6 +221,29 @@ CASES = {
     f"chains: {{c: {{match: a, through: [{', '.join(f'g{i}' for i in range(201))}]}}}}": (
         't.yaml:1: chain "c": through has 201 entries; write at most 200'
     ),
+    # groups
+    "groups:\n g:\n  tap: true\n  instances: [a, b]": (
+        't.yaml:4: group "g": instances are 2, while a tap has one; write a group for each instance, or remove tap'
+    ),
+    "groups: {g: {instances: [], tap: true}}": (
+        't.yaml:1: group "g": instances are 0, while a tap has one; write a group for each instance, or remove tap'
+    ),
+    "groups: {g: {instances: [a], tap: 1}}": (
+        't.yaml:1: group "g": tap is "1"; write true or false, without quotes'
+    ),
+    "groups: {g: {instances: [a], hash: [src_ip]}}": (
+        't.yaml:1: group "g": hash item 1 is "src_ip"; write eth_src or eth_dst or ip_src or ip_dst or tcp_src or '
+        "tcp_dst or udp_src or udp_dst"
+    ),
+    "groups: {g: {instances: [a], hash: [udp_src, eth_dst]}}": (
+        't.yaml:1: group "g": hash cannot be these: no switch can hash eth_dst, udp_src and nothing else; write '
+        "[ip_src] or [ip_dst] or [ip_src, ip_dst] or [ip_src, ip_dst, tcp_src, tcp_dst] or "
+        "[ip_src, ip_dst, tcp_src, tcp_dst, udp_src, udp_dst] or [eth_src] or "
+        "[eth_src, eth_dst, ip_src, ip_dst, tcp_src, tcp_dst]"
+    ),
+    "chains:\n c:\n  match: a\n  through:\n  - a\n  - {instances: [b], taps: true}": (
+        't.yaml:6: chain "c": there is no field "taps"; did you mean tap?'
+    ),
     # lab
     "lab: {hosts: {a: {runs: x}}}": 't.yaml:1: lab host "a": there is no field "runs"; did you mean run?',
     "lab: {hosts: {a: {run: [x, '']}}}": (
@@ -231,6 +254,12 @@ CASES = {
     "ports:\n\tp:": "t.yaml:2: a tab cannot indent YAML; use spaces",
     "ports: @x": "t.yaml:1: a value cannot start with @; put it in quotes: '@...'",
     "ports:\n  a: b: c": "t.yaml:2: a second colon on the line; put the value in quotes, or start a new line",
+    "networks: {web: {label: " + "x" * 256 + "}}": (
+        't.yaml:1: network "web": label is "' + "x" * 39 + '…", 256 characters long; write at most 255'
+    ),
+    'ports: {p: {description: "one\\ntwo"}}': (
+        't.yaml:1: port "p": description is "one\\ntwo", which has characters that cannot be shown; remove them'
+    ),
     "a\n\0": "t.yaml:2: there is a NUL byte in the text; remove it",
     "a\n\x1b": "t.yaml:2: control character U+001B in the text; remove it",
     b"ports:\n  \xff:": "t.yaml:2: byte 0xff is not UTF-8; save the file as UTF-8",

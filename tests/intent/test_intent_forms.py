@@ -132,6 +132,21 @@ def test_group():
 @pytest.mark.parametrize(
     ("body", "fields"),
     [
+        ("{instances: [a], tap: true}", {"instances": ("a",), "tap": True}),
+        ("{instances: [a], tap: false, hash: []}", {"instances": ("a",)}),
+        ("{instances: [a, b], hash: [ip_dst, ip_src]}", {"instances": ("a", "b"), "hash": ("ip_dst", "ip_src")}),
+    ],
+)
+def test_group_that_says_how(body, fields):
+    assert one(f"groups: {{g: {body}}}", "group", "g") == Group(name="g", **fields)
+    made = read(f"chains: {{c: {{match: web, through: [fw, {body}]}}}}").objects
+    assert made["group", "c-step2"] == Group(name="c-step2", owner="chain/c", **fields)
+    assert made["chain", "c"].groups == ("fw", "c-step2")
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
         ("{from: client}", {"source_port": "client"}),
         ("{from: 10.0.0.0/24, to: 10.1.0.0/16}", {"source_prefix": "10.0.0.0/24", "destination_prefix": "10.1.0.0/16"}),
         ("{to: 2001:db8::1}", {"destination_prefix": "2001:db8::1"}),

@@ -21,7 +21,8 @@ from segue.model.intent import KINDS
 ROOT = Path(__file__).parents[2]
 SCHEMA = intent.schema()
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
-EXAMPLES = sorted([*ROOT.glob("examples/**/*.yaml"), *ROOT.glob("examples/**/*.json")])
+FILES = sorted([*ROOT.glob("examples/**/*.yaml"), *ROOT.glob("examples/**/*.json")])
+EXAMPLES = [path for path in FILES if "heat_template_version" not in path.read_text()]
 
 
 def core(raw, where=()):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 from litestar.exceptions import ClientException
 
-from segue.intent import Document, IntentError, Problem, parse
+from segue.intent import Document, IntentError, Problem, parse, read_given
 from segue.intent.checks import check_together
 from segue.intent.problems import label
 from segue.model.intent import Object, Objects, Ref
@@ -25,24 +25,29 @@ class FileBody(msgspec.Struct):
 
 
 class FilesBody(msgspec.Struct):
+    """``parameters`` and ``environments`` are for Heat templates among the files; see ``intent.read_given``."""
+
     files: list[FileBody]
+    parameters: dict[str, str] = {}
+    environments: list[FileBody] = []
 
 
 def read_files(body: bytes) -> list[Document]:
-    """``{"files": [{"source", "text"}]}``. Raises IntentError with the problems of all files."""
+    """``{"files": [{"source", "text"}], ...}``. Raises IntentError with the problems of all files."""
     try:
-        files = msgspec.json.decode(body, type=FilesBody).files
+        sent = msgspec.json.decode(body, type=FilesBody)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ClientException(f"this is no list of files: {error}") from None
+    given = read_given(sent.parameters, [(file.source, file.text) for file in sent.environments])
     documents: list[Document] = []
     problems: list[Problem] = []
-    for file in files:
+    for file in sent.files:
         try:
-            documents.append(parse(file.text, file.source))
+            documents.append(parse(file.text, file.source, given=given))
         except IntentError as error:
             problems += error.problems
     if not problems:
-        problems = [*_twice(documents), *_among(documents)]
+        problems = [*given.unasked(), *_twice(documents), *_among(documents)]
     if problems:
         raise IntentError(problems)
     return documents

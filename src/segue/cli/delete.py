@@ -8,6 +8,7 @@ import json
 from segue.cli import change, files
 from segue.cli.client import Client
 from segue.cli.errors import Mistake
+from segue.cli.identity import identity
 from segue.cli.kinds import LISTED, refs_of
 
 ABOUT = """\
@@ -41,6 +42,7 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument(
         "-f", "--file", nargs="+", action="extend", default=[], metavar="FILE", help="what these declare"
     )
+    files.options(parser)
     change.options(parser)
     parser.set_defaults(run=_run)
 
@@ -48,9 +50,11 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
 def _run(args: argparse.Namespace) -> int:
     if bool(args.words) == bool(args.file):
         raise Mistake("say what to delete: KIND NAME..., or -f FILE...; see `segue delete --help`")
-    client = Client(args.server)
+    if args.words and (args.param or args.params):
+        raise Mistake("--param and --params go with -f FILE")
+    client = Client(args.server, identity(args))
     if args.file:
-        body, content_type, source = files.body(args.file)
+        body, content_type, source = files.body(args.file, args.param, args.params)
         return change.run(
             args, client, lambda **query: client.post("/v1/delete-file", body, content_type, source=source, **query)
         )

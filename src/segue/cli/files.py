@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import stat
@@ -37,20 +38,60 @@ def read(path: str) -> bytes:
         raise Mistake(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
 
 
-def body(paths: list[str]) -> tuple[bytes, str, str | None]:
-    """(body, content type, source): one file as it is, several as the API's list of files. Raises Mistake."""
-    for path in paths:
-        if paths.count(path) > 1:
+def options(parser: argparse.ArgumentParser) -> None:
+    """What Heat templates among the files are given."""
+    parser.add_argument(
+        "--param",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of a Heat template; may be repeated",
+    )
+    parser.add_argument(
+        "--params",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a file of parameters, or a Heat environment; may be repeated",
+    )
+
+
+def body(paths: list[str], param: list[str], params: list[str]) -> tuple[bytes, str, str | None]:
+    """(body, content type, source): one file as it is, several as the API's list of files. Raises Mistake.
+
+    ``param`` and ``params`` are what the options were given.
+    """
+    named = [*paths, *params]
+    for path in named:
+        if named.count(path) > 1:
             raise Mistake(f"{'standard input' if path == STDIN else path} is named twice")
-    if len(paths) == 1:
+    if len(paths) == 1 and not param and not params:
         return read(paths[0]), "application/yaml", _source(paths[0])
-    files = [{"source": _source(path), "text": _decoded(read(path), path)} for path in paths]
-    made = json.dumps({"files": files}, ensure_ascii=False).encode()
+    sent: dict[str, object] = {"files": [_file(path) for path in paths]}
+    if param or params:
+        sent |= {"parameters": _parameters(param), "environments": [_file(path) for path in params]}
+    made = json.dumps(sent, ensure_ascii=False).encode()
     if len(made) > LARGEST_BODY:
         raise Mistake(
             f"the files together make {len(made) / 1e6:.3g} MB; the limit is 64 MiB; apply some of them first"
         )
     return made, FILES, None
+
+
+def _file(path: str) -> dict[str, str]:
+    return {"source": _source(path), "text": _decoded(read(path), path)}
+
+
+def _parameters(param: list[str]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for word in param:
+        name, equals, value = word.partition("=")
+        if not equals or not name:
+            raise Mistake(f"--param {word} gives no value; write --param NAME=VALUE")
+        if name in values:
+            raise Mistake(f"--param {name} is given twice")
+        values[name] = value
+    return values
 
 
 def _source(path: str) -> str:

@@ -9,12 +9,17 @@ from typing import Any
 from segue.cli import output
 from segue.cli.client import Client, part
 from segue.cli.errors import Mistake
+from segue.cli.identity import identity
 from segue.cli.kinds import LISTED, PLURALS, kind_of
 from segue.cli.tables import Cell, table
+from segue.cli.terminal import complain
 
 ABOUT = """\
 Shows what is declared. With -o yaml or json, in the form that `segue apply` takes. `segue get paths` shows the chains
-as they are rendered: path ids, and the instances of each step."""
+as they are rendered: path ids, and the instances of each step.
+
+With --watch, a line follows for each change as it comes, of objects and of the state of chains and nodes, until it is
+interrupted; with -o json, one JSON object a line. A connection that is lost is made again, and nothing is missed."""
 EXAMPLES = f"""\
 examples:
   segue get all
@@ -23,6 +28,8 @@ examples:
   segue get all -o yaml > backup.yaml
   segue get ports -o name
   segue get paths
+  segue get chains --watch
+  segue get all -w -o json
 
 {LISTED};
 besides: all, paths"""
@@ -39,6 +46,7 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser = subparsers.add_parser("get", help="show what is declared", description=ABOUT, epilog=EXAMPLES)
     parser.add_argument("kind", metavar="KIND", help="a kind, all, or paths")
     parser.add_argument("name", nargs="?", metavar="NAME", help="this one only")
+    parser.add_argument("-w", "--watch", action="store_true", help="then show each change as it comes")
     output.option(parser, "table", "json", "yaml", "name")
     parser.set_defaults(run=_run)
 
@@ -48,7 +56,10 @@ def _run(args: argparse.Namespace) -> int:
     name = args.name
     if "/" in args.kind and name is None:
         name = args.kind.partition("/")[2]
-    client = Client(args.server)
+    client = Client(args.server, identity(args))
+    if args.watch:
+        _watch(client, kind, name, args.output)
+        return 0
     if kind in ("path", "paths"):
         _paths(client, name, args.output)
         return 0
@@ -72,6 +83,30 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _watch(client: Client, kind: str, name: str | None, form: str) -> None:
+    from segue.cli import watch
+
+    if kind in ("path", "paths"):
+        raise Mistake("paths cannot be watched; watch the chains")
+    if kind == "all" and name is not None:
+        raise Mistake("`segue get all` takes no name; write: segue get KIND NAME")
+    if form not in ("table", "json"):
+        raise Mistake(f"-o {form} has no form for changes; leave it out, or write: -o json")
+
+    def listed(by_kind: dict[str, list[Row]]) -> None:
+        if name is not None and not by_kind[kind]:
+            complain(f"there is no {kind} {name[:60]!r} yet")
+        else:
+            _tables(by_kind, client)
+
+    def words(kind: str, row: Row) -> str:
+        cells = {header.lower(): show(row) for header, show in (COLUMNS[kind] | COMMON).items()}
+        return "; ".join(f"{header}: {cell}" for header, cell in cells.items() if cell != "")
+
+    shown = watch.AsJson() if form == "json" else watch.AsTable(PLURALS if kind == "all" else [kind], listed, words)
+    watch.watch(client, None if kind == "all" else kind, name, shown)
+
+
 def _tables(by_kind: dict[str, list[Row]], client: Client) -> None:
     subnets: list[Row] = []
     if by_kind.get("network"):
@@ -84,7 +119,7 @@ def _tables(by_kind: dict[str, list[Row]], client: Client) -> None:
             print()
         if kind == "network":
             rows = [row | {"subnets": [s["cidr"] for s in subnets if s["network"] == row["name"]]} for row in rows]
-        columns = COLUMNS[kind]
+        columns = COLUMNS[kind] | COMMON
         body = [[row["name"], *(show(row) for show in columns.values())] for row in sorted(rows, key=_name)]
         print(table([kind.upper(), *columns], body))
 
@@ -156,6 +191,10 @@ COLUMNS: dict[str, dict[str, Callable[[Row], Cell]]] = {
         "PRECEDENCE": _field("precedence", DEFAULT_PRECEDENCE),
     },
 }
+
+
+COMMON: dict[str, Callable[[Row], Cell]] = {"LABEL": _field("label"), "PROJECT": _field("project")}
+"""Of every kind; shown where any object has one."""
 
 
 def _paths(client: Client, name: str | None, form: str) -> None:

@@ -6,6 +6,7 @@ applied; ``references`` tells them what to look for.
 
 from segue.intent.diff import Change, Difference, diff
 from segue.intent.dump import dump
+from segue.intent.heat_given import Given, read_given
 from segue.intent.lab import HostSection, LabSection
 from segue.intent.parse import Document, Lines, parse
 from segue.intent.problems import IntentError, Problem
@@ -16,6 +17,7 @@ __all__ = [
     "Change",
     "Difference",
     "Document",
+    "Given",
     "HostSection",
     "IntentError",
     "LabSection",
@@ -24,6 +26,7 @@ __all__ = [
     "diff",
     "dump",
     "parse",
+    "read_given",
     "references",
     "schema",
 ]

@@ -11,8 +11,10 @@ from typing import Any
 
 from segue.intent.problems import show
 from segue.intent.values import PORTED
+from segue.model import spread
 from segue.model.intent import (
     Classifier,
+    Group,
     Node,
     Object,
     Port,
@@ -68,6 +70,15 @@ def _port(port: Port) -> Iterator[Fault]:
                 yield field, "needs a network", "write network: NAME, or remove it"
 
 
+def _group(group: Group) -> Iterator[Fault]:
+    if group.tap and len(group.instances) != 1:
+        message = f"are {len(group.instances)}, while a tap has one"
+        yield "instances", message, "write a group for each instance, or remove tap"
+    reason = spread.refusal(group.hash)
+    if reason:
+        yield "hash", f"cannot be these: {reason}", f"write {spread.sets()}"
+
+
 def _version(prefix: str | None) -> int | None:
     return None if prefix is None else ipaddress.ip_network(prefix).version
 
@@ -110,6 +121,7 @@ _CHECKERS: dict[str, Callable[[Any], Iterator[Fault]]] = {
     "router": _router,
     "port": _port,
     "classifier": _classifier,
+    "group": _group,
 }
 
 

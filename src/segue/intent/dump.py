@@ -53,7 +53,8 @@ def plain(objects: Iterable[Object]) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def _word(text: str) -> str:
-    return text if _SAFE.match(text) and text.lower() not in _WORDS else json.dumps(text)
+    # YAML does not join JSON's pairs of escapes for characters beyond U+FFFF, so that labels stand as they are.
+    return text if _SAFE.match(text) and text.lower() not in _WORDS else json.dumps(text, ensure_ascii=False)
 
 
 def _flow(value: Any) -> str:

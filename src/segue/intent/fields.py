@@ -14,6 +14,7 @@ import msgspec
 
 from segue.intent import values as v
 from segue.intent.values import Schema, Type
+from segue.model import spread
 from segue.model.intent import KINDS, MAX_PRECEDENCE, AddressPair, Route
 from segue.model.path import MAX_STEPS
 
@@ -55,6 +56,14 @@ OWNER = Field(
     "rarely by people.",
     "chain/loud",
 )
+
+COMMON: dict[str, Field] = {
+    "owner": OWNER,
+    "label": Field(v.LABEL, "What people call it; need not be unique.", "Web servers"),
+    "project": Field(v.LABEL, "Whose it is: the project that sees and uses it in the networking-sfc API.", "shop"),
+    "description": Field(v.LABEL, "Anything that there is to say about it.", "The shop's front end"),
+}
+"""The fields of every kind."""
 
 FIELDS: dict[str, dict[str, Field]] = {
     "node": {
@@ -114,6 +123,17 @@ FIELDS: dict[str, dict[str, Field]] = {
     },
     "group": {
         "instances": Field(_NAMES, "Interchangeable instances for one step.", ["fw1", "fw2"]),
+        "tap": Field(
+            v.FLAG,
+            "Whether its one instance gets a copy of each packet, while the packet itself goes on; what the instance "
+            "sends is not on the path.",
+            False,
+        ),
+        "hash": Field(
+            v.listing(v.choice(*spread.FIELDS)),
+            "The header fields that choose the instance; addresses, protocol and ports when not said.",
+            ["ip_src"],
+        ),
     },
     "classifier": {
         "source_port": Field(_OPTIONAL_NAME, "The port that packets come from.", "client"),
@@ -152,7 +172,7 @@ FIELDS: dict[str, dict[str, Field]] = {
     },
 }
 for _fields in FIELDS.values():
-    _fields["owner"] = OWNER
+    _fields.update(COMMON)
 
 SHORT: dict[str, dict[str, Short]] = {
     "node": {},
@@ -193,11 +213,12 @@ SHORT: dict[str, dict[str, Short]] = {
         "through": Short(
             {
                 "type": "array",
-                "items": {"anyOf": [v.NAME.schema, _SOME_NAMES.schema]},
+                "items": {"anyOf": [v.NAME.schema, _SOME_NAMES.schema, {"$ref": "#/$defs/group"}]},
                 "minItems": 1,
                 "maxItems": MAX_STEPS,
             },
-            f"What they go through, in order, at most {MAX_STEPS} steps: groups, instances, or lists of instances.",
+            f"What they go through, in order, at most {MAX_STEPS} steps: groups, instances, lists of instances, or "
+            "groups written here.",
             ["firewall", ["ids1", "ids2"]],
         ),
     },

@@ -8,11 +8,15 @@ collected, so that an author sees them at once.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 
 from segue.intent.checks import check, check_together
-from segue.intent.fields import ALIASES, FIELDS, MISSING, REQUIRED, SHORT
+from segue.intent.fields import ALIASES, COMMON, FIELDS, MISSING, REQUIRED, SHORT
+from segue.intent.heat import is_template, read_template
+from segue.intent.heat_given import Given
+from segue.intent.heat_view import HeatDraft
 from segue.intent.lab import LabSection
 from segue.intent.labread import read_lab
 from segue.intent.problems import PLURALS, Bad, Findings, Full, Path, label, show, suggest
@@ -33,9 +37,11 @@ class Lines(Mapping[LineKey, int]):
     the objects only.
     """
 
-    def __init__(self, text: Text, origins: dict[Ref, Path]) -> None:
+    def __init__(self, text: Text, origins: dict[Ref, Path], places: Mapping[Ref, Mapping[str, Path]]) -> None:
+        """``places``: where fields stand that do not stand under their own names in their objects."""
         self._text = text
         self._origins = origins
+        self._places = places
         self._objects: dict[Ref, int] | None = None
         self._fields: dict[LineKey, int] = {}
 
@@ -49,7 +55,8 @@ class Lines(Mapping[LineKey, int]):
             return self._objects[ref]
         if key not in self._fields:
             names = (key[2], *ALIASES.get((key[0], key[2]), ()))
-            paths = [origin, *((*origin, name) for name in names)]
+            place = self._places.get(ref, {}).get(key[2], origin)
+            paths = [origin, place, *((*origin, name) for name in names)]
             self._fields[key] = max(self._text.locate(set(paths)).values())
         return self._fields[key]
 
@@ -69,17 +76,22 @@ class Document(msgspec.Struct, frozen=True):
     source: str
 
 
-def parse(text: bytes | str, source: str, max_size: int = MAX_SIZE) -> Document:
-    """Read JSON or YAML, short forms or long. ``source`` is what messages call the text: a file's name.
-    ``max_size`` in bytes; who reads for strangers sets it low, as reading may take 40 times as much memory.
+def parse(text: bytes | str, source: str, max_size: int = MAX_SIZE, given: Given | None = None) -> Document:
+    """Read JSON or YAML, short forms or long, or a Heat template. ``source`` is what messages call the text: a file's
+    name. ``max_size`` in bytes; who reads for strangers sets it low, as reading may take 40 times as much memory.
+    ``given``: the parameters of a template.
 
     Raises IntentError, and nothing else, whatever the text holds.
     """
     read = Text(text, source, max_size)
     reading = _Reading()
     try:
-        for number, tree in enumerate(read.documents):
-            reading.document(tree, (number,))
+        if is_template(read.documents):
+            for draft in read_template(read.documents, given or Given(), reading.findings):
+                reading.draft(draft)
+        else:
+            for number, tree in enumerate(read.documents):
+                reading.document(tree, (number,))
         reading.together()
     except Full:
         pass
@@ -87,7 +99,8 @@ def parse(text: bytes | str, source: str, max_size: int = MAX_SIZE) -> Document:
     order = {kind: position for position, kind in enumerate(KINDS)}
     objects = dict(sorted(reading.objects.items(), key=lambda item: order[item[0][0]]))
     origins = {ref: reading.drafts[ref].path for ref in objects}
-    return Document(objects, reading.lab, Lines(read, origins), source)
+    places = {ref: draft.places for ref in objects if isinstance(draft := reading.drafts[ref], HeatDraft)}
+    return Document(objects, reading.lab, Lines(read, origins, places), source)
 
 
 class _Reading:
@@ -158,7 +171,7 @@ class _Reading:
     def object(self, draft: Draft) -> Object | None:
         kind = draft.kind
         fields = FIELDS[kind]
-        values = {"owner": draft.owner}
+        values: dict[str, Any] = {"owner": draft.owner}
         good = True
         for key, raw in draft.body.items():
             field = fields.get(key)
@@ -181,7 +194,8 @@ class _Reading:
 
     def unknown(self, draft: Draft, key: str) -> None:
         known = [name for name in (*SHORT[draft.kind], *FIELDS[draft.kind]) if name != "owner"]
-        hint = suggest(key, known, f"the fields are {', '.join(known)}" if known else "remove it")
+        own = [name for name in known if name not in COMMON]
+        hint = suggest(key, known, f"the fields are {', '.join(own)}" if own else "remove it")
         self.findings.add((*draft.path, key), draft.label, f"there is no field {show(key)}", hint)
 
     def laboratory(self, raw: Raw, path: Path) -> None:

@@ -17,6 +17,7 @@ from segue.intent.labread import HOST, LAB_NAME
 from segue.intent.parse import VERSION
 from segue.intent.problems import PLURALS
 from segue.intent.values import Schema
+from segue.model import spread
 from segue.model.intent import KINDS
 
 _ABOUT = {
@@ -130,6 +131,12 @@ def _any_of(*choices: tuple[str, ...]) -> Schema:
     return {"anyOf": [{"required": list(choice)} for choice in choices]}
 
 
+def _exactly(words: tuple[str, ...]) -> Schema:
+    """A list of these, in any order; that none is there twice is said elsewhere."""
+    listed: Schema = {"minItems": len(words), "maxItems": len(words)}
+    return listed | {"items": {"enum": list(words)}} if words else listed
+
+
 _SOME: Schema = {"minItems": 1}
 _GIVEN: Schema = {"not": {"type": "null"}}
 
@@ -146,6 +153,14 @@ _RULES: dict[str, list[Schema]] = {
         *(_not_both("port", other) for other in ("node", "ingress", "egress")),
         *(_not_both("node", other) for other in ("ingress", "egress")),
         {"dependentRequired": {"arms": ["node"]}},
+    ],
+    "group": [
+        _any_of(("instances",)),
+        {
+            "if": {"required": ["tap"], "properties": {"tap": {"const": True}}},
+            "then": {"properties": {"instances": {"minItems": 1, "maxItems": 1}}},
+        },
+        {"properties": {"hash": {"anyOf": [_exactly(fields) for fields in ((), *spread.HASHES)]}}},
     ],
     "classifier": [
         _needs("source_ports", _GIVEN, "protocol"),

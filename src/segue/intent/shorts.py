@@ -279,19 +279,19 @@ def _chain(name: str, raw: Raw, path: Path) -> Iterator[Draft]:
         groups: list[Raw] = []
         for position, step in enumerate(steps):
             at = ("through", position)
-            if isinstance(step, list):
+            if isinstance(step, (list, dict)):
                 made = _made(name, f"-step{position + 1}")
-                if not step:
+                if step == []:
                     raise Bad(f"step {position + 1} is an empty list", "write instances, or remove it", at)
                 groups.append(made)
                 owner = f"chain/{name}"
-                body_of = {"instances": step}
-                draft = Draft("group", made, body_of, path + at, owner, label("chain", name), {"instances": ()})
-                yield draft
+                body_of = {"instances": step} if isinstance(step, list) else dict(step)
+                places: dict[str, Path] = {"instances": ()} if isinstance(step, list) else {}
+                yield Draft("group", made, body_of, path + at, owner, label("chain", name), places)
             elif isinstance(step, str):
                 groups.append(step)
             else:
-                hint = "write the name of a group or an instance, or a list of instances"
+                hint = "write the name of a group or an instance, a list of instances, or a group"
                 raise Bad(f"step {position + 1} is {describe(step)}", hint, at)
         body["groups"] = groups
         written["groups"] = ("through",)

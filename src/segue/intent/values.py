@@ -15,7 +15,7 @@ import msgspec
 
 from segue.intent.problems import Bad, show, suggest
 from segue.intent.text import Plain, Raw
-from segue.model.intent import KINDS
+from segue.model.intent import KINDS, MAX_TEXT, is_label
 from segue.packet.addresses import (
     ETH_ARP,
     ETH_IPV4,
@@ -287,6 +287,16 @@ def read_owner(value: Raw) -> str:
     return text
 
 
+def read_label(value: Raw) -> str:
+    """Text for people: one line of what can be shown, and never long."""
+    text = read_text(value)
+    if len(text) > MAX_TEXT:
+        raise Bad(f"is {show(text)}, {len(text)} characters long", f"write at most {MAX_TEXT}")
+    if not is_label(text):
+        raise Bad(f"is {show(text)}, which has characters that cannot be shown", "remove them")
+    return text
+
+
 def optional(inner: Type) -> Type:
     def read(value: Raw) -> Any:
         return None if value is None else inner.read(value)
@@ -366,6 +376,10 @@ _V4 = rf"{_DECIMAL}(\.{_DECIMAL}){{3}}"
 _V6 = r"[0-9a-fA-F]*:[0-9a-fA-F:.]*"
 
 TEXT = Type(read_text, {"type": "string"})
+LABEL = Type(
+    read_label,
+    {"type": "string", "maxLength": MAX_TEXT, "pattern": r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"},
+)
 NAME = Type(read_name, {"type": "string", "pattern": NAME_PATTERN})
 FLAG = Type(read_flag, {"type": "boolean"})
 ADDRESS = Type(read_address, {"type": "string", "pattern": f"^({_V4}|{_V6})$"})

@@ -7,10 +7,14 @@ wrote them and will read them again; everything below holds integers.
 
 from __future__ import annotations
 
+import unicodedata
+
 import msgspec
 
 DEFAULT_PRECEDENCE = 100
 MAX_PRECEDENCE = 30_000
+MAX_TEXT = 255
+"""Characters in a label, a project or a description, as in Neutron."""
 ENCAPSULATION_DEFAULT = "nsh"
 
 
@@ -19,10 +23,15 @@ class Object(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``owner`` is set on what was declared inside another object (a chain's inline classifier): ``chain/loud``. It is
     replaced and deleted with its owner.
+    ``label`` is what people call it, and need not be unique; ``project`` is whose it is; ``description`` is free text.
+    None of the three changes what the network does.
     """
 
     name: str
     owner: str | None = None
+    label: str = ""
+    project: str = ""
+    description: str = ""
 
 
 class Node(Object, frozen=True, kw_only=True, omit_defaults=True):
@@ -99,9 +108,16 @@ class Instance(Object, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Group(Object, frozen=True, kw_only=True, omit_defaults=True):
-    """Interchangeable instances for one step (a port pair group)."""
+    """Interchangeable instances for one step (a port pair group).
+
+    ``tap``: a copy of each packet goes to the group's one instance, and the packet itself goes on; what the instance
+    sends is not on the path. ``hash``: the header fields that choose the instance, as ``model.spread`` has them;
+    without any, addresses, protocol and ports do.
+    """
 
     instances: tuple[str, ...]
+    tap: bool = False
+    hash: tuple[str, ...] = ()
 
 
 class Classifier(Object, frozen=True, kw_only=True, omit_defaults=True):
@@ -137,6 +153,11 @@ class Chain(Object, frozen=True, kw_only=True, omit_defaults=True):
     symmetric: bool = False
     encapsulation: str = ENCAPSULATION_DEFAULT
     precedence: int = DEFAULT_PRECEDENCE
+
+
+def is_label(text: str) -> bool:
+    """Whether ``text`` can be shown on one line as it is: no control, formatting or unassigned characters."""
+    return text.isprintable() or all(c.isprintable() or unicodedata.category(c) == "Zs" for c in text)
 
 
 KINDS: dict[str, type[Object]] = {
