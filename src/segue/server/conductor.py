@@ -15,6 +15,7 @@ import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain as chained
+from typing import Protocol
 
 import msgspec
 
@@ -26,6 +27,7 @@ from segue.model.path import FIRST_PATH_ID, Entry, Target
 from segue.model.view import AnyRecord
 from segue.rollout import Progress, Rollouts
 from segue.server.declared import After, Declared
+from segue.server.history import History, Movement
 from segue.server.records import Writes, load
 from segue.store.base import Store, StoreError, Transaction
 
@@ -35,6 +37,8 @@ View = dict[str, AnyRecord]
 Listener = Callable[[int, Mapping[str, AnyRecord | None]], None]
 """Told of each revision's changes for one node."""
 Targets = dict[str, Target | None]
+Beside = Mapping[str, bytes | None]
+"""Keys that others keep in the store, and what is to be there; None deletes."""
 RETRY = 1.0
 """Seconds before a step that could not be written is tried again."""
 
@@ -45,6 +49,22 @@ class Refused(Exception):
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
+
+
+class Overlap(Problem, frozen=True):
+    """Why a chain cannot be: ``other`` takes the same packets at the same precedence."""
+
+    other: str
+
+
+class Companion(Protocol):
+    """Who keeps more about declared objects than is declared."""
+
+    def beside(self, after: After) -> Beside:
+        """What goes into the store with a change. Raises Refused if the change cannot be."""
+
+    def changed(self, refs: Iterable[Ref]) -> None:
+        """These objects are durably not what they were, or not where."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -66,15 +86,19 @@ class Conductor:
         self.epoch = secrets.token_hex(4)
         self.revision = 0
         self._listeners: dict[str, Listener] = {}
-        self._moved = asyncio.Event()
+        self.moved = Movement()
+        self.history = History()
         self._timer: asyncio.TimerHandle | None = None
         self._seen: dict[str, frozenset[str]] = {}
         """By node: the ports whose interfaces its agent has seen."""
+        self.companion: Companion | None = None
         self._load()
 
     def _load(self) -> None:
         """Everything from the store, anew."""
-        state = load(self._store.snapshot(""))
+        snapshot = self._store.snapshot("")
+        self.history.load(snapshot)
+        state = load(snapshot)
         self.declared = Declared(state.objects, state.ids, state.next_id)
         self.locations = state.locations
         self.sent: dict[str, int] = {}
@@ -121,23 +145,32 @@ class Conductor:
 
     # -- declarations --------------------------------------------------------------------------------------------
 
-    def apply(self, wanted: Mapping[Ref, Object | None], *, dry_run: bool = False) -> Outcome:
-        """Make these objects so; None deletes. Whole or not at all: raises Refused or StoreError."""
+    def apply(
+        self, wanted: Mapping[Ref, Object | None], *, dry_run: bool = False, beside: Beside | None = None
+    ) -> Outcome:
+        """Make these objects so; None deletes. Whole or not at all: raises Refused or StoreError.
+
+        ``beside`` is written in the same transaction, also when no object changes, and not when the change is refused.
+        """
         after = self.declared.effect(wanted)
+        writes = Writes()
+        writes.beside({**(self.companion.beside(after) if self.companion else {}), **(beside or {})})
         before = {ref: self.declared.objects[ref] for ref in after if ref in self.declared.objects}
         # Chains that were asked for before, and are still on their way.
         under_way = {name for kind, name in wanted if kind == "chain" and self.rollouts.is_pending(name)}
         if not after:
+            if writes and not dry_run:
+                self._store.commit(Transaction(puts=writes.puts, deletes=tuple(writes.deletes)))
             return Outcome(before, after, tuple(sorted(under_way)), self.revision, frozenset(self.sent))
         try:
-            return self._apply(before, after, under_way, dry_run)
+            return self._apply(before, after, under_way, writes, dry_run)
         except Refused:
             raise
         except BaseException:
             self._reload()
             raise
 
-    def _apply(self, before: Objects, after: After, under_way: set[str], dry_run: bool) -> Outcome:
+    def _apply(self, before: Objects, after: After, under_way: set[str], writes: Writes, dry_run: bool) -> Outcome:
         identities = self.declared.identities(after)
         places = self._places(after)
         for ref, number in identities.items():
@@ -161,7 +194,6 @@ class Conductor:
             if problems:
                 raise Refused(problems)
             return Outcome(before, after, tuple(sorted(targets)), self.revision)
-        writes = Writes()
         self.declared.commit(after, identities, writes)
         self.locations.update(places)
         for port, node in places.items():
@@ -170,7 +202,10 @@ class Conductor:
             self._put_target(name, target)
         self.rollouts.want(targets, self._in_the_way(targets))
         nodes = self._carry_out(writes, changes.views)
+        self.history.note(self._store.revision, before, after)
         self._problems = set(changes.problems)
+        if self.companion:
+            self.companion.changed(after)
         return Outcome(before, after, tuple(sorted(under_way | targets.keys())), self.revision, nodes)
 
     def _places(self, after: After) -> dict[str, str]:
@@ -216,7 +251,7 @@ class Conductor:
                         f"classifier {entry.classifier!r} and {theirs.classifier!r} of chain {other!r} match the same "
                         f"packets, both at precedence {entry.precedence}; give one chain a higher precedence"
                     )
-                    problems[Problem("chain", name, "classifiers", message)] = None
+                    problems[Overlap("chain", name, "classifiers", message, other)] = None
             self._index(name, target, True)
         for name, target in targets.items():
             self._index(name, target, False)
@@ -250,7 +285,7 @@ class Conductor:
         self._listeners[node] = listener
         self._silent(node)
         self.sent.setdefault(node, self.revision)
-        self._moved.set()
+        self.moved.set()
         return self.views.setdefault(node, {})
 
     def unlisten(self, node: str, listener: Listener) -> None:
@@ -262,7 +297,7 @@ class Conductor:
             if not self.views.get(node):
                 self.views.pop(node, None)
                 self.sent.pop(node, None)
-            self._moved.set()
+            self.moved.set()
 
     def _silent(self, node: str) -> None:
         """What ``node`` has said no longer counts."""
@@ -292,13 +327,14 @@ class Conductor:
             self.errors.pop(node, None)
             self.acked[node] = min(revision, self.revision)
             self.rollouts.acknowledged(node, self.acked[node], missing)
-        self._moved.set()
+        self.moved.set()
         self.advance()
 
     def seen(self, node: str, ports: list[str]) -> None:
         """Interfaces of these ports are on ``node``'s switch. Places ports that do not say where they are."""
         self._seen[node] = frozenset(ports)
         writes = Writes()
+        moved: list[Ref] = []
         for name in ports:
             port = self.declared.objects.get(("port", name))
             if port is None or getattr(port, "node", None) is not None or self.locations.get(name) == node:
@@ -306,6 +342,7 @@ class Conductor:
             self.locations[name] = node
             self.compiler.location(name, node)
             writes.location(name, node)
+            moved.append(("port", name))
         if not writes:
             return
         changes = self.compiler.settle()
@@ -321,6 +358,8 @@ class Conductor:
             asyncio.get_running_loop().call_later(RETRY, self._seen_again, node, ports)
         else:
             self._problems = set(changes.problems)
+            if self.companion:
+                self.companion.changed(moved)
 
     def _seen_again(self, node: str, ports: list[str]) -> None:
         if node in self._listeners:
@@ -385,7 +424,7 @@ class Conductor:
         if progress:
             # A step may have made the next one possible: paths without nodes to wait for flip at once.
             asyncio.get_running_loop().call_soon(self.advance)
-        self._moved.set()
+        self.moved.set()
         return nodes
 
     def _publish(self, changes: Mapping[tuple[str, str], AnyRecord | None]) -> frozenset[str]:
@@ -432,9 +471,9 @@ class Conductor:
         loop = asyncio.get_running_loop()
         end = loop.time() + within
         while (reasons := self.waiting(outcome)) and (left := end - loop.time()) > 0:
-            self._moved.clear()
+            self.moved.clear()
             try:
-                await asyncio.wait_for(self._moved.wait(), min(left, 1.0))
+                await asyncio.wait_for(self.moved.wait(), min(left, 1.0))
             except TimeoutError:
                 continue
         return reasons

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from segue.model.intent import Object, Objects, Ref
 from segue.server.records import IDENTIFIED, Writes
@@ -31,6 +31,12 @@ class Declared:
                     owners.append(ref)
         complete.update(wanted)
         return {ref: value for ref, value in complete.items() if self.objects.get(ref) != value}
+
+    def owned(self, ref: Ref) -> Iterator[Ref]:
+        """What is declared inside an object, and inside that."""
+        for inner in self._owned.get(f"{ref[0]}/{ref[1]}", ()):
+            yield inner
+            yield from self.owned(inner)
 
     def identities(self, after: After) -> dict[Ref, int | None]:
         """New numbers for new objects that have one, None for those that go. Numbers are not used twice."""

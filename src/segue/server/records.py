@@ -14,12 +14,15 @@ Everything else is derived. So a restart finds all that was acknowledged, and co
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from segue.model.intent import KINDS, Object, Objects, Ref
 from segue.model.path import Entry, Path
 from segue.store.base import Snapshot
 
+ROOMS = frozenset({"object", "id", "next", "path", "live", "pending", "location", "counted"})
 IDENTIFIED = ("node", "network", "router", "port")
 
 _encode = msgspec.json.Encoder().encode
@@ -86,6 +89,13 @@ class Writes:
         else:
             self.deletes.pop(key, None)
             self.puts[key] = value
+
+    def beside(self, more: Mapping[str, bytes | None]) -> None:
+        """What others keep in rooms of their own."""
+        for key, value in more.items():
+            if key.partition("/")[0] in ROOMS:
+                raise ValueError(f"{key} is in a room of the conductor")
+            self._set(key, value)
 
     def object(self, ref: Ref, value: Object | None) -> None:
         self._set(f"object/{ref[0]}/{ref[1]}", None if value is None else _encode(value))

@@ -8,6 +8,8 @@ import logging
 from segue.server.agents import Agents
 from segue.server.conductor import Conductor
 from segue.server.counted import Counted
+from segue.server.neutron import Neutron
+from segue.server.news import News
 from segue.server.records import load
 from segue.server.tracing import Tracer
 from segue.store.base import Store, StoreError, Transaction
@@ -24,6 +26,8 @@ class Service:
         self.conductor = Conductor(store, drain)
         self.counted = Counted(load(store.snapshot("counted/")).counted)
         self.agents = Agents(self.conductor, self.counted)
+        self.neutron = Neutron(store, self.conductor)
+        self.news = News(store, self.conductor)
         self.tracer = Tracer(self.conductor, self.agents)
 
     async def run(self) -> None:

@@ -31,8 +31,10 @@ def node_state(conductor: Conductor, name: str) -> tuple[str, str]:
     return "ready", ""
 
 
-def proxy(conductor: Conductor, hop: Hop, path: Path) -> str:
+def proxy(conductor: Conductor, hop: Hop, path: Path, tap: bool) -> str:
     """How the path survives a visit to the function."""
+    if tap:
+        return f"none: gets copies, with {path.spec.encapsulation}" if hop.aware else "none: gets copies"
     if hop.aware:
         return f"none: aware of {path.spec.encapsulation}"
     if hop.mode == "bridge":

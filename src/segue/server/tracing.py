@@ -10,16 +10,18 @@ import asyncio
 
 import msgspec
 
+from segue.compile.marks import is_mark
 from segue.compile.rules import NodeCompiler
 from segue.encap import available
-from segue.model.intent import Instance, Node
+from segue.model.intent import Group, Instance, Node
+from segue.model.path import FIRST_INDEX
 from segue.model.view import TUNNEL_GPE, TUNNEL_PLAIN, AnyRecord, NetworkRecord, PortRecord, RouterRecord
 from segue.packet.addresses import derived_mac, parse_mac
 from segue.server.agents import Agents, NoAnswer
 from segue.server.conductor import Conductor
 from segue.verify.explain import explain
 from segue.verify.flow_text import Endpoint, flow_packet, parse_flow
-from segue.verify.functions import aware_step
+from segue.verify.functions import aware_step, path_place
 from segue.verify.interpreter import Program
 from segue.verify.live import compare, questions
 from segue.verify.network import Function, FunctionHop, Hop, Journey, Network, TunnelEnd
@@ -147,16 +149,16 @@ class Tracer:
     def _functions(self) -> dict[str, Function]:
         functions: dict[str, Function] = {}
         for instance in self._instances():
-            functions[instance.ingress] = self._function(instance, instance.egress)
-            functions[instance.egress] = self._function(instance, instance.ingress)
+            functions[instance.ingress] = self._function(instance, instance.ingress, instance.egress)
+            functions[instance.egress] = self._function(instance, instance.egress, instance.ingress)
         return functions
 
-    def _function(self, instance: Instance, out: str) -> Function:
-        port = self._conductor.declared.objects.get(("port", out))
-        declared = getattr(port, "mac", None)
-        mac = parse_mac(declared) if declared else derived_mac("port", out)
+    def _function(self, instance: Instance, at: str, out: str) -> Function:
+        mac = self._mac(out)
 
         def passed_on(packet: Packet) -> list[tuple[str, Packet]]:
+            if self._is_copy(instance, at, packet):
+                return []
             if instance.aware:
                 return [(out, aware_step(packet))]
             if instance.mode == "route":
@@ -164,6 +166,24 @@ class Tracer:
             return [(out, packet)]
 
         return passed_on
+
+    def _mac(self, port: str) -> int:
+        declared = getattr(self._conductor.declared.objects.get(("port", port)), "mac", None)
+        return parse_mac(declared) if declared else derived_mac("port", port)
+
+    def _is_copy(self, instance: Instance, at: str, packet: Packet) -> bool:
+        """Whether the instance gets the packet as a tap, of which nothing comes back."""
+        groups = [value for value in self._conductor.declared.objects.values() if isinstance(value, Group)]
+        if not any(group.tap and instance.name in group.instances for group in groups):
+            return False
+        if instance.mode == "route" and not instance.aware:
+            return packet.fields["eth_dst"] != self._mac(at)
+        if not instance.aware:
+            return not is_mark(packet.fields["eth_src"])
+        place = path_place(packet)
+        path = self._conductor.rollouts.paths.get(place[0]) if place else None
+        step = FIRST_INDEX - place[1] if place else 0
+        return path is None or not 0 <= step < len(path.spec.steps) or path.spec.steps[step].tap
 
     def _visited(self, journey: Journey) -> list[str]:
         by_port = {port: i.name for i in self._instances() for port in (i.ingress, i.egress)}

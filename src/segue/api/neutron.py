@@ -1,0 +1,247 @@
+"""The networking API as OpenStack's clients speak it, under ``/v2.0``: HTTP in, resources out.
+
+Checks and meaning are elsewhere (``segue.neutron``, ``server.neutron``). Here is what only HTTP has: which path is
+what, the order in which a request's faults are told, and that every answer, also to nonsense, is Neutron's.
+
+    /                                       versions                    GET
+    /v2.0/                                  collections                 GET
+    /v2.0/extensions[/ALIAS]                extensions                  GET
+    /v2.0/quotas[/PROJECT[/default|/details]]                           GET PUT DELETE
+    /v2.0/COLLECTION[/ID], /v2.0/sfc/COLLECTION[/ID]                    GET POST PUT DELETE
+    /v2.0/routers/ID/add_router_interface, .../remove_router_interface  PUT
+
+A path may end in ``.json``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+from litestar.types import Receive, Send
+
+from segue.api.auth import caller_of
+from segue.api.neutron_extensions import EXTENSIONS
+from segue.neutron import quota
+from segue.neutron.attributes import BY_PLURAL
+from segue.neutron.body import create_bulk_values, create_values, is_bulk, update_values
+from segue.neutron.caller import Caller
+from segue.neutron.errors import Fault, plain
+from segue.neutron.query import list_resources, show
+from segue.neutron.shape import Kind
+from segue.neutron.state import Resource
+from segue.rollout.network import NoPathIds
+from segue.server.neutron import Neutron
+from segue.store.base import StoreError
+
+log = logging.getLogger(__name__)
+
+Answer = tuple[int, Any]
+"""HTTP status and body; a body of None is empty."""
+_INTERFACES = ("add_router_interface", "remove_router_interface")
+_ABSENT = Fault(404, "HTTPNotFound", "The resource could not be found.")
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Request(msgspec.Struct, frozen=True):
+    """``root``: the address of this server as the client knows it. ``read`` gives the body, or faults."""
+
+    method: str
+    parts: tuple[str, ...]
+    query: tuple[tuple[str, str], ...]
+    root: str
+    caller: Caller
+    body: bytes
+
+    def read(self) -> Any:
+        if not self.body.strip():
+            raise Fault(400, "HTTPBadRequest", "Resource body required")
+        try:
+            return _decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Fault(400, "MalformedRequestBody", f"Malformed request body: {plain(str(error))}.") from None
+
+
+class NeutronAPI:
+    """An ASGI application for ``/`` and everything below ``/v2.0``."""
+
+    def __init__(self, neutron: Callable[[], Neutron]) -> None:
+        self._of = neutron
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        status, body = await self._safely(scope, receive)
+        octets = b"" if body is None else _encode(body)
+        headers = [(b"content-length", str(len(octets)).encode())]
+        if body is not None:
+            headers.append((b"content-type", b"application/json"))
+        await send(cast("Any", {"type": "http.response.start", "status": status, "headers": headers}))
+        await send(cast("Any", {"type": "http.response.body", "body": octets, "more_body": False}))
+
+    async def _safely(self, scope: Any, receive: Receive) -> Answer:
+        try:
+            return self.answer(await _request(scope, receive))
+        except Fault as fault:
+            return fault.status, fault.body()
+        except (StoreError, NoPathIds) as error:
+            return 503, Fault(503, "ServiceUnavailable", str(error)).body()
+        except Exception as error:
+            log.exception("an answer failed")
+            text = f"the server failed: {type(error).__name__}; its log says more"
+            return 500, Fault(500, "HTTPInternalServerError", text).body()
+
+    def answer(self, request: Request) -> Answer:
+        """Raises Fault."""
+        match request.parts:
+            case ():
+                return _only(request, "GET"), {"versions": [_version(request)]}
+            case ("v2.0",):
+                return _only(request, "GET"), {"resources": _collections(request)}
+            case ("v2.0", "extensions"):
+                return _only(request, "GET"), {"extensions": list(EXTENSIONS.values())}
+            case ("v2.0", "extensions", alias) if alias in EXTENSIONS:
+                return _only(request, "GET"), {"extension": EXTENSIONS[alias]}
+            case ("v2.0", "quotas", *rest):
+                return self._quota(request, rest)
+            case ("v2.0", "routers", id, action) if action in _INTERFACES:
+                _only(request, "PUT")
+                return 200, self._interface(request, id, action)
+            case ("v2.0", "sfc", plural, *rest) | ("v2.0", plural, *rest) if len(rest) < 2:
+                kind = BY_PLURAL.get(plural)
+                if kind is not None and (kind.prefix == "sfc") == (request.parts[1] == "sfc"):
+                    return self._collection(request, kind) if not rest else self._member(request, kind, rest[0])
+        raise _ABSENT
+
+    # -- objects ---------------------------------------------------------------------------------------------------
+
+    def _collection(self, request: Request, kind: Kind) -> Answer:
+        neutron, caller = self._of(), request.caller
+        match request.method:
+            case "GET":
+                base = f"{request.root}/v2.0/{_path(kind)}"
+                complete = partial(neutron.with_status, kind.name) if kind.name == "port_chain" else None
+                return 200, list_resources(neutron.state, caller, kind, request.query, base, complete)
+            case "POST":
+                body = request.read()
+                if is_bulk(kind, body):
+                    several = neutron.create(caller, kind.name, create_bulk_values(kind, body, caller))
+                    return 201, {kind.plural: several}
+                (made,) = neutron.create(caller, kind.name, [create_values(kind, body, caller)])
+                return 201, {kind.name: made}
+        raise _not_allowed(request)
+
+    def _member(self, request: Request, kind: Kind, id: str) -> Answer:
+        neutron, caller = self._of(), request.caller
+        match request.method:
+            case "GET":
+                fields = [value for name, value in request.query if name == "fields"]
+                return 200, {kind.name: show(neutron.show(caller, kind.name, id), fields)}
+            case "PUT":
+                # A foreign object is not there, whatever the body says.
+                neutron.show(caller, kind.name, id)
+                return 200, {kind.name: neutron.update(caller, kind.name, id, update_values(kind, request.read()))}
+            case "DELETE":
+                neutron.delete(caller, kind.name, id)
+                return 204, None
+        raise _not_allowed(request)
+
+    def _interface(self, request: Request, id: str, action: str) -> Resource:
+        body = request.read()
+        if not isinstance(body, dict):
+            raise Fault(400, "HTTPBadRequest", "Resource body required")
+        neutron = self._of()
+        change = neutron.add_router_interface if action == _INTERFACES[0] else neutron.remove_router_interface
+        return change(request.caller, id, body)
+
+    # -- quotas ----------------------------------------------------------------------------------------------------
+
+    def _quota(self, request: Request, rest: list[str]) -> Answer:
+        neutron, caller = self._of(), request.caller
+        if not rest:
+            _only(request, "GET")
+            listed = neutron.quotas() if caller.admin else []
+            return 200, {"quotas": [{**limits, "project_id": name, "tenant_id": name} for name, limits in listed]}
+        project = rest[0]
+        if project in ("tenant", "project") and len(rest) == 1:
+            return _only(request, "GET"), {project: {"tenant_id": caller.project, "project_id": caller.project}}
+        if not caller.admin and (project != caller.project or request.method != "GET"):
+            raise Fault(403, "PolicyNotAuthorized", f"{request.method} of quotas needs the role admin")
+        match rest[1:]:
+            case ["default" | "defaults"]:
+                return _only(request, "GET"), {"quota": quota.DEFAULTS}
+            case ["details" | "details.json"]:
+                return _only(request, "GET"), {"quota": quota.usage(neutron.state, project)}
+            case []:
+                pass
+            case _:
+                raise _ABSENT
+        match request.method:
+            case "GET":
+                return 200, {"quota": quota.limits(neutron.state, project)}
+            case "PUT":
+                body = request.read()
+                values = body.get("quota") if isinstance(body, dict) else None
+                if not isinstance(values, dict):
+                    raise Fault(400, "HTTPBadRequest", "Unable to find 'quota' in request body")
+                neutron.set_quota(project, values)
+                return 200, {"quota": quota.limits(neutron.state, project)}
+            case "DELETE":
+                neutron.reset_quota(project)
+                return 204, None
+        raise _not_allowed(request)
+
+
+async def _request(scope: Any, receive: Receive) -> Request:
+    body = b""
+    if scope["method"] in ("POST", "PUT"):
+        parts: list[bytes] = []
+        more = True
+        while more:
+            message: Any = await receive()
+            if message["type"] != "http.request":
+                break
+            parts.append(message.get("body", b""))
+            more = message.get("more_body", False)
+        body = b"".join(parts)
+    path = scope["raw_path"].decode("latin-1") if scope.get("raw_path") else scope["path"]
+    segments = [unquote(part) for part in path.partition("?")[0].removesuffix(".json").split("/") if part]
+    try:
+        query = tuple(parse_qsl(scope["query_string"].decode(), keep_blank_values=True, max_num_fields=1000))
+    except ValueError as error:
+        raise Fault(400, "HTTPBadRequest", f"the query cannot be read: {plain(str(error))}") from None
+    host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+    root = f"{scope['scheme']}://{host or '127.0.0.1'}"
+    return Request(scope["method"], tuple(segments), query, root, caller_of(scope), body)
+
+
+def _only(request: Request, method: str) -> int:
+    if request.method != method:
+        raise _not_allowed(request)
+    return 200
+
+
+def _not_allowed(request: Request) -> Fault:
+    return Fault(405, "HTTPMethodNotAllowed", f"The method {request.method} is not allowed for this resource.")
+
+
+def _version(request: Request) -> Resource:
+    return {"id": "v2.0", "status": "CURRENT", "links": [{"rel": "self", "href": f"{request.root}/v2.0/"}]}
+
+
+def _path(kind: Kind) -> str:
+    return f"{kind.prefix}/{kind.plural}" if kind.prefix else kind.plural
+
+
+def _collections(request: Request) -> list[Resource]:
+    return [
+        {
+            "name": kind.name,
+            "collection": kind.plural,
+            "links": [{"rel": "self", "href": f"{request.root}/v2.0/{_path(kind)}"}],
+        }
+        for kind in BY_PLURAL.values()
+    ]
