@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 from segue.agent.keeper import Keeper
@@ -23,14 +25,24 @@ log = logging.getLogger(__name__)
 
 
 class Agent:
-    """``url`` of the server; the node's ``name``; ``bridge`` in the Open vSwitch whose sockets are in ``rundir``."""
+    """``url`` of the server; the node's ``name``; ``bridge`` in the Open vSwitch whose sockets are in ``rundir``.
 
-    def __init__(self, url: str, name: str, rundir: Path, bridge: str) -> None:
+    ``token``, ``tls``: see ServerLink."""
+
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        rundir: Path,
+        bridge: str,
+        token: Callable[[], str] = str,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._peers = Peers(rundir)
         self._keeper = Keeper(self._report, self._peers.settled)
         self._switch = SwitchLink(rundir, bridge, self._keeper, self._peers.switch_restarted)
         queries = Queries(self._keeper, rundir, bridge, self._switch)
-        self._server = ServerLink(url, name, self._sync, queries.ask, self._welcome)
+        self._server = ServerLink(url, name, self._sync, queries.ask, self._welcome, token, tls)
 
     async def run(self) -> None:
         """Until cancelled, or refused by the server (ServerRefused)."""

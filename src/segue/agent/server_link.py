@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect, unix_connect
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.http11 import Response
 
 from segue import __version__
 from segue.model.protocol import PROTOCOL, Answer, FromAgent, FromServer, Query, Refuse, Register, Sync
@@ -30,7 +32,10 @@ class ServerRefused(Exception):
 
 
 class ServerLink:
-    """``url``: http://HOST:PORT or unix:/PATH. ``welcome`` gives what to say first on each connection."""
+    """``url``: http://HOST:PORT, https://HOST:PORT or unix:/PATH. ``tls``: for https.
+
+    ``welcome`` gives what to say first on each connection, ``token`` what to show before it; empty: nothing.
+    """
 
     def __init__(
         self,
@@ -39,12 +44,16 @@ class ServerLink:
         sync: Callable[[Sync], None],
         ask: Callable[[Query], Awaitable[bytes]],
         welcome: Callable[[], list[FromAgent]],
+        token: Callable[[], str] = str,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._url = url
         self._node = node
         self._sync = sync
         self._ask = ask
         self._welcome = welcome
+        self._token = token
+        self._tls = tls
         self._outgoing: asyncio.Queue[FromAgent] | None = None
 
     def say(self, message: FromAgent) -> None:
@@ -61,6 +70,8 @@ class ServerLink:
                     log.info("connected to the server at %s", self._url)
                     pause = SHORTEST
                     await self._session(connection)
+            except InvalidStatus as error:
+                log.warning("server %s lets nobody in: %s", self._url, _why(error.response))
             except (OSError, WebSocketException, msgspec.DecodeError) as error:
                 log.warning("server %s: %s", self._url, error or type(error).__name__)
             finally:
@@ -70,10 +81,14 @@ class ServerLink:
 
     def _connect(self) -> connect:
         options: dict[str, Any] = {"max_size": MOST, "ping_interval": 10, "ping_timeout": 30, "compression": None}
+        if token := self._token():
+            options["additional_headers"] = {"Authorization": f"Bearer {token}"}
         if self._url.startswith("unix:"):
             return unix_connect(self._url.removeprefix("unix:"), "ws://segue/v1/agent", **options)
         parts = urlsplit(self._url)
         scheme = "wss" if parts.scheme == "https" else "ws"
+        if scheme == "wss" and self._tls is not None:
+            options["ssl"] = self._tls
         return connect(f"{scheme}://{parts.netloc}/v1/agent", **options)
 
     async def _session(self, connection: ClientConnection) -> None:
@@ -110,3 +125,10 @@ class ServerLink:
             outgoing.put_nowait(Answer(query.id, msgspec.Raw(await self._ask(query))))
         except Exception as error:  # whatever went wrong here, the asker hears of it
             outgoing.put_nowait(Answer(query.id, error=str(error) or type(error).__name__))
+
+
+def _why(refusal: Response) -> str:
+    try:
+        return str(msgspec.json.decode(refusal.body or b"")["error"])[:300]
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return f"HTTP status {refusal.status_code}"

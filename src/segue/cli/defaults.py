@@ -6,3 +6,6 @@ DATA = "/var/lib/segue"
 DRAIN = 2.0
 """Seconds."""
 BRIDGE = "br-int"
+RATE = 1000.0
+"""Requests per second."""
+CONNECTIONS = 4096

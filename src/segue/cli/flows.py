@@ -7,6 +7,7 @@ import argparse
 from segue.cli import output
 from segue.cli.client import Client, part
 from segue.cli.errors import Mistake
+from segue.cli.identity import identity
 from segue.cli.tables import table
 
 ABOUT = """\
@@ -32,7 +33,7 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def _run(args: argparse.Namespace) -> int:
-    flows = Client(args.server).get(f"/v1/flows/{part(args.node)}")
+    flows = Client(args.server, identity(args)).get(f"/v1/flows/{part(args.node)}")
     if args.stage is not None:
         stages = list(dict.fromkeys(flow["stage"] for flow in flows))
         if flows and args.stage not in stages:

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from segue import __version__
 from segue.cli.defaults import SERVER
 from segue.cli.errors import Failure, Mistake
+from segue.cli.identity import add_options
 from segue.cli.terminal import complain
 
 ABOUT = """\
@@ -28,7 +29,8 @@ to begin, on one machine, as root:
   segue status                               see
   segue trace 'server > client udp 2345 > 2345'
 
-`segue COMMAND --help` says more of each. The server's address is --server, or SEGUE_SERVER.
+`segue COMMAND --help` says more of each. The server's address is --server, or SEGUE_SERVER; where it asks
+for a token, --token-file, or SEGUE_TOKEN.
 exit status: 0 done, 1 not so or not possible now, 2 something is wrong with what was asked."""
 
 _COMMANDS = {
@@ -41,6 +43,7 @@ _COMMANDS = {
     "about": ("schema", "version"),
     "laboratory": ("lab",),
     "processes": ("server", "agent", "up"),
+    "token": ("token",),
     "openflow": ("openflow",),
 }
 """By module."""
@@ -72,14 +75,16 @@ def parser(first: str = "") -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=f"segue {__version__}")
     default = os.environ.get("SEGUE_SERVER") or SERVER
     whole.add_argument("--server", metavar="URL", default=default, help=f"default $SEGUE_SERVER, else {SERVER}")
+    add_options(whole)
     commands = whole.add_subparsers(metavar="COMMAND", required=True, title="commands")
     for module in [module for module, names in _COMMANDS.items() if first in names] or _COMMANDS:
         import_module(f"segue.cli.{module}").add_parsers(commands)
     for name, command in commands.choices.items():
-        if name not in ("server", "up", "lab", "schema", "version", "openflow"):
+        if name not in ("server", "up", "lab", "schema", "version", "openflow", "token"):
             # Without a default of its own it leaves alone what was given before the command.
-            text = "the server: http://HOST:PORT or unix:/PATH"
+            text = "the server: http://HOST:PORT, https://HOST:PORT or unix:/PATH"
             command.add_argument("--server", metavar="URL", default=argparse.SUPPRESS, help=text)
+            add_options(command, argparse.SUPPRESS)
     return whole
 
 

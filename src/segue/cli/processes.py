@@ -5,9 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from segue.cli import access
 from segue.cli.defaults import BRIDGE, DATA, DRAIN, LISTEN
+from segue.cli.errors import Mistake
+from segue.cli.identity import identity
+
+if TYPE_CHECKING:
+    import socket
 
 SERVER = """\
 Runs the server: the API, the store, and the conductor that leads the network from one state to the next. Agents and the
@@ -51,6 +59,7 @@ def _server_options(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help=f"seconds that an old path stays after the last packet entered it (default {DRAIN:g})",
     )
+    access.add_options(parser)
 
 
 def _agent_options(parser: argparse.ArgumentParser) -> None:
@@ -91,18 +100,23 @@ def _server(args: argparse.Namespace) -> int:
 
     _log()
     _collect_seldom()
+    allowed, tls = access.access(args), access.tls(args)
+    access.make_room(args.connections)
     data = Path(args.data or DATA)
     try:
         data.mkdir(parents=True, exist_ok=True)
-        sockets = [listen_tcp(args.listen)] + ([listen_unix(args.socket)] if args.socket else [])
+        sockets = [listen_tcp(args.listen)]
+        access.check_address(sockets[0], args)
+        sockets += [listen_unix(args.socket)] if args.socket else []
         store = SqliteStore(data)
     except (StoreError, ListenError, OSError) as error:
         print(f"segue: {error}", file=sys.stderr)
         return 1
-    host, port = sockets[0].getsockname()[:2]
+    url = _url(sockets[0], secure=tls is not None)
     try:
         service = Service(store, args.drain)
-        asyncio.run(serve(service, sockets, lambda: print(f"serving on http://{host}:{port}", flush=True)))
+        ready = partial(print, f"serving on {url}", flush=True)
+        asyncio.run(serve(service, sockets, ready, allowed, tls, args.connections))
     except KeyboardInterrupt:
         pass
     finally:
@@ -110,8 +124,14 @@ def _server(args: argparse.Namespace) -> int:
     return 0
 
 
+def _url(bound: socket.socket, *, secure: bool) -> str:
+    host, port = bound.getsockname()[:2]
+    return f"{'https' if secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def _agent(args: argparse.Namespace) -> int:
     import asyncio
+    import logging
     import signal
 
     from segue.agent.agent import Agent
@@ -120,11 +140,22 @@ def _agent(args: argparse.Namespace) -> int:
     _log()
     _collect_seldom()
 
+    who = identity(args)
+    tls = who.context() if args.server.startswith("https:") else None
+    who.secret()  # a mistake is told at once
+
+    def token() -> str:
+        try:
+            return who.secret()
+        except Mistake as mistake:  # it may be put right; the server refuses meanwhile
+            logging.getLogger(__name__).error("%s", mistake)
+            return ""
+
     async def run() -> None:
         task = asyncio.current_task()
         assert task is not None
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        await Agent(args.server, args.node, Path(args.rundir), args.bridge).run()
+        await Agent(args.server, args.node, Path(args.rundir), args.bridge, token, tls).run()
 
     refusal = ""
     try:

@@ -9,6 +9,7 @@ from typing import Any
 from segue.cli import output, terminal
 from segue.cli.client import Client
 from segue.cli.get import path_table
+from segue.cli.identity import identity
 from segue.cli.tables import Cell, table
 
 ABOUT = """\
@@ -44,7 +45,7 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def _run(args: argparse.Namespace) -> int:
-    status = Client(args.server).get("/v1/status", chain=args.chain)
+    status = Client(args.server, identity(args)).get("/v1/status", chain=args.chain)
     shown = status["chains"] if args.chain else status["nodes"] + status["chains"]
     ready = all(one["state"] == "ready" for one in shown)
     if args.output != "table":

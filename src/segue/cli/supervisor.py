@@ -11,6 +11,7 @@ import socket
 import sys
 from pathlib import Path
 
+from segue.cli import access
 from segue.cli.defaults import DATA
 
 AGAIN = 0.5
@@ -34,7 +35,17 @@ def _segue(*arguments: str) -> list[str]:
 
 
 def _server_command(args: argparse.Namespace, data: str, unix: str) -> list[str]:
-    listen = ["--listen", args.listen, "--data", data, "--socket", unix, "--drain", f"{args.drain:g}"]
+    listen = [
+        "--listen",
+        args.listen,
+        "--data",
+        data,
+        "--socket",
+        unix,
+        "--drain",
+        f"{args.drain:g}",
+        *access.words(args),
+    ]
     return _segue("server", *listen)
 
 

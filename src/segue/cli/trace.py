@@ -6,6 +6,7 @@ import argparse
 
 from segue.cli import output
 from segue.cli.client import Client
+from segue.cli.identity import identity
 from segue.cli.terminal import complain
 
 ABOUT = """\
@@ -40,7 +41,7 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def _run(args: argparse.Namespace) -> int:
-    traced = Client(args.server).get("/v1/trace", flow=" ".join(args.flow), live=args.live)
+    traced = Client(args.server, identity(args)).get("/v1/trace", flow=" ".join(args.flow), live=args.live)
     if args.output != "text":
         output.show(traced, args.output)
     else:
