@@ -134,6 +134,13 @@ def test_addresses_that_come_again_are_right_whatever_came_between() -> None:
             assert (msg.eth_dst, msg.eth_src) == (address, address ^ 1)
 
 
+def test_addresses_are_right_where_there_are_more_than_are_worth_looking_for() -> None:
+    tail = bytes(40)
+    for number in [*range(700_000), *range(100)]:
+        address = number * 0x9E3779B1 & 0xFFFFFFFFFFFF
+        assert PacketIn(data=address.to_bytes(6, "big") + tail).eth_dst == address
+
+
 @pytest.mark.skipif(os.environ.get("SEGUE_PURE_PYTHON") == "1", reason="it starts itself so")
 def test_all_of_this_is_true_without_the_compiled_core() -> None:
     environment = {**os.environ, "SEGUE_PURE_PYTHON": "1"}

@@ -154,7 +154,7 @@ class Channel(Link):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
         share = self._share
-        return share.piece if self._streams else share.buffer
+        return share.piece if self._streams else share.turn
 
     # -- underneath ------------------------------------------------------------------------------------------------
 

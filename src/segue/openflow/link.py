@@ -5,8 +5,8 @@
   loop's turn.
 - While more than `READ_STOPS` octets wait to be written nothing is read, so a peer that makes us answer has to read
   the answers. It is more than what makes `drain` wait: who only sends with care does not stop the reading, or two
-  such ends would wait for each other. A peer that takes nothing for as long as silence may last, or behind by
-  `MOST_UNSENT`, is given up.
+  such ends would wait for each other. A pump does nothing but answer, so that reading stops as soon as its answers
+  wait. A peer that takes nothing for as long as silence may last, or behind by `MOST_UNSENT`, is given up.
 - `pump`, if set, is a faster loop: it gets all that is read, and gives back by `receive_frame` what it does not handle.
 """
 
@@ -20,6 +20,8 @@ from segue.openflow.endpoint import Endpoint
 from segue.openflow.loop_share import LONG, Share, share_of
 from segue.openflow.wire import ProtocolError
 
+WRITE_WAITS: Final = 1 << 15
+"""Octets waiting to be written above which `drain` waits, and a pump's connection is not read."""
 READ_STOPS: Final = 1 << 18
 """Octets waiting to be written above which nothing is read."""
 MOST_UNSENT: Final = 1 << 25
@@ -407,13 +409,14 @@ class Link(asyncio.BufferedProtocol):
         if self._lost is not None:
             self._transport.abort()
             return
+        transport.set_write_buffer_limits(high=WRITE_WAITS)  # type: ignore[attr-defined]
         connection = self.connection
         first = min(connection.handshake_timeout, connection.echo_interval)
         self._entry = self._share.enter(self._loop, self._share.clock() + first, self)
         self._flush()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
-        return self._share.buffer
+        return self._share.turn
 
     def buffer_updated(self, nbytes: int) -> None:
         """With a pump, all that is done for each message of a switch that sends one at a time is here."""
@@ -442,6 +445,9 @@ class Link(asyncio.BufferedProtocol):
                 connection.begun = None
             if out:
                 self._write(out)
+                if self._writable is not None and not self._flooded:
+                    self._flooded = True  # answers wait: nothing more is read until the peer takes them
+                    self._regulate()
         except ProtocolError as e:
             wrong = e
         finally:

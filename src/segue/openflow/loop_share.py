@@ -14,6 +14,10 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 READ_SIZE: Final = 1 << 18
+LEAST_READ: Final = 1 << 14
+FEW: Final = 16
+"""Connections that may each be read `READ_SIZE` octets at once. Of more, each is read less: so their turns are even, and
+what is answered to those who take no answers stays little in all."""
 LONG: Final = 0.25
 """Seconds after which it is told who holds the loop up."""
 PIECE: Final = 1 << 16
@@ -30,7 +34,7 @@ class Due(Protocol):
 class Share:
     """Of one loop. An entry of the heap is [when, order, who], with None for who has gone."""
 
-    __slots__ = ("_heap", "_last", "_order", "_timer", "buffer", "clock", "piece")
+    __slots__ = ("_heap", "_last", "_members", "_order", "_timer", "buffer", "clock", "piece", "turn")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         plain = getattr(loop.time, "__func__", None) is asyncio.BaseEventLoop.time
@@ -38,6 +42,9 @@ class Share:
         """The loop's time."""
         self.buffer = memoryview(bytearray(READ_SIZE))
         self.piece = self.buffer[:PIECE]
+        self.turn = self.buffer
+        """What one connection is read into."""
+        self._members = 0
         self._heap: list[list[Any]] = []
         self._order = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -46,6 +53,7 @@ class Share:
     def enter(self, loop: asyncio.AbstractEventLoop, when: float, who: Due) -> list[Any]:
         """Has `who.due` called at `when` or a little later. The entry is for `leave`."""
         self._order += 1
+        self._count(1)
         entry = [when, self._order, who]
         heapq.heappush(self._heap, entry)
         if self._heap[0] is entry:
@@ -53,6 +61,8 @@ class Share:
         return entry
 
     def leave(self, entry: list[Any]) -> None:
+        if entry[2] is not None:
+            self._count(-1)
         entry[2] = None
         heap = self._heap
         while heap and heap[0][2] is None:
@@ -60,6 +70,13 @@ class Share:
         if not heap and self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _count(self, change: int) -> None:
+        self._members += change
+        size = max(LEAST_READ, READ_SIZE * FEW // max(FEW, self._members))
+        if size != len(self.turn):
+            self.turn = self.buffer[:size]
+            self.piece = self.turn[:PIECE]
 
     def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is not None:

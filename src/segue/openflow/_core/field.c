@@ -9,11 +9,13 @@
  *
  * The same addresses come again and again, and applications look for them in dicts. Numbers that were made lately are
  * kept and given out again: none has to be made, and a dict whose key is the same object need not compare. What is
- * kept grows with the addresses that there are, up to MOST, 6 MiB with the numbers themselves; of more than that the
- * latest are kept.
+ * kept grows with the addresses that there are, up to 6 MiB with the numbers themselves. Where there are so many more
+ * that most are not found again, looking is given up for a while: it would cost more than it saves.
  */
 #define LEAST_BITS 8
 #define MOST_BITS 17
+#define WINDOW (4u << MOST_BITS) /* questions, of which half are to be answered from here */
+#define REST (16 * WINDOW)
 
 typedef struct {
     uint64_t value;
@@ -22,6 +24,7 @@ typedef struct {
 
 static Known *known;
 static unsigned bits, evictions;
+static uint32_t asked, missed, resting;
 
 static inline size_t
 place(uint64_t value)
@@ -70,6 +73,14 @@ number_of(uint64_t value)
             return PyErr_NoMemory();
         bits = LEAST_BITS;
     }
+    if (UNLIKELY(resting > 0)) {
+        resting--;
+        return PyLong_FromUnsignedLongLong(value);
+    }
+    if (UNLIKELY(++asked == WINDOW)) {
+        resting = missed > WINDOW / 2 ? REST : 0;
+        asked = missed = 0;
+    }
     size_t at = place(value);
     if (LIKELY(known[at].value == value && known[at].number != NULL))
         return Py_NewRef(known[at].number);
@@ -79,6 +90,7 @@ number_of(uint64_t value)
     if (number == NULL)
         return NULL;
     keep(value, Py_NewRef(number));
+    missed++;
     if (evictions > 1U << (bits - 2) && bits < MOST_BITS)
         grow();
     return number;
