@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segue.openflow import FlowMod, Match, Output, PacketIn, decode, encode
+from segue.openflow import FlowMod, Match, Output, PacketIn, core, decode, encode
 from segue.openflow.as_json import to_json
 from segue.openflow.fields import FIELDS
 from segue.openflow.match_names import MatchFields
@@ -73,11 +73,12 @@ def test_it_is_a_mapping(fields: dict[str, Any], other: dict[str, Any]) -> None:
     for made in (copy.copy(match), copy.deepcopy(match), pickle.loads(pickle.dumps(match)), match.copy()):
         assert type(made) is Match
         assert made == match
-    assert repr(match) == f"Match({', '.join(f'{name}={value!r}' for name, value in fields.items())})"
 
 
+@pytest.mark.skipif(not core.COMPILED, reason="without the compiled core it is a dict")
 def test_it_does_not_change() -> None:
     match: Any = Match(in_port=1)
+    assert repr(match) == "Match(in_port=1)"
     with pytest.raises(TypeError):
         match["in_port"] = 2
     with pytest.raises(TypeError):

@@ -16,8 +16,8 @@ from typing import Any, Final, Protocol
 READ_SIZE: Final = 1 << 18
 LEAST_READ: Final = 1 << 14
 FEW: Final = 16
-"""Connections that may each be read `READ_SIZE` octets at once. Of more, each is read less: so their turns are even, and
-what is answered to those who take no answers stays little in all."""
+"""Connections that may each be read `READ_SIZE` octets at once. Of more, each is read less: so their turns are even,
+and what is answered to those who take no answers stays little in all."""
 LONG: Final = 0.25
 """Seconds after which it is told who holds the loop up."""
 PIECE: Final = 1 << 16

@@ -1,11 +1,11 @@
 """`Match`: the fields of a match by name, `Match(in_port=1, eth_src=("02:00:00:00:00:00", ...))`.
 
-Wherever a match is wanted, any mapping will do; this one has names that editors and type checkers know, does not
-change, and is the quickest to make and to write where there is a compiled core.
+Wherever a match is wanted, any mapping will do; this one has names that editors and type checkers know, and is the
+quickest to make and to write. With the compiled core it is a class that does not change, and otherwise a dict.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
 from segue.openflow import core
 
@@ -30,25 +30,4 @@ elif core.COMPILED:
     Match = core.Match
     Mapping.register(Match)
 else:
-
-    class Match(dict):
-        """Fields by name, each with a value, or with a value and its mask."""
-
-        __slots__ = ()
-        __hash__ = None
-
-        def __repr__(self) -> str:
-            return f"Match({', '.join(f'{name}={value!r}' for name, value in self.items())})"
-
-        def __reduce__(self) -> Any:
-            return Match, (dict(self),)
-
-        def copy(self) -> "Match":
-            return self
-
-        __copy__ = copy
-
-        def _changes(self, *_: Any, **__: Any) -> NoReturn:
-            raise TypeError("a Match does not change; match | {...} is a new one")
-
-        __setitem__ = __delitem__ = __ior__ = update = pop = popitem = clear = setdefault = _changes
+    Match = dict  # which is quicker to make than a class of our own would be
