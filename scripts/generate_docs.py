@@ -1,5 +1,7 @@
-"""Writes the generated pages of docs/ anew: the pipeline (from ``model/stages.py``), the intent's JSON Schema, and of
-OpenFlow the table of messages and the JSON Schema of each version (from ``openflow/protocol``)."""
+"""Writes the generated pages of docs/ anew: the pipeline (from ``model/stages.py``), the intent's JSON Schema, the
+OpenAPI descriptions of the native API (from ``api/description.py``) and of the networking API (from the kinds of
+``neutron``, by ``api/neutron_openapi.py``), and of OpenFlow the table of messages and the JSON
+Schema of each version (from ``openflow/protocol``)."""
 
 from __future__ import annotations
 
@@ -8,6 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from segue import intent, openflow
+from segue.api import neutron_openapi
+from segue.api.description import description
 from segue.model.stages import BY_NAME, REGISTERS, STAGES, TABLE
 from segue.openflow import json_schema, reference
 
@@ -48,10 +52,20 @@ def openflow_schema_page(version: int) -> str:
     return json.dumps(json_schema.schema(version), indent=1, ensure_ascii=False) + "\n"
 
 
+def openapi_page() -> str:
+    return json.dumps(description(), indent=1, ensure_ascii=False) + "\n"
+
+
+def openapi_neutron_page() -> str:
+    return json.dumps(neutron_openapi.description(), indent=1, ensure_ascii=False) + "\n"
+
+
 SCHEMAS = {f"openflow-{name}.schema.json": version for version, name in openflow.VERSION_NAMES.items()}
 PAGES = {
     "pipeline.md": pipeline_page,
     "schema.json": schema_page,
+    "openapi.json": openapi_page,
+    "openapi-neutron.json": openapi_neutron_page,
     "openflow/messages.md": partial(reference.page, list(SCHEMAS)),
     **{f"openflow/{name}": partial(openflow_schema_page, version) for name, version in SCHEMAS.items()},
 }

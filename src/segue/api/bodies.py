@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import msgspec
 
 
@@ -31,7 +33,8 @@ class ChangeBody(msgspec.Struct):
 
 
 class AppliedBody(msgspec.Struct):
-    """``ready``: in force on every node. ``waiting``: why not yet."""
+    """``ready``: in force on every node. ``waiting``: why not yet. ``revision``: the number by which nodes are told; it
+    is no revision of the store, which entity tags and events have."""
 
     changes: list[ChangeBody]
     revision: int
@@ -88,6 +91,19 @@ class ChainStatus(msgspec.Struct):
     reasons: list[str]
     paths: list[PathBody]
     counters: list[CounterBody]
+    label: str = ""
+
+
+class FlowBody(msgspec.Struct):
+    """A flow on a node's switch. ``owner``: KIND/NAME of the object on whose account it is there."""
+
+    stage: str
+    priority: int
+    owner: str
+    packets: int
+    bytes: int
+    match: str
+    actions: str
 
 
 class NodeStatus(msgspec.Struct):
@@ -106,3 +122,33 @@ class StatusBody(msgspec.Struct):
     chains: list[ChainStatus]
     unread: list[str]
     """Counters that could not be read, and why."""
+
+
+class StateBody(msgspec.Struct):
+    """Of a chain: ready, preparing, or impaired; of a node: ready, behind, failed, or absent."""
+
+    state: Literal["ready", "preparing", "impaired", "behind", "failed", "absent"]
+    reasons: list[str]
+
+
+class EventBody(msgspec.Struct):
+    """The data of an event ``added``, ``changed``, ``removed`` or ``status``. ``object``: as it is now; where it was
+    added or changed. ``status``: how it is now; where that changed."""
+
+    kind: str
+    name: str
+    object: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    status: StateBody | msgspec.UnsetType = msgspec.UNSET
+
+
+class ListedBody(msgspec.Struct):
+    """The data of an event ``listed``. ``revision``: the store's, as of which the listing is; ``count``: of objects."""
+
+    revision: int
+    count: int
+
+
+class ResetBody(msgspec.Struct):
+    """The data of an event ``reset``: what was told before is to be forgotten, and a listing follows."""
+
+    reason: str

@@ -145,6 +145,10 @@ def _routes(row: Row) -> Cell:
     return ", ".join(f"{route['destination']} via {route['via']}" for route in row.get("routes", []))
 
 
+def _branches(row: Row) -> Cell:
+    return "; ".join(f"{branch['chain']} > {', '.join(branch['into'])}" for branch in row.get("branches", []))
+
+
 def match(row: Row) -> Cell:
     """A classifier in a few words."""
     words = []
@@ -190,6 +194,7 @@ COLUMNS: dict[str, dict[str, Callable[[Row], Cell]]] = {
         "ENCAPSULATION": _field("encapsulation", DEFAULT_ENCAPSULATION),
         "PRECEDENCE": _field("precedence", DEFAULT_PRECEDENCE),
     },
+    "graph": {"BRANCHES": _branches},
 }
 
 

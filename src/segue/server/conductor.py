@@ -115,6 +115,8 @@ class Conductor:
         """Steps of rollouts that the store has yet to take."""
         self._overlaps = OverlapIndex()
         self._targets: dict[str, Target] = {}
+        self._leading: dict[str, set[str]] = {}
+        """By chain: the chains that lead on to it in a graph."""
         for ref, number in state.ids.items():
             self.compiler.identity(ref, number)
         for ref, value in state.objects.items():
@@ -200,6 +202,7 @@ class Conductor:
             writes.location(port, node)
         for name, target in targets.items():
             self._put_target(name, target)
+        targets = self._with_leading(targets)
         self.rollouts.want(targets, self._in_the_way(targets))
         nodes = self._carry_out(writes, changes.views)
         self.history.note(self._store.revision, before, after)
@@ -247,9 +250,10 @@ class Conductor:
         for name, target in targets.items():
             for entry in _entries(target):
                 for other, theirs in self._overlaps.conflicts(name, entry):
+                    where = f" behind chain {entry.behind!r}" if entry.behind else ""
                     message = (
                         f"classifier {entry.classifier!r} and {theirs.classifier!r} of chain {other!r} match the same "
-                        f"packets, both at precedence {entry.precedence}; give one chain a higher precedence"
+                        f"packets{where}, both at precedence {entry.precedence}; give one chain a higher precedence"
                     )
                     problems[Overlap("chain", name, "classifiers", message, other)] = None
             self._index(name, target, True)
@@ -257,6 +261,17 @@ class Conductor:
             self._index(name, target, False)
             self._index(name, old[name], True)
         return list(problems)
+
+    def _with_leading(self, targets: Targets) -> Targets:
+        """With the chains that lead on to these, as they are: their paths lead to these chains' paths."""
+        found: Targets = dict(targets)
+        todo = list(targets)
+        while todo:
+            for name in sorted(self._leading.get(todo.pop(), ())):
+                if name not in found:
+                    found[name] = self._targets[name]
+                    todo.append(name)
+        return found
 
     def _in_the_way(self, targets: Targets) -> set[str]:
         """Chains that are to change, but until then take packets that these are to take at the same precedence."""
@@ -273,10 +288,15 @@ class Conductor:
             change(name, entry)
 
     def _put_target(self, name: str, target: Target | None) -> None:
-        self._index(name, self._targets.pop(name, None), False)
+        old = self._targets.pop(name, None)
+        self._index(name, old, False)
+        for other in _leads_to(old):
+            self._leading[other].discard(name)
         if target is not None:
             self._targets[name] = target
             self._index(name, target, True)
+        for other in _leads_to(target):
+            self._leading.setdefault(other, set()).add(name)
 
     # -- nodes ---------------------------------------------------------------------------------------------------
 
@@ -350,6 +370,7 @@ class Conductor:
         for name, target in targets.items():
             self._put_target(name, target)
         try:
+            targets = self._with_leading(targets)
             self.rollouts.want(targets, self._in_the_way(targets))
             self._carry_out(writes, changes.views)
         except StoreError as error:
@@ -481,6 +502,10 @@ class Conductor:
 
 def _entries(target: Target | None) -> Iterable[Entry]:
     return chained.from_iterable(spec.entries for spec in target.paths) if target else ()
+
+
+def _leads_to(target: Target | None) -> set[str]:
+    return {onward.chain for spec in (target.paths if target else ()) for onward in spec.onward}
 
 
 def _then(first: Progress, second: Progress) -> Progress:

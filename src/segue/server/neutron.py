@@ -25,6 +25,7 @@ import msgspec
 
 from segue.compile.views import Problem
 from segue.model.intent import Chain, Instance, Object, Port, Ref
+from segue.model.path import NO_COPIES
 from segue.neutron import quota, rules
 from segue.neutron.caller import Caller
 from segue.neutron.errors import Fault
@@ -40,7 +41,7 @@ from segue.store.base import Store, StoreError
 log = logging.getLogger(__name__)
 
 ROOM = "neutron/"
-_WAITING = ("port_pair", "port_chain")
+_WAITING = ("port_pair", "port_chain", "service_graph")
 _ORDER = {kind: position for position, kind in enumerate(NATIVE)}
 
 _encode = msgspec.json.Encoder().encode
@@ -65,7 +66,7 @@ class Neutron:
         self._refused: dict[Key, str] = {}
         """Why objects that are records alone were not taken when they were last tried."""
         self._waiting = {key for key in self._records if key[0] in _WAITING}
-        """Chains and port pairs that are records alone. Nothing else can be declared one day without a request."""
+        """Of these kinds, those that are records alone. Nothing else can be declared one day without a request."""
         self._new_nodes = False
         self._settling = False
         self._sync(self._objects, {})
@@ -123,17 +124,26 @@ class Neutron:
         return {**resource, "status": status, "status_reason": reasons}
 
     def status_of(self, chain: str) -> tuple[str, list[str]]:
-        """``ACTIVE``, ``BUILD`` (on its way to the nodes) or ``DOWN``, and the reasons for the latter two."""
+        """``ACTIVE``, ``BUILD`` (on its way to the nodes) or ``DOWN``, and the reasons for the latter two.
+
+        ``DOWN``: nothing goes through it, and it takes more than time; what is changed carries on until the change is
+        there, and is ``BUILD`` so long. Of what is ``ACTIVE`` there may be remarks instead of reasons.
+        """
         name = self._names.name("chain", chain)
         if ("chain", name) not in self._objects:
             refused = self._refused.get(("port_chain", chain))
             reasons = self._translation().lacks("port_chain", chain) or ([refused] if refused else [])
             return "DOWN", list(dict.fromkeys(reasons))
         waiting = self._conductor.waiting(Outcome({}, {}, (name,), 0))
+        rollouts = self._conductor.rollouts
         if waiting:
-            return "BUILD", waiting
+            carried = any(path.phase == "active" for path in rollouts.paths_of(name))
+            lacking = [reason for reason in rollouts.lacking(name, "prepare") if not reason.startswith(NO_COPIES)]
+            return ("DOWN" if lacking and not carried else "BUILD"), waiting
         state, reasons = chain_state(self._conductor, name)
-        return ("ACTIVE" if state == "ready" else "DOWN"), reasons
+        if state != "ready":
+            return "DOWN", reasons
+        return "ACTIVE", list(self._translation().remarks(chain))
 
     def _shown(self, kind: str, id: str) -> Resource:
         resource = self.state.get(kind, id)
@@ -267,6 +277,7 @@ class Neutron:
             ),
             "port_pair_group": lambda: (("port_chain", each) for each in state.chains_of_group(id)),
             "port_chain": lambda: [("service_graph", state.graph_of_chain(id))],
+            "service_graph": tuple,
         }
         return ((user, each) for user, each in users[kind]() if each is not None)
 
@@ -346,9 +357,9 @@ class Neutron:
         translation = self._translation()
         translation.about(self._waiting)
         wanted = translation.wanted()
-        self._try({ref: value for ref, value in wanted.items() if ref[0] != "chain"})
+        self._try({ref: value for ref, value in wanted.items() if ref[0] not in ("chain", "graph")})
         for ref, value in wanted.items():
-            if ref[0] == "chain":
+            if ref[0] in ("chain", "graph"):
                 self._try({ref: value})
 
     def _placed(self) -> Wanted:

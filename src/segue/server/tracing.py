@@ -7,6 +7,7 @@ are taken to pass packets on unchanged, as they came: what a real one does is it
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import msgspec
 
@@ -20,7 +21,7 @@ from segue.packet.addresses import derived_mac, parse_mac
 from segue.server.agents import Agents, NoAnswer
 from segue.server.conductor import Conductor
 from segue.verify.explain import explain
-from segue.verify.flow_text import Endpoint, flow_packet, parse_flow
+from segue.verify.flow_text import Endpoint, Flow, flow_packet, parse_flow
 from segue.verify.functions import aware_step, path_place
 from segue.verify.interpreter import Program
 from segue.verify.live import compare, questions
@@ -73,7 +74,7 @@ class Tracer:
 
     async def trace(self, text: str, live: bool) -> Traced:
         """Raises FlowError for words that say no flow, NoAnswer while a node's ports are not known."""
-        flow = parse_flow(text)
+        flow = self._by_label(parse_flow(text))
         bindings, tunnels = await self._ports()
         network = Network(
             {name: node.program for name, node in self._nodes.items()}, bindings, tunnels, self._functions()
@@ -90,6 +91,16 @@ class Tracer:
             said,
             agree,
         )
+
+    def _by_label(self, flow: Flow) -> Flow:
+        """The flow with names of ports for labels that one port has, and no port as its name."""
+        objects = self._conductor.declared.objects
+
+        def named(end: str) -> str:
+            labelled = [ref[1] for ref, value in objects.items() if ref[0] == "port" and value.label == end]
+            return labelled[0] if len(labelled) == 1 and ("port", end) not in objects else end
+
+        return replace(flow, source=named(flow.source), destination=named(flow.destination))
 
     async def _ports(self) -> tuple[dict[str, dict[int, str]], dict[str, TunnelEnd]]:
         """Ask every node for its port numbers, and bring its program up to date."""
