@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from api_server import Running, Tokens, running
+from fake_keystone import FakeKeystone
 
 
 @pytest.fixture(scope="module")
@@ -26,3 +27,12 @@ def guarded(tokens: Tokens, admin: str) -> Iterator[Running]:
 def opened() -> Iterator[Running]:
     with running() as server:
         yield server
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeKeystone]:
+    keystone = FakeKeystone()
+    try:
+        yield keystone
+    finally:
+        keystone.stop()

@@ -428,7 +428,7 @@ def _server(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def test_another_address_without_authentication_is_refused(tmp_path: Path, address: str) -> None:
     ran = _server(tmp_path, "--listen", address)
     assert (ran.returncode, ran.stdout) == (1, "")
-    for what in ("cannot listen on", "--tokens FILE", "--no-authentication", "127.0.0.1"):
+    for what in ("cannot listen on", "--tokens FILE", "--keystone CONFIG", "--no-authentication", "127.0.0.1"):
         assert what in ran.stderr
 
 
@@ -447,12 +447,12 @@ def test_a_server_does_not_start_without_its_tokens(tmp_path: Path) -> None:
     assert ran.returncode == 2 and "no such file" in ran.stderr and "segue token create" in ran.stderr
 
 
-@pytest.mark.parametrize("who", [["--tokens", "t"], ["--no-authentication"], []])
+@pytest.mark.parametrize("who", [["--tokens", "t"], ["--keystone", "k"], ["--no-authentication"], []])
 def test_segue_up_tells_its_server_the_same(who: list[str]) -> None:
     given = [*who, "--tls-cert", "c", "--tls-key", "k", "--client-ca", "a", "--rate", "7", "--connections", "0"]
     up = vars(parser().parse_args(["up", *given]))
     server = vars(parser().parse_args(["server", *access.words(argparse.Namespace(**up))]))
-    names = ("tokens", "no_authentication", "tls_cert", "tls_key", "client_ca", "rate", "connections")
+    names = ("tokens", "keystone", "no_authentication", "tls_cert", "tls_key", "client_ca", "rate", "connections")
     assert [server[name] for name in names] == [up[name] for name in names]
 
 

@@ -46,11 +46,14 @@ class Admitted(msgspec.Struct, frozen=True):
 
 
 class Authority(Protocol):
-    """Says whose token it is, or why it is nobody's. ``challenge``: WWW-Authenticate, once for each scheme."""
+    """Says whose token it is, or why it is nobody's. ``challenge``: WWW-Authenticate, once for each scheme.
+
+    ``method`` and ``path`` are for tokens that are good for some requests alone. Raises Refusal where it cannot say.
+    """
 
     challenge: tuple[str, ...]
 
-    async def admit(self, presented: str) -> Admitted | str: ...
+    async def admit(self, presented: str, method: str, path: str, /) -> Admitted | str: ...
 
 
 class ByFile:
@@ -61,7 +64,7 @@ class ByFile:
     def __init__(self, file: TokenFile) -> None:
         self._file = file
 
-    async def admit(self, presented: str) -> Admitted | str:
+    async def admit(self, presented: str, *_: str) -> Admitted | str:
         token = self._file.admit(presented)
         if isinstance(token, str):
             return token
@@ -133,7 +136,7 @@ class Gate:
         elif room(path) == "versions":
             admitted = Admitted(ANYBODY, _address(scope), _always)
         else:
-            admitted = await self._authenticated(self._authority, headers, scope)
+            admitted = await self._authenticated(self._authority, headers, method, scope)
         self._limit(self._asked, admitted.key)
         no = denied(admitted.caller, method, path)
         if no is not None:
@@ -142,9 +145,9 @@ class Gate:
             raise Refusal(no.status, "PolicyNotAuthorized" if no.status == 403 else "HTTPNotFound", no.message)
         return admitted
 
-    async def _authenticated(self, authority: Authority, headers: dict[str, str], scope: Any) -> Admitted:
+    async def _authenticated(self, authority: Authority, headers: dict[str, str], method: str, scope: Any) -> Admitted:
         presented = _presented(headers)
-        found = await authority.admit(presented) if presented else "no token"
+        found = await authority.admit(presented, method, scope["path"]) if presented else "no token"
         if isinstance(found, Admitted):
             return found
         if presented:  # those who send none guess nothing; clients ask that way what there is

@@ -63,6 +63,10 @@ class TokenFile:
     def admit(self, presented: str) -> Token | str:
         return admit(self._now(), presented, datetime.now(UTC))
 
+    def names(self, presented: str) -> bool:
+        """Whether the file has a token of this id, whatever its secret is."""
+        return presented.partition(".")[0] in self._now()
+
     def holds(self, token: Token) -> bool:
         """Whether the token, admitted before, still is as it was."""
         return self._now().get(token.id) == token and not token.ended(datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""Who may speak to a server, from the options of ``segue server`` and ``segue up``: tokens, TLS, limits."""
+"""Who may speak to a server, from the options of ``segue server`` and ``segue up``: tokens, Keystone, TLS, limits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from segue.cli.errors import Mistake
 from segue.cli.listening import ListenError
 
 if TYPE_CHECKING:
-    from segue.api.auth import Access
+    from segue.api.auth import Access, Authority
+    from segue.api.token_file import TokenFile
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--no-authentication",
         action="store_true",
         help="let in everybody, as an administrator, at whatever address it listens",
+    )
+    parser.add_argument(
+        "--keystone",
+        metavar="CONFIG",
+        help="ask for a token of Keystone's; CONFIG has [keystone_authtoken], as that of every OpenStack service",
     )
     parser.add_argument("--tls-cert", metavar="FILE", help="speak TLS: the server's certificate, and those above it")
     parser.add_argument("--tls-key", metavar="FILE", help="its key, if that is another file")
@@ -54,7 +60,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def words(args: argparse.Namespace) -> list[str]:
     """The same options, for another process."""
-    given = [("--tokens", args.tokens), ("--tls-cert", args.tls_cert), ("--tls-key", args.tls_key)]
+    given = [("--tokens", args.tokens), ("--keystone", args.keystone)]
+    given += [("--tls-cert", args.tls_cert), ("--tls-key", args.tls_key)]
     given += [("--client-ca", args.client_ca), ("--rate", f"{args.rate:g}"), ("--connections", str(args.connections))]
     found = [word for option, value in given if value is not None for word in (option, value)]
     return [*found, "--no-authentication"] if args.no_authentication else found
@@ -65,11 +72,11 @@ def check_address(bound: socket.socket, args: argparse.Namespace) -> None:
     host, port = bound.getsockname()[:2]
     if ipaddress.ip_address(host.partition("%")[0]).is_loopback or args.no_authentication:
         return
-    if not args.tokens:
+    if not (args.tokens or args.keystone):
         raise ListenError(
             f"cannot listen on {args.listen} without authentication: whoever reaches it could change the network. "
-            f"Write --tokens FILE (`segue token create` makes one), or --listen 127.0.0.1:{port}, "
-            "or --no-authentication if that is what you want"
+            f"Write --tokens FILE (`segue token create` makes one), or --keystone CONFIG, "
+            f"or --listen 127.0.0.1:{port}, or --no-authentication if that is what you want"
         )
     if not args.tls_cert:
         log.warning("tokens cross the network to %s in clear; write --tls-cert FILE", args.listen)
@@ -81,11 +88,26 @@ def access(args: argparse.Namespace) -> Access:
     from segue.api.token_file import TokenFile
     from segue.api.tokens import TokensError
 
+    if args.keystone and args.no_authentication:
+        raise Mistake("--keystone asks for a token, and --no-authentication does not; leave one of them out")
     try:
-        authority = ByFile(TokenFile(Path(args.tokens))) if args.tokens else None
+        file = TokenFile(Path(args.tokens)) if args.tokens else None
     except TokensError as error:
         raise Mistake(f"{error}; `segue token create --file {args.tokens}` makes one") from None
-    return Access(authority, args.rate)
+    by_file = ByFile(file) if file else None
+    return Access(_with_keystone(args.keystone, file, by_file) if args.keystone else by_file, args.rate)
+
+
+def _with_keystone(config: str, file: TokenFile | None, by_file: Authority | None) -> Authority:
+    """Its library is loaded where it is asked for, and nowhere else. Raises Mistake."""
+    from segue.api.keystone import FileFirst, keystone
+    from segue.api.keystone_middleware import KeystoneError
+
+    try:
+        found = keystone(Path(config))
+    except KeystoneError as error:
+        raise Mistake(f"Keystone: {error}") from None
+    return FileFirst(file, by_file, found) if file and by_file else found
 
 
 def tls(args: argparse.Namespace) -> ssl.SSLContext | None:
