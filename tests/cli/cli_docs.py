@@ -19,6 +19,11 @@ HEAD = """\
 **The server.** Commands that talk to a server find it by `--server URL`, before or after the command; else by
 the environment variable `SEGUE_SERVER`; else at `http://127.0.0.1:7468`. `unix:/PATH` means a unix socket.
 
+**Where the server asks who speaks**, these commands take, before or after the command: `--token-file FILE`, the
+token to show (else `SEGUE_TOKEN_FILE`, else `SEGUE_TOKEN`, which is the token itself); for `https://`, `--ca FILE`,
+who signed the server's certificate (else `SEGUE_CA`, else the system's), and `--cert FILE` and `--key FILE`, one's
+own (else `SEGUE_CERT`, `SEGUE_KEY`).
+
 **Output** is for people; `-o json` and `-o yaml` are for programs. Results go to standard output, what is wrong
 goes to standard error, as `segue: ...`. Colours appear on a terminal only, and not where `NO_COLOR` is set.
 
@@ -39,6 +44,7 @@ goes to standard error, as `segue: ...`. Colours appear on a terminal only, and 
 | group | `port-pair-group` |
 | classifier | `flow-classifier` |
 | chain | `port-chain` |
+| graph | `service-graph` |
 """
 
 
@@ -62,7 +68,8 @@ def render() -> str:
 
 def _section(name: str, command: argparse.ArgumentParser) -> str:
     parts = [f"## segue {name}", str(command.description)]
-    rows = [_row(action) for action in command._actions if action.dest not in ("help", "server")]
+    # Suppressed: help, and the options of all commands that talk to a server, which the head tells of.
+    rows = [_row(action) for action in command._actions if action.default != argparse.SUPPRESS]
     if rows:
         parts.append("\n".join(["| argument | meaning |", "| --- | --- |", *rows]))
     if command.epilog:

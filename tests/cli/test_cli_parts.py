@@ -76,6 +76,12 @@ def test_a_classifier_in_words(row: dict[str, object], words: str) -> None:
     assert get.match(row) == words
 
 
+def test_a_graph_in_words():
+    row = {"name": "g", "branches": [{"chain": "a", "into": ["b", "c"]}, {"chain": "b", "into": ["c"]}]}
+    assert [show(row) for show in get.COLUMNS["graph"].values()] == ["a > b, c; b > c"]
+    assert [show({"name": "g"}) for show in get.COLUMNS["graph"].values()] == [""]
+
+
 def test_the_client_loads_little() -> None:
     """What start-up costs is what is imported; the heavy ones would be noticed by everybody who types."""
     code = "import sys, segue.cli.main as m; m.parser(); print(*sorted(sys.modules))"

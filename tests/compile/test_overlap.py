@@ -40,8 +40,15 @@ entries = st.builds(
     st.just("n1"),
     st.sampled_from([100, 200]),
     headers,
+    st.sampled_from(["", "", "x"]),
 )
 owned = st.tuples(st.sampled_from(["a", "b", "c"]), entries)
+
+
+def test_what_comes_in_and_what_comes_from_behind_a_chain_are_apart() -> None:
+    first, *others = (Entry("c", 1, 0, "", 100, Headers(ETH_IPV4), behind) for behind in ("", "x", "y"))
+    assert entries_overlap(first, first)
+    assert not any(entries_overlap(first, other) for other in others)
 
 
 @given(st.lists(st.tuples(st.booleans(), owned), max_size=12), owned)

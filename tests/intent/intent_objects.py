@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from segue.model.intent import (
     AddressPair,
+    Branch,
     Chain,
     Classifier,
+    Graph,
     Group,
     Instance,
     Network,
@@ -162,6 +164,13 @@ _OBJECT = st.one_of(
         symmetric=st.booleans(),
         encapsulation=NAMES,
         precedence=st.integers(0, 30_000),
+    ),
+    st.builds(
+        Graph,
+        name=NAMES,
+        branches=st.lists(
+            st.builds(Branch, NAMES, several(NAMES, 1)), unique_by=lambda branch: branch.chain, max_size=3
+        ).map(tuple),
     ),
 )
 WORDS = st.fixed_dictionaries({}, optional={"label": LABELS, "project": LABELS, "description": LABELS})

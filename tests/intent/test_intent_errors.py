@@ -28,7 +28,7 @@ CASES = {
     ),
     "segue: 2": "t.yaml:1: segue is \"2\", a format that is not known here; write segue: 1",
     "- a": "t.yaml:1: an intent is a mapping, not a list; write a mapping with some of nodes, networks, subnets, "
-    "routers, ports, instances, groups, classifiers, chains, lab",
+    "routers, ports, instances, groups, classifiers, chains, graphs, lab",
     "ports: [a]": "t.yaml:1: ports is a list; write a mapping of names to ports",
     "ports: {p: x}": 't.yaml:1: port "p": a port is not "x"; write {network: NAME, node: NAME, address: 10.0.0.10}',
     # twice
@@ -50,6 +50,17 @@ CASES = {
     "ports: {p: {network: w, addresses: ['::1:2', '0::1:2']}}": (
         't.yaml:1: port "p": addresses has "0::1:2" twice, at 1 and 2; keep one'
     ),
+    # graphs
+    "graphs:\n g:\n  branch: [a]": (
+        't.yaml:3: graph "g": branch is a list; write chains by chain: {FIRST: [SECOND, THIRD]}'
+    ),
+    "graphs:\n g:\n  branch:\n   a: b": (
+        't.yaml:3: graph "g": branch item 1 into must be a list, not "b"; write [b]'
+    ),
+    "graphs:\n g:\n  branches:\n  - {chain: a, into: []}": (
+        't.yaml:4: graph "g": branches item 1 into is empty; write at least 1'
+    ),
+    "graphs: {g: {branch: {}, branches: []}}": 't.yaml:1: graph "g": branch and branches say the same thing; keep one',
     # names
     f'{{"ports": {{"{LONG}": null}}}}': (
         f't.yaml:1: port "{"a" * 39}…": the port\'s name is "{"a" * 39}…", 10000 characters long; '

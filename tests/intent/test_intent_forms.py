@@ -5,8 +5,10 @@ import pytest
 from segue import intent
 from segue.model.intent import (
     AddressPair,
+    Branch,
     Chain,
     Classifier,
+    Graph,
     Group,
     Instance,
     Network,
@@ -288,6 +290,14 @@ def test_lines_in_json():
     text = '{\n "ports": {\n  "p\\u0031": {\n   "node": "n1",\n   "mac":\n    null}}}'
     lines = intent.parse(text, "t").lines
     assert (lines["port", "p1"], lines["port", "p1", "node"], lines["port", "p1", "mac"]) == (3, 4, 5)
+
+
+def test_graphs_in_both_forms():
+    short = one("graphs: {g: {branch: {a: [b, c], b: [c]}}}", "graph", "g")
+    assert short == Graph(name="g", branches=(Branch("a", ("b", "c")), Branch("b", ("c",))))
+    assert one("graphs: {g: {branches: [{chain: a, into: [b, c]}, {chain: b, into: [c]}]}}", "graph", "g") == short
+    assert one("graphs: {g: }", "graph", "g") == Graph(name="g")
+    assert [found[2] for found in intent.references(short)] == ["a", "b", "c", "b", "c"]
 
 
 def test_references():

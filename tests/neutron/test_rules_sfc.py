@@ -264,6 +264,13 @@ def test_parameters_without_a_correlation_have_none(world: World, network: str) 
     world.chain(world.group(pair, world.pair(network)))
 
 
+def test_fields_that_no_switch_can_hash_are_refused(world: World) -> None:
+    text = "by its lb_fields: no switch can hash udp_dst and nothing else. What can be had is [ip_src] or"
+    with refused(400, "PPGParametersUnsupportedLbFields", text):
+        world.create("port_pair_group", port_pair_group_parameters={"lb_fields": ["udp_dst"]})
+    assert world.create("port_pair_group", port_pair_group_parameters={"lb_fields": ["ip_dst", "ip_src"]})
+
+
 def test_a_tap_has_one_pair(world: World, network: str) -> None:
     a, b = world.pair(network), world.pair(network)
     text = "Multiple port pairs in Tap port-pair-group is not allowed."

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from segue.intent import dump, parse
-from segue.model.intent import Chain, Classifier, Instance, Object, Port, Ref, Router
+from segue.model.intent import Branch, Chain, Classifier, Graph, Instance, Object, Port, Ref, Router
 from segue.neutron.attributes import KINDS, OMITTED, REQUIRED
 from segue.neutron.names import LONE, Names, derived, id_of, is_uuid
 from segue.neutron.seen import Sight, pools
@@ -213,6 +213,89 @@ def test_taps_and_lb_fields() -> None:
     assert (group.tap, group.hash) == (True, ("ip_src", "ip_dst"))
 
 
+def test_functions_whose_group_maps_n_tuples_rewrite() -> None:
+    world = World(whole())
+    mapping = {"ingress_n_tuple": {"source_ip_prefix": "10.0.0.0/8"}, "egress_n_tuple": {}}
+    world.change("port_pair_group", GROUP, port_pair_group_parameters={"lb_fields": [], "ppg_n_tuple_mapping": mapping})
+    assert declared("instance", PAIR, world).rewrites
+    assert world.translation().lacks("port_chain", CHAIN) == []
+    (remark,) = world.translation().remarks(CHAIN)
+    assert remark.startswith(f"the n-tuple mapping of port pair group {GROUP} is not needed")
+    world.change("port_chain", CHAIN, chain_parameters={"correlation": "mpls", "symmetric": True})
+    assert ("chain", CHAIN) not in world.objects
+    (reason,) = world.translation().lacks("port_chain", CHAIN)
+    assert reason.startswith(f"port pair group {GROUP} maps n-tuples, and answers would enter by the new ones")
+    world.change("port_pair_group", GROUP, port_pairs=[])
+    assert not declared("instance", PAIR, world).rewrites
+    assert list(World(whole()).translation().remarks(CHAIN)) == []
+
+
+def chained(world: World, *numbers: int) -> list[str]:
+    """More chains, each with a pair and a group of its own, for TCP from port ONE."""
+    found = []
+    for number in numbers:
+        fc, pair, group, chain = (f"{number:08}-{n:04}-4000-8000-000000000000" for n in range(4))
+        classifier = resource("flow_classifier", fc, logical_source_port=ONE, protocol="tcp")
+        world.apply(
+            {
+                ("flow_classifier", fc): classifier,
+                ("port_pair", pair): resource("port_pair", pair, ingress=ONE, egress=TWO),
+                ("port_pair_group", group): resource("port_pair_group", group, port_pairs=[pair], group_id=number),
+                ("port_chain", chain): resource(
+                    "port_chain", chain, port_pair_groups=[group], flow_classifiers=[fc], chain_id=number
+                ),
+            }
+        )
+        found.append(chain)
+    return found
+
+
+def test_a_service_graph_has_the_branches_that_can_be_built() -> None:
+    world = World(whole())
+    b, c, d = chained(world, 11, 12, 13)
+    fork = resource("service_graph", ROUTER, name="fork", port_chains={CHAIN: [b, c], b: [d], c: [d]})
+    assert world.apply({("service_graph", ROUTER): fork}) == {
+        ("graph", ROUTER): Graph(
+            name=ROUTER,
+            label="fork",
+            project="shop",
+            branches=(Branch(CHAIN, (b, c)), Branch(b, (d,)), Branch(c, (d,))),
+        )
+    }
+
+    def groups(number: int, *pairs: str) -> Wanted:
+        return world.change("port_pair_group", f"{number:08}-0002-4000-8000-000000000000", port_pairs=list(pairs))
+
+    pair = "{:08}-0001-4000-8000-000000000000".format
+    wanted = groups(11)
+    assert wanted["chain", b] is None
+    assert declared("graph", ROUTER, world).branches == (Branch(CHAIN, (c,)), Branch(c, (d,)))
+    # What only leads on from what is not there is not there either.
+    wanted = groups(12)
+    assert (wanted["chain", c], wanted["chain", d]) == (None, None)
+    reason = f"no chain that leads to it in service graph {ROUTER} can be built"
+    assert world.translation().lacks("port_chain", d) == [reason]
+    assert declared("graph", ROUTER, world).branches == ()
+    groups(11, pair(11))
+    groups(12, pair(12))
+    whole_graph = declared("graph", ROUTER, world)
+    assert whole_graph.branches == (Branch(CHAIN, (b, c)), Branch(b, (d,)), Branch(c, (d,)))
+    # A branch that could not be written when its chain was is there with the next change.
+    world.objects["graph", ROUTER] = Graph(name=ROUTER, label="fork", project="shop", branches=(Branch(CHAIN, (b,)),))
+    assert world.change("port_chain", b, description="again")["graph", ROUTER] == whole_graph
+    world.change("port_pair_group", GROUP, port_pairs=[])
+    assert [ref for ref in world.objects if ref[0] == "chain"] == []
+    assert world.apply({("service_graph", ROUTER): None})["graph", ROUTER] is None
+    assert sorted(ref[1] for ref in world.objects if ref[0] == "chain") == [b, c, d]
+
+
+def test_an_applied_graph_is_shown() -> None:
+    graph = Graph(name="fork", branches=(Branch("one", ("two", "three")), Branch("two", ("three",))))
+    one, two, three = (id_of("chain", name) for name in ("one", "two", "three"))
+    shown = Sight(State()).fresh("service_graph", graph)
+    assert (shown["name"], shown["port_chains"]) == ("fork", {one: [two, three], two: [three]})
+
+
 def test_only_what_a_change_is_about_is_set() -> None:
     world = World(whole())
     world.objects["chain", CHAIN] = Chain(
@@ -266,17 +349,6 @@ def test_only_what_a_change_is_about_is_set() -> None:
             FC,
             {"logical_source_port": None},
             f"flow classifier {FC} has no logical port, so nothing says in which network its packets start",
-        ),
-        (
-            "port_pair_group",
-            GROUP,
-            {
-                "port_pair_group_parameters": {
-                    "lb_fields": [],
-                    "ppg_n_tuple_mapping": {"ingress_n_tuple": {"source_ip_prefix": "10.0.0.0/8"}},
-                }
-            },
-            f"port pair group {GROUP} maps n-tuples, which cannot be built yet",
         ),
         (
             "port_pair_group",

@@ -38,10 +38,52 @@ chains:
 """,
     "any port of the network": BASE
     + "chains: {all: {match: {network: web, protocol: tcp, destination_ports: 80}, through: [f3], symmetric: true}}",
+    "tap": BASE
+    + "groups: {ids: {instances: [f3], tap: true}}\n"
+    + "chains: {loud: {match: {from: client, to: server}, through: [f1, ids], symmetric: true}}",
+    "tap elsewhere": BASE
+    + """
+groups: {ids: {instances: [f1], tap: true}}
+chains: {loud: {match: {network: web, protocol: udp}, through: [ids, f2, {instances: [f3], tap: true}]}}
+""",
+    "hash": BASE
+    + """
+groups: {some: {instances: [f1, f2, f3], hash: [ip_src]}}
+chains: {loud: {match: {from: client, to: server}, through: [some], symmetric: true}}
+""",
+    "graph": BASE
+    + """
+chains:
+  loud: {match: {from: client}, through: [f1], precedence: 200}
+  quiet: {match: {to: server, protocol: udp}, through: [f2, f3], precedence: 50}
+  all: {match: {network: web, protocol: tcp}, through: [[f2, f3]], precedence: 60}
+graphs: {g: {branch: {loud: [quiet, all], quiet: [all]}}}
+""",
+    "other graph": BASE
+    + """
+chains:
+  loud: {match: {from: client}, through: [f1], precedence: 200, encapsulation: mpls}
+  quiet: {match: {to: server, protocol: udp}, through: [{instances: [f2], tap: true}], encapsulation: mpls}
+graphs: {g: {branch: {quiet: [loud]}}, h: }
+""",
     "moved": BASE.replace("server: {network: web, node: n3", "server: {network: web, node: n1")
     + "chains: {loud: {match: {from: client, to: server}, through: [f1]}}",
     "server nowhere": BASE.replace("server: {network: web, node: n3,", "server: {network: web,")
     + "chains: {loud: {match: {from: server, to: client}, through: [f1]}}",
+    "routed graph": """
+nodes: [n1, n2, n3]
+networks: {web: {cidr: 10.0.0.0/24, gateway: 10.0.0.254}, db: {cidr: 10.1.0.0/24, gateway: 10.1.0.254}}
+routers: {r: [web, db]}
+ports:
+  client: {network: web, node: n1, address: 10.0.0.1}
+  server: {network: db, node: n3, address: 10.1.0.2}
+  f1-a: {network: web, node: n2, address: 10.0.0.9}
+instances: {f1: {port: f1-a, mode: route}, f2: {node: n3, aware: nsh}}
+chains:
+  loud: {match: {from: client, to: server}, through: [f1]}
+  quiet: {match: {to: server, protocol: udp}, through: [f2], precedence: 50}
+graphs: {g: {branch: {loud: [quiet]}}}
+""",
     "routed": """
 nodes: [n1, n2, n3]
 networks:

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from segue.model.intent import (
     AddressPair,
+    Branch,
     Chain,
     Classifier,
+    Graph,
     Group,
     Instance,
     Network,
@@ -27,6 +29,7 @@ from segue.model.intent import (
     Router,
     Subnet,
 )
+from segue.model.spread import HASHES
 from segue.packet.addresses import derived_mac, link_local, parse_ip, parse_mac, parse_prefix
 from segue.verify.fields import PORTS
 from segue.verify.packet import Packet
@@ -63,8 +66,11 @@ class Draft:
 
 
 @st.composite
-def intents(draw: st.DrawFn, route_mode: bool = True, symmetric: bool = False, dense: bool = False) -> Objects:
-    """``symmetric``: all chains are. ``dense``: there are functions and chains, which take most of what hosts send."""
+def intents(
+    draw: st.DrawFn, route_mode: bool = True, symmetric: bool = False, dense: bool = False, graph: bool = False
+) -> Objects:
+    """``symmetric``: all chains are. ``dense``: there are functions and chains, which take most of what hosts send.
+    ``graph``: the chains are in one."""
     draft = Draft()
     nodes = NODES[: draw(st.integers(2 if dense else 1, 3))]
     six = seldom(draw)
@@ -75,7 +81,7 @@ def intents(draw: st.DrawFn, route_mode: bool = True, symmetric: bool = False, d
     _router(draw, draft)
     groups = _functions(draw, draft, nodes, route_mode, dense)
     if groups:
-        _chains(draw, draft, groups, symmetric, dense)
+        _chains(draw, draft, groups, symmetric, dense, graph)
     return draft.objects
 
 
@@ -166,7 +172,7 @@ def _functions(draw: st.DrawFn, draft: Draft, nodes: tuple[str, ...], route_mode
         )
         groups.setdefault(group, []).append(name)
     for group, members in groups.items():
-        draft.add(Group(name=group, instances=tuple(members)))
+        draft.add(_group(draw, group, members))
         if not any(isinstance(i, Instance) and i.weight for i in draft.of("instance") if i.name in members):
             one = draft.objects["instance", members[0]]
             assert isinstance(one, Instance)
@@ -174,6 +180,12 @@ def _functions(draw: st.DrawFn, draft: Draft, nodes: tuple[str, ...], route_mode
         if len(members) == 1 and draw(st.booleans()):
             needs[members[0]] = needs[group]  # the instance's own name, in place of the group's
     return {name: need for name, need in needs.items() if name in groups or name.startswith("f")}
+
+
+def _group(draw: st.DrawFn, name: str, members: list[str]) -> Group:
+    tap = len(members) == 1 and draw(st.booleans())
+    hashed = draw(st.sampled_from([(), (), *HASHES]))
+    return Group(name=name, instances=tuple(members), tap=tap, hash=tuple(reversed(hashed)))
 
 
 def _arm(draw: st.DrawFn, draft: Draft, name: str, node: str, number: int, addressed: bool) -> Port:
@@ -185,10 +197,13 @@ def _arm(draw: st.DrawFn, draft: Draft, name: str, node: str, number: int, addre
     return Port(name=name, node=node, network=network, addresses=tuple(addresses))
 
 
+VARIED = ("group", "classifier", "chain", "graph")
+
+
 @st.composite
-def variants(draw: st.DrawFn, objects: Objects) -> Objects:
+def variants(draw: st.DrawFn, objects: Objects, graph: bool = False) -> Objects:
     """The same machines with other weights, groups and chains; instances that are in no group may be gone."""
-    draft = Draft({ref: value for ref, value in objects.items() if ref[0] not in ("group", "classifier", "chain")})
+    draft = Draft({ref: value for ref, value in objects.items() if ref[0] not in VARIED})
     instances = [i for i in draft.of("instance") if isinstance(i, Instance)]
     members: dict[str, list[Instance]] = {}
     for instance in instances:
@@ -200,31 +215,36 @@ def variants(draw: st.DrawFn, objects: Objects) -> Objects:
                 members.setdefault(group, []).append(changed)
     needs = {group: "".join({i.aware for i in chosen if i.aware}) for group, chosen in members.items()}
     for group, chosen in members.items():
-        draft.add(Group(name=group, instances=tuple(i.name for i in chosen)))
+        draft.add(_group(draw, group, [i.name for i in chosen]))
     used = {i.name for chosen in members.values() for i in chosen}
     for instance in instances:
         if instance.name not in used and draw(st.booleans()):
             for ref in (("instance", instance.name), ("port", instance.ingress), ("port", instance.egress)):
                 draft.objects.pop(ref, None)
     if members:
-        _chains(draw, draft, needs, False, True)
+        _chains(draw, draft, needs, False, True, graph)
     return draft.objects
 
 
 # -- chains ------------------------------------------------------------------------------------------------------------
 
 
-def _chains(draw: st.DrawFn, draft: Draft, groups: dict[str, str], always: bool, dense: bool) -> None:
+def _chains(
+    draw: st.DrawFn, draft: Draft, groups: dict[str, str], always: bool, dense: bool, graph: bool = False
+) -> None:
     precedences = draw(st.permutations([100, 100, 200, 300, 30_000]))
-    for number in range(1, draw(st.sampled_from([1, 2, 3] if dense else [1, 2, 3, 4, 0])) + 1):
+    count = draw(st.sampled_from([2, 3, 4] if graph else [1, 2, 3] if dense else [1, 2, 3, 4, 0]))
+    # Chains of a graph are not symmetric, and have one encapsulation.
+    common = draw(st.sampled_from(["nsh", "mpls", *([] if graph else [""])])) if count > 1 and not always else ""
+    for number in range(1, count + 1):
         name = f"c{number}"
-        encapsulation = draw(st.sampled_from(["nsh", "nsh", "mpls"]))
+        encapsulation = common or draw(st.sampled_from(["nsh", "nsh", "mpls"]))
         usable = sorted(group for group, need in groups.items() if need in ("", encapsulation))
         if not usable:
             encapsulation = "nsh" if encapsulation == "mpls" else "mpls"
             usable = sorted(groups)
         steps = tuple(draw(st.lists(st.sampled_from(usable), min_size=1, max_size=3)))
-        symmetric = always or draw(st.booleans())
+        symmetric = always or (not common and draw(st.booleans()))
         other = encapsulation == "nsh" and seldom(draw, 8) and _other(draw, draft, f"{name}-1", symmetric)
         classifiers = (
             [other]
@@ -245,6 +265,35 @@ def _chains(draw: st.DrawFn, draft: Draft, groups: dict[str, str], always: bool,
                 precedence=precedences[number],
             )
         )
+
+    if common:
+        _graph(draw, draft)
+
+
+def _graph(draw: st.DrawFn, draft: Draft) -> None:
+    chains = [c for c in draft.of("chain") if isinstance(c, Chain)]
+    order = [c.name for c in draw(st.permutations(chains)) if c.encapsulation == chains[0].encapsulation]
+    branches = []
+    for number, name in enumerate(order[:-1], 1):
+        into = tuple(one for one in order[number:] if often(draw, 2))
+        if into:
+            branches.append(Branch(name, into))
+    if branches:
+        draft.add(Graph(name="g", branches=tuple(branches)))
+
+
+def without(objects: Objects, chain: str) -> Objects:
+    """The objects without a chain, and without the branches to it and from it."""
+    left = {ref: value for ref, value in objects.items() if ref != ("chain", chain)}
+    for ref, value in objects.items():
+        if isinstance(value, Graph):
+            branches = [
+                Branch(branch.chain, tuple(one for one in branch.into if one != chain))
+                for branch in value.branches
+                if branch.chain != chain
+            ]
+            left[ref] = Graph(name=value.name, branches=tuple(branch for branch in branches if branch.into))
+    return left
 
 
 def _hosts_of(draft: Draft) -> list[Port]:

@@ -13,19 +13,20 @@ import itertools
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from segue.compile.rules import NodeCompiler
 from segue.encap import available
 from segue.model.intent import Instance, Node, Object, Objects, Port, Ref
+from segue.model.path import FIRST_INDEX
 from segue.model.program import Rule
 from segue.model.view import TUNNEL_GPE, TUNNEL_PLAIN, AnyRecord
 from segue.rollout import node as one_switch
 from segue.server.conductor import Conductor
 from segue.store.base import Item, Snapshot, Transaction
 from segue.verify.consistency import refusal
-from segue.verify.functions import aware_step
+from segue.verify.functions import aware_step, path_place
 from segue.verify.interpreter import Program, run
 from segue.verify.network import Delivery, FunctionHop, Hop, Journey, Network, TunnelEnd, _Arrival
 from segue.verify.packet import Packet
@@ -370,8 +371,12 @@ class World:
         return lambda packet: self.visit(port, packet)
 
     def visit(self, port: str, packet: Packet) -> list[tuple[str, Packet]]:
-        """What the instance at ``port`` does: nothing, to what is on no path."""
+        """What the instance at ``port`` does: nothing, to what is on no path, and to copies that it gets as a tap."""
         out, instance = self.functions[port]
+        place = path_place(packet)
+        path = self.conductor.rollouts.paths.get(place[0]) if place else None
+        if place and path and path.spec.steps[FIRST_INDEX - place[1]].tap:
+            return []
         if instance.aware:
             stepped = aware_step(packet)
             return [] if stepped is packet else [(out, stepped)]
@@ -440,7 +445,3 @@ def delivered(journey: Journey) -> list[Delivery]:
         Delivery(hop.port, hop.packet) for hop in journey.hops if isinstance(hop, FunctionHop) and not hop.sent
     ]
     return [*journey.deliveries, *at_functions]
-
-
-def without_source_mac(packet: Packet) -> Packet:
-    return Packet(replace(packet.frame, eth_src=0), packet.pipeline)

@@ -34,6 +34,7 @@ class Desk:
         self.store = SqliteStore(directory, kept=kept)
         self.conductor = Conductor(self.store, 0.0)
         self.news = News(self.store, self.conductor)
+        self.readings: list[Reading] = []
 
     def apply(self, text: str) -> None:
         self.conductor.apply(dict(parse(text, "test").objects))
@@ -43,7 +44,8 @@ class Desk:
         self.conductor.apply(gone)
 
     def read(self, since: int | None = None, scope: Scope = Scope(), beat: float = QUIET) -> Reading:  # noqa: B008
-        return Reading(self.news.follow(scope, since, beat))
+        self.readings.append(Reading(self.news.follow(scope, since, beat)))
+        return self.readings[-1]
 
 
 class Reading:
@@ -82,6 +84,8 @@ def run(tmp_path: Path) -> Callable[..., None]:
             try:
                 await scenario(desk)
             finally:
+                for reading in desk.readings:
+                    await reading.batches.aclose()
                 desk.store.close()
 
         asyncio.run(main())

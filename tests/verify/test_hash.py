@@ -8,6 +8,7 @@ import re
 import pytest
 from verify_switch import Switch
 
+from segue.model import spread
 from segue.model.program import Multipath, Rule, match
 from segue.verify.hash import choose_link, multipath, symmetric_hash
 from segue.verify.ovs_text import flow_text
@@ -43,24 +44,27 @@ def random_packet(rng: random.Random) -> Packet:
 
 
 @pytest.mark.root
-def test_open_vswitch_chooses_the_same_links(switch: Switch) -> None:
+@pytest.mark.parametrize("hashed", spread.HASHES.values())
+def test_open_vswitch_chooses_the_same_links(switch: Switch, hashed: str) -> None:
     rng = random.Random(8300)
     checked = 0
     for round_ in range(4):
         choices = [
-            Multipath(rng.getrandbits(16), links, f"reg{n}")
+            Multipath(rng.getrandbits(16), links, f"reg{n}", hashed)
             for n, links in enumerate((1, 2, 3, 7, 16, 63, 64, 65, 100, 1000, 65536, rng.randint(2, 300)))
         ]
         switch.install([Rule("only", 1, match(), tuple(choices), f"round/{round_}")], TABLES)
         for _ in range(60):
             packet = random_packet(rng)
+            if hashed == "symmetric_l4" and packet.fields.get("ip_frag") == 1:
+                continue  # of a first fragment it hashes ports, which no flow in words shows
             said = re.findall(r"NXM_NX_REG(\d+)\[\] is now (0x[0-9a-f]+|\d+)", switch.trace(flow_text(packet, 1)))
             assert len(said) == len(choices)
             for choice, (register, value) in zip(choices, said, strict=True):
                 assert choice.register == f"reg{register}"
-                assert multipath(packet.fields, choice.basis, choice.links) == int(value, 0), (packet, choice)
+                assert multipath(packet.fields, choice.basis, choice.links, hashed) == int(value, 0), (packet, choice)
             checked += 1
-    assert checked >= 200
+    assert checked >= 150
 
 
 def test_answers_hash_as_the_flow_does() -> None:

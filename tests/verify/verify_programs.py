@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from segue.model.program import (
     IN_PORT,
     AnyAction,
+    Clone,
     Decap,
     DecTtl,
     Encap,
@@ -26,6 +27,7 @@ from segue.model.program import (
     Value,
     match,
 )
+from segue.model.spread import HASHES
 from segue.verify.consistency import refusal
 from segue.verify.fields import FIELDS
 from segue.verify.packet import Label, Packet
@@ -190,6 +192,10 @@ def one(action: AnyAction) -> tuple[AnyAction, ...]:
     return (action,)
 
 
+def copied(changes: list[AnyAction], headers: tuple[AnyAction, ...], end: AnyAction) -> AnyAction:
+    return Clone((*changes, *headers, end))
+
+
 @functools.cache
 def chunks(wild: bool, stage: str, kind: Kind) -> st.SearchStrategy[tuple[AnyAction, ...]]:
     """A few actions that belong together."""
@@ -201,7 +207,12 @@ def chunks(wild: bool, stage: str, kind: Kind) -> st.SearchStrategy[tuple[AnyAct
     choice = [outputs, outputs, onward, onward, set_fields(names), set_fields(names), moves(names)]
     choice.append(st.builds(SetField, st.sampled_from(("reg0", "reg1", "reg2")), st.sampled_from(NUMBERS)))
     links = st.sampled_from((1, 2, 5, 70))
-    choice.append(st.builds(Multipath, st.sampled_from((0, 7, 65535)), links, st.just("reg1")))
+    hashes = st.sampled_from(tuple(HASHES.values()))
+    choice.append(st.builds(Multipath, st.sampled_from((0, 7, 65535)), links, st.just("reg1"), hashes))
+    headers = st.sampled_from(((), (), LABEL, INTO_NSH, (*INTO_NSH, *IN_FRAME)))
+    changes = st.one_of(set_fields((*further, *further, "reg0", "tun_dst", "metadata")), onward)
+    ends = st.one_of(outputs, onward)
+    choice.append(st.builds(copied, st.lists(changes, max_size=2), headers, ends))
     choice.append(st.builds(PopMpls, st.sampled_from((0x8847, 0x0800, 0x86DD))))
     choice.append(st.sampled_from((DecTtl(), DecTtl(), PushMpls(), Encap("nsh"), Decap())))
     if wild:

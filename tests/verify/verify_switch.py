@@ -14,9 +14,11 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from segue.drivers.ovs.render import written
 from segue.model.program import (
     IN_PORT,
     AnyAction,
+    Clone,
     Decap,
     DecTtl,
     Encap,
@@ -178,8 +180,10 @@ def action_text(action: AnyAction, tables: dict[str, int]) -> str:
             return "decap()"
         case DecTtl():
             return "dec_ttl"
-        case Multipath(basis, links, register):
-            return f"multipath(symmetric_l3l4+udp,{basis},hrw,{links},0,{ovs_name(register)}[])"
+        case Clone(actions):
+            return f"clone({','.join(action_text(one, tables) for one in written(actions))})"
+        case Multipath(basis, links, register, hashed):
+            return f"multipath({hashed},{basis},hrw,{links},0,{ovs_name(register)}[])"
 
 
 def _part(name: str, offset: int, bits: int) -> str:

@@ -6,8 +6,10 @@ what, the order in which a request's faults are told, and that every answer, als
     /                                       versions                    GET
     /v2.0/                                  collections                 GET
     /v2.0/extensions[/ALIAS]                extensions                  GET
+    /v2.0/openapi.json                      what OpenAPI says of this   GET
     /v2.0/quotas[/PROJECT[/default|/details]]                           GET PUT DELETE
     /v2.0/COLLECTION[/ID], /v2.0/sfc/COLLECTION[/ID]                    GET POST PUT DELETE
+    /v2.0/COLLECTION/ID/tags[/TAG]                                      GET POST PUT DELETE
     /v2.0/routers/ID/add_router_interface, .../remove_router_interface  PUT
 
 A path may end in ``.json``.
@@ -26,10 +28,13 @@ from litestar.types import Receive, Send
 
 from segue.api.auth import caller_of
 from segue.api.neutron_extensions import EXTENSIONS
+from segue.api.neutron_openapi import description
+from segue.api.neutron_tags import METHODS, TAGGED, Tags
 from segue.neutron import quota
 from segue.neutron.attributes import BY_PLURAL
 from segue.neutron.body import create_bulk_values, create_values, is_bulk, update_values
 from segue.neutron.caller import Caller
+from segue.neutron.converters import NAME_LENGTH
 from segue.neutron.errors import Fault, plain
 from segue.neutron.query import list_resources, show
 from segue.neutron.shape import Kind
@@ -42,10 +47,19 @@ log = logging.getLogger(__name__)
 
 Answer = tuple[int, Any]
 """HTTP status and body; a body of None is empty."""
+Headers = list[tuple[bytes, bytes]]
 _INTERFACES = ("add_router_interface", "remove_router_interface")
-_ABSENT = Fault(404, "HTTPNotFound", "The resource could not be found.")
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
+
+
+class NotAllowed(Fault):
+    """``allowed``: the methods that there are (RFC 9110 section 15.5.6)."""
+
+    def __init__(self, method: str, *allowed: str) -> None:
+        text = f"The method {plain(method)} is not allowed for this resource."
+        super().__init__(405, "HTTPMethodNotAllowed", text)
+        self.allowed = allowed
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -74,25 +88,26 @@ class NeutronAPI:
         self._of = neutron
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        status, body = await self._safely(scope, receive)
+        status, body, headers = await self._safely(scope, receive)
         octets = b"" if body is None else _encode(body)
-        headers = [(b"content-length", str(len(octets)).encode())]
-        if body is not None:
-            headers.append((b"content-type", b"application/json"))
+        if body is not None:  # RFC 9110 section 8.6: no length where the status says that there is no body
+            headers += [(b"content-length", str(len(octets)).encode()), (b"content-type", b"application/json")]
         await send(cast("Any", {"type": "http.response.start", "status": status, "headers": headers}))
         await send(cast("Any", {"type": "http.response.body", "body": octets, "more_body": False}))
 
-    async def _safely(self, scope: Any, receive: Receive) -> Answer:
+    async def _safely(self, scope: Any, receive: Receive) -> tuple[int, Any, Headers]:
         try:
-            return self.answer(await _request(scope, receive))
+            return *self.answer(await _request(scope, receive)), []
+        except NotAllowed as fault:
+            return fault.status, fault.body(), [(b"allow", ", ".join(fault.allowed).encode())]
         except Fault as fault:
-            return fault.status, fault.body()
+            return fault.status, fault.body(), []
         except (StoreError, NoPathIds) as error:
-            return 503, Fault(503, "ServiceUnavailable", str(error)).body()
+            return 503, Fault(503, "ServiceUnavailable", str(error)).body(), []
         except Exception as error:
             log.exception("an answer failed")
             text = f"the server failed: {type(error).__name__}; its log says more"
-            return 500, Fault(500, "HTTPInternalServerError", text).body()
+            return 500, Fault(500, "HTTPInternalServerError", text).body(), []
 
     def answer(self, request: Request) -> Answer:
         """Raises Fault."""
@@ -105,16 +120,20 @@ class NeutronAPI:
                 return _only(request, "GET"), {"extensions": list(EXTENSIONS.values())}
             case ("v2.0", "extensions", alias) if alias in EXTENSIONS:
                 return _only(request, "GET"), {"extension": EXTENSIONS[alias]}
+            case ("v2.0", "openapi"):
+                return _only(request, "GET"), description()
             case ("v2.0", "quotas", *rest):
                 return self._quota(request, rest)
             case ("v2.0", "routers", id, action) if action in _INTERFACES:
                 _only(request, "PUT")
                 return 200, self._interface(request, id, action)
+            case ("v2.0", plural, id, "tags", *rest) if plural in TAGGED and len(rest) < 2:
+                return self._tags(request, BY_PLURAL[plural], id, rest)
             case ("v2.0", "sfc", plural, *rest) | ("v2.0", plural, *rest) if len(rest) < 2:
                 kind = BY_PLURAL.get(plural)
                 if kind is not None and (kind.prefix == "sfc") == (request.parts[1] == "sfc"):
                     return self._collection(request, kind) if not rest else self._member(request, kind, rest[0])
-        raise _ABSENT
+        raise _absent()
 
     # -- objects ---------------------------------------------------------------------------------------------------
 
@@ -132,7 +151,7 @@ class NeutronAPI:
                     return 201, {kind.plural: several}
                 (made,) = neutron.create(caller, kind.name, [create_values(kind, body, caller)])
                 return 201, {kind.name: made}
-        raise _not_allowed(request)
+        raise NotAllowed(request.method, "GET", "POST")
 
     def _member(self, request: Request, kind: Kind, id: str) -> Answer:
         neutron, caller = self._of(), request.caller
@@ -147,7 +166,13 @@ class NeutronAPI:
             case "DELETE":
                 neutron.delete(caller, kind.name, id)
                 return 204, None
-        raise _not_allowed(request)
+        raise NotAllowed(request.method, "GET", "PUT", "DELETE")
+
+    def _tags(self, request: Request, kind: Kind, id: str, rest: list[str]) -> Answer:
+        if request.method not in METHODS[len(rest)]:
+            raise NotAllowed(request.method, *METHODS[len(rest)])
+        tags = Tags(self._of(), request.caller, kind, id)
+        return tags.one(request.method, rest[0]) if rest else tags.all(request.method, request.read)
 
     def _interface(self, request: Request, id: str, action: str) -> Resource:
         body = request.read()
@@ -166,6 +191,8 @@ class NeutronAPI:
             listed = neutron.quotas() if caller.admin else []
             return 200, {"quotas": [{**limits, "project_id": name, "tenant_id": name} for name, limits in listed]}
         project = rest[0]
+        if len(project) > NAME_LENGTH:  # no object can be of such a project
+            raise _absent()
         if project in ("tenant", "project") and len(rest) == 1:
             return _only(request, "GET"), {project: {"tenant_id": caller.project, "project_id": caller.project}}
         if not caller.admin and (project != caller.project or request.method != "GET"):
@@ -178,7 +205,7 @@ class NeutronAPI:
             case []:
                 pass
             case _:
-                raise _ABSENT
+                raise _absent()
         match request.method:
             case "GET":
                 return 200, {"quota": quota.limits(neutron.state, project)}
@@ -192,7 +219,7 @@ class NeutronAPI:
             case "DELETE":
                 neutron.reset_quota(project)
                 return 204, None
-        raise _not_allowed(request)
+        raise NotAllowed(request.method, "GET", "PUT", "DELETE")
 
 
 async def _request(scope: Any, receive: Receive) -> Request:
@@ -214,18 +241,21 @@ async def _request(scope: Any, receive: Receive) -> Request:
     except ValueError as error:
         raise Fault(400, "HTTPBadRequest", f"the query cannot be read: {plain(str(error))}") from None
     host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
-    root = f"{scope['scheme']}://{host or '127.0.0.1'}"
+    if not host:  # HTTP/1.0 has none; of a unix socket there is no better one
+        address, port = scope.get("server") or ("", None)
+        host = f"{f'[{address}]' if ':' in address else address}:{port}" if port else "127.0.0.1"
+    root = f"{scope['scheme']}://{host}"
     return Request(scope["method"], tuple(segments), query, root, caller_of(scope), body)
+
+
+def _absent() -> Fault:
+    return Fault(404, "HTTPNotFound", "The resource could not be found.")
 
 
 def _only(request: Request, method: str) -> int:
     if request.method != method:
-        raise _not_allowed(request)
+        raise NotAllowed(request.method, method)
     return 200
-
-
-def _not_allowed(request: Request) -> Fault:
-    return Fault(405, "HTTPMethodNotAllowed", f"The method {request.method} is not allowed for this resource.")
 
 
 def _version(request: Request) -> Resource:

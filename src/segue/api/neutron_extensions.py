@@ -22,6 +22,8 @@ _ALL = (
     _extension("project-id", "project_id field", "project_id beside tenant_id", "2016-09-09"),
     _extension("pagination", "Pagination support", "Lists in pages", "2016-06-12"),
     _extension("sorting", "Sorting support", "Lists in an order", "2016-06-12"),
+    _extension("standard-attr-tag", "Tag support", "Tags of networks, subnets, ports and routers", "2017-01-01"),
+    _extension("tag-ports-during-bulk-creation", "Tags of new ports", "Tags given when ports are made", "2019-12-29"),
 )
 EXTENSIONS: dict[str, dict[str, Any]] = {extension["alias"]: extension for extension in _ALL}
 """By alias, in the form in which the API shows them."""

@@ -18,12 +18,14 @@ PLURALS = {
     "group": "groups",
     "classifier": "classifiers",
     "chain": "chains",
+    "graph": "graphs",
 }
 NETWORKING_SFC = {
     "port-pair": "instance",
     "port-pair-group": "group",
     "flow-classifier": "classifier",
     "port-chain": "chain",
+    "service-graph": "graph",
 }
 """What networking-sfc calls them."""
 

@@ -39,7 +39,7 @@ Row = dict[str, Any]
 
 def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("status", help="show how things are", description=ABOUT, epilog=EXAMPLES)
-    parser.add_argument("chain", nargs="?", metavar="CHAIN", help="this chain, in full")
+    parser.add_argument("chain", nargs="?", metavar="CHAIN", help="this chain, by name or label, in full")
     output.option(parser, "table", "json", "yaml")
     parser.set_defaults(run=_run)
 
@@ -77,9 +77,11 @@ def _overview(status: Row) -> None:
 
 
 def _chains(chains: list[Row], colours: bool) -> str:
+    labels = any(chain["label"] for chain in chains)
     rows: list[list[Cell]] = [
         [
             chain["name"],
+            *([chain["label"]] if labels else []),
             terminal.state(chain["state"]),
             counted(chain, "entered"),
             counted(chain, "left"),
@@ -87,7 +89,8 @@ def _chains(chains: list[Row], colours: bool) -> str:
         ]
         for chain in chains
     ]
-    return table(["CHAIN", "STATE", "ENTERED", "LEFT", "REASON"], rows, colours)
+    header = ["CHAIN", *(["LABEL"] if labels else []), "STATE", "ENTERED", "LEFT", "REASON"]
+    return table(header, rows, colours)
 
 
 def counted(chain: Row, what: str) -> int:

@@ -21,7 +21,7 @@ examples:
   segue trace 'client > server tcp 80 from port 1234' -o json
 
 the packet: FROM > TO PROTOCOL [OPTION...]
-  FROM, TO   ports or addresses
+  FROM, TO   ports (by name, or a label that is one port's alone) or addresses
   PROTOCOL   tcp|udp|sctp [SOURCE PORT >] DESTINATION PORT, or icmp, or ip NUMBER
   OPTION     from port NUMBER, ttl NUMBER, over ipv4|ipv6
 Quote it: to a shell, > means a file.

@@ -31,9 +31,10 @@ def headers_overlap(a: Headers, b: Headers) -> bool:
 
 
 def entries_overlap(a: Entry, b: Entry) -> bool:
-    """Whether some packet matches both, coming in by the same port."""
+    """Whether some packet matches both, coming in by the same port or from behind the same chain."""
     return (
         a.network == b.network
+        and a.behind == b.behind
         and (a.source_port == b.source_port or not a.source_port or not b.source_port)
         and headers_overlap(a.headers, b.headers)
     )
@@ -72,6 +73,7 @@ def _key(entry: Entry, shape: Shape) -> Key:
     h = entry.headers
     return (
         entry.network,
+        entry.behind,
         entry.precedence,
         h.ethertype,
         entry.source_port if shape[0] else None,

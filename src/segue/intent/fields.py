@@ -15,7 +15,7 @@ import msgspec
 from segue.intent import values as v
 from segue.intent.values import Schema, Type
 from segue.model import spread
-from segue.model.intent import KINDS, MAX_PRECEDENCE, AddressPair, Route
+from segue.model.intent import KINDS, MAX_PRECEDENCE, AddressPair, Branch, Route
 from segue.model.path import MAX_STEPS
 
 
@@ -44,6 +44,8 @@ _PAIR = v.record(AddressPair, {"ip": v.PREFIX, "mac": v.optional(v.MAC)}, short=
 _OPTIONAL_NAME = v.optional(v.NAME)
 _NAMES = v.listing(v.NAME)
 _SOME_NAMES = v.listing(v.NAME, least=1)
+
+_BRANCH = v.record(Branch, {"chain": v.NAME, "into": _SOME_NAMES})
 
 _END: Schema = {"anyOf": [v.NAME.schema, v.PREFIX.schema]}
 _MATCH: Schema = {"anyOf": [v.NAME.schema, {"$ref": "#/$defs/classifier"}]}
@@ -170,6 +172,13 @@ FIELDS: dict[str, dict[str, Field]] = {
             v.integer(0, MAX_PRECEDENCE), "Where two chains match a packet, the higher one takes it.", 100
         ),
     },
+    "graph": {
+        "branches": Field(
+            v.listing(_BRANCH, key=lambda branch: branch.chain),
+            "Behind each chain that others follow: the chains that take its packets next, where they match them.",
+            [{"chain": "first", "into": ["second", "third"]}],
+        ),
+    },
 }
 for _fields in FIELDS.values():
     _fields.update(COMMON)
@@ -222,6 +231,17 @@ SHORT: dict[str, dict[str, Short]] = {
             ["firewall", ["ids1", "ids2"]],
         ),
     },
+    "graph": {
+        "branch": Short(
+            {
+                "type": "object",
+                "propertyNames": {"pattern": v.NAME_PATTERN},
+                "additionalProperties": _SOME_NAMES.schema,
+            },
+            "By chain: the chains that take its packets next.",
+            {"first": ["second", "third"]},
+        ),
+    },
 }
 
 ALIASES: dict[tuple[str, str], tuple[str, ...]] = {
@@ -234,6 +254,7 @@ ALIASES: dict[tuple[str, str], tuple[str, ...]] = {
     ("classifier", "destination_prefix"): ("to",),
     ("chain", "classifiers"): ("match",),
     ("chain", "groups"): ("through",),
+    ("graph", "branches"): ("branch",),
 }
 """Under which short fields a long one may have been written."""
 

@@ -29,6 +29,7 @@ PLURALS = {
     "groups": "group",
     "classifiers": "classifier",
     "chains": "chain",
+    "graphs": "graph",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from segue.model.intent import KINDS, Object
+from segue.model.intent import KINDS, Branch, Object
 
 REFERENCES: dict[str, dict[str, tuple[str, ...]]] = {
     "subnet": {"network": ("network",)},
@@ -14,6 +14,7 @@ REFERENCES: dict[str, dict[str, tuple[str, ...]]] = {
     "group": {"instances": ("instance",)},
     "classifier": {"source_port": ("port",), "destination_port": ("port",), "network": ("network",)},
     "chain": {"classifiers": ("classifier",), "groups": ("group", "instance")},
+    "graph": {"branches": ("chain",)},
 }
 """kind -> field -> the kinds that its names may be of, the preferred one first."""
 
@@ -31,5 +32,6 @@ def references(thing: Object) -> Iterator[tuple[str, tuple[str, ...], str]]:
         if isinstance(value, str):
             yield field, kinds, value
         elif value is not None:
-            for name in value:
-                yield field, kinds, name
+            for item in value:
+                for name in (item.chain, *item.into) if isinstance(item, Branch) else (item,):
+                    yield field, kinds, name

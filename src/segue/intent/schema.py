@@ -30,6 +30,7 @@ _ABOUT = {
     "group": "Interchangeable instances for one step. Short: the list of their names.",
     "classifier": "Which packets. What is not said matches everything.",
     "chain": "Which packets go through which functions, in order.",
+    "graph": "Chains that branch into chains.",
 }
 
 
@@ -93,6 +94,7 @@ def _entry(kind: str) -> Schema:
         "instance": [v.NAME.schema],
         "group": [FIELDS["group"]["instances"].type.schema],
         "classifier": [{"type": "null"}],
+        "graph": [{"type": "null"}],
     }
     return {"anyOf": [ref, *short[kind]]} if kind in short else ref
 
@@ -172,6 +174,7 @@ _RULES: dict[str, list[Schema]] = {
         _not_both("match", "classifiers"),
         _not_both("through", "groups"),
     ],
+    "graph": [_not_both("branch", "branches")],
 }
 
 

@@ -298,6 +298,19 @@ def _chain(name: str, raw: Raw, path: Path) -> Iterator[Draft]:
     yield Draft("chain", name, body, path, written=written)
 
 
+def _graph(name: str, raw: Raw, path: Path) -> Iterator[Draft]:
+    body = _mapping("graph", raw, "write {branch: {FIRST: [SECOND, THIRD]}}")
+    _only_one(body, "branch", "branches")
+    if "branch" not in body:
+        yield Draft("graph", name, body, path)
+        return
+    branch = body.pop("branch")
+    if not isinstance(branch, dict):
+        raise Bad(f"branch is {describe(branch)}", "write chains by chain: {FIRST: [SECOND, THIRD]}", ("branch",))
+    body["branches"] = [{"chain": _read(NAME, "branch", chain), "into": into} for chain, into in branch.items()]
+    yield Draft("graph", name, body, path, written={"branches": ("branch",)})
+
+
 _EXPANDERS: dict[str, Callable[[str, Raw, Path], Iterator[Draft]]] = {
     "node": _node,
     "network": _network,
@@ -308,4 +321,5 @@ _EXPANDERS: dict[str, Callable[[str, Raw, Path], Iterator[Draft]]] = {
     "group": _listed("group", "instances"),
     "classifier": _classifier,
     "chain": _chain,
+    "graph": _graph,
 }

@@ -155,6 +155,20 @@ class Chain(Object, frozen=True, kw_only=True, omit_defaults=True):
     precedence: int = DEFAULT_PRECEDENCE
 
 
+class Branch(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Packets that come to the end of ``chain`` go on along that one of ``into`` whose classifiers match them."""
+
+    chain: str
+    into: tuple[str, ...]
+
+
+class Graph(Object, frozen=True, kw_only=True, omit_defaults=True):
+    """Chains that branch into chains (a service graph; RFC 7665 section 4.8). No chain leads back to itself, and a
+    chain is in one graph at most."""
+
+    branches: tuple[Branch, ...] = ()
+
+
 def is_label(text: str) -> bool:
     """Whether ``text`` can be shown on one line as it is: no control, formatting or unassigned characters."""
     return text.isprintable() or all(c.isprintable() or unicodedata.category(c) == "Zs" for c in text)
@@ -170,6 +184,7 @@ KINDS: dict[str, type[Object]] = {
     "group": Group,
     "classifier": Classifier,
     "chain": Chain,
+    "graph": Graph,
 }
 """Kinds in the order in which they may refer to one another: later to earlier."""
 

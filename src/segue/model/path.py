@@ -43,12 +43,22 @@ class Hop(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Step(msgspec.Struct, frozen=True, array_like=True):
-    """``slots`` index ``hops``; EMPTY marks a hole. ``basis`` seeds the hash, so that groups choose independently."""
+    """``slots`` index ``hops``; EMPTY marks a hole. ``basis`` seeds the hash, so that groups choose independently.
+
+    ``tap``: the one hop gets copies, in at its ingress port in both directions. ``hash``: the fields that choose the
+    hop, in this path's direction (``model.spread``).
+    """
 
     group: str
     basis: int
     hops: tuple[Hop, ...]
     slots: tuple[int, ...] = ()
+    tap: bool = False
+    hash: tuple[str, ...] = ()
+
+
+NO_COPIES = "no copies: "
+"""So begins what a path lacks only for a tap: it is told, and nothing waits for it."""
 
 
 class Headers(msgspec.Struct, frozen=True, array_like=True, order=True):
@@ -79,7 +89,10 @@ class Headers(msgspec.Struct, frozen=True, array_like=True, order=True):
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, order=True):
-    """Packets that come in by ``source_port`` (0: by any port of ``network``) with these headers enter a path."""
+    """Packets that come in by ``source_port`` (0: by any port of ``network``) with these headers enter a path.
+
+    ``behind``: only packets of ``network`` that come to the end of the chain of that name, wherever that is.
+    """
 
     classifier: str
     network: int
@@ -87,13 +100,26 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, order=True):
     source_node: str
     precedence: int
     headers: Headers
+    behind: str = ""
+
+
+class Onward(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """Packets with these headers go on along a path of ``chain`` behind the last step: ``path`` is its id, 0 before
+    it has one. A path keeps its branches for life, so that the id with which a packet enters the first path says all
+    that it goes through."""
+
+    chain: str
+    precedence: int
+    headers: Headers
+    path: int = 0
 
 
 class PathSpec(msgspec.Struct, frozen=True, array_like=True):
     """What a path must be, before it has an id.
 
     ``ethertype`` 0 means any. ``source_mac`` is the one MAC that all its packets come from, or 0 when there are
-    several. ``network`` is where the path starts, and where its packets go on behind the last step.
+    several. ``network`` is where the path starts, and where its packets go on behind the last step. ``onward``: which
+    of them go on along other paths there.
     """
 
     chain: str
@@ -105,6 +131,15 @@ class PathSpec(msgspec.Struct, frozen=True, array_like=True):
     source_mac: int
     steps: tuple[Step, ...]
     entries: tuple[Entry, ...]
+    onward: tuple[Onward, ...] = ()
+
+    def unaware_before(self, number: int) -> list[Hop]:
+        """The functions on the path before step ``number`` that know nothing of it."""
+        return [hop for step in self.steps[:number] if not step.tap for hop in step.hops if not hop.aware]
+
+    def loses_source_before(self, number: int) -> bool:
+        """Whether a packet may have another source MAC before step ``number`` than it was sent with."""
+        return bool(self.unaware_before(number)) and not self.source_mac
 
 
 class Path(msgspec.Struct, frozen=True, array_like=True):

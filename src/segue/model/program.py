@@ -16,6 +16,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from segue.model.spread import DEFAULT
+
 Value = int | tuple[int, int]
 """A field's value, or (value, mask). Bits outside the mask are zero."""
 
@@ -91,18 +93,27 @@ class DecTtl(Action, frozen=True, array_like=True, tag="dec_ttl"):
 
 
 class Multipath(Action, frozen=True, array_like=True, tag="multipath"):
-    """Choose one of ``links`` links by highest random weight over the packet's addresses and ports.
+    """Choose one of ``links`` links by highest random weight over the packet's headers.
 
-    Symmetric: a flow and its answers hash alike. The chosen number, 0 to ``links`` - 1, is written to
-    ``register`` (Open vSwitch's multipath action, algorithm hrw, fields symmetric_l3l4+udp).
+    The chosen number, 0 to ``links`` - 1, is written to ``register`` (Open vSwitch's multipath action, algorithm hrw).
+    ``fields`` is its word for what is hashed (``model.spread``); by default addresses, protocol and ports, so that a
+    flow and its answers hash alike.
     """
 
     basis: int
     links: int
     register: str
+    fields: str = DEFAULT
 
 
-AnyAction = SetField | Move | Output | Next | PushMpls | PopMpls | Encap | Decap | DecTtl | Multipath
+class Clone(Action, frozen=True, array_like=True, tag="clone"):
+    """Do these actions to a copy of the packet, registers included; the packet itself stays as it is (Open vSwitch's
+    clone action). Headers may be added to the copy, by these actions themselves, and none taken off."""
+
+    actions: tuple[AnyAction, ...]
+
+
+AnyAction = SetField | Move | Output | Next | PushMpls | PopMpls | Encap | Decap | DecTtl | Multipath | Clone
 
 
 class Rule(msgspec.Struct, frozen=True, array_like=True):

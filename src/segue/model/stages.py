@@ -6,7 +6,8 @@ switch. Table numbers follow from the order here, and the documentation's page o
 this file.
 
     admission -> unwrap -> unwrap_index -> path_return -> port_security -> responder -> advertise
-               -> classify -> steer -> pick -> restore -> route -> neighbor -> forward -> deliver
+               -> classify -> steer -> branch -> pick -> restore -> readdress -> route -> neighbor -> forward
+               -> deliver
 
 A packet skips what does not concern it; it goes back only where ``next`` says so. No rule matches what an earlier
 packet left behind: nothing in this pipeline learns.
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import msgspec
 
-from segue.model.program import Move, Multipath, Next, Output, Rule, SetField
+from segue.model.program import AnyAction, Clone, Move, Multipath, Next, Output, Rule, SetField
 
 SOURCE_PORT = "reg0"
 """The key of the logical port that the packet came in by; 0 when it came from another node."""
@@ -136,22 +137,38 @@ STAGES: tuple[Stage, ...] = (
         "The next step of a path: chooses a slot of its group by hash, or leaves the path behind the last step.",
         frozenset({PATH, INDEX, ROUND}),
         frozenset({LINK, NETWORK, PATH, INDEX, ROUTED, "in_port"}),
-        ("pick", "restore", "route"),
+        ("branch", "pick", "restore", "route"),
+    ),
+    Stage(
+        "branch",
+        "Behind the last step of a chain that others follow in a graph: the packet goes on along the path of the one "
+        "whose classifiers match it, or else leaves.",
+        L2 | L3 | L4 | FRAGMENT | {PATH},
+        frozenset({PATH, INDEX, ROUTED, "in_port"}),
+        ("steer", "restore", "readdress", "route"),
     ),
     Stage(
         "pick",
-        "The slot's instance: hands the packet to it, proxied or with its path header, or to its node.",
-        frozenset({PATH, INDEX, LINK, ROUND}),
-        L2 | NSH | MPLS | TUNNEL | {"mpls_ttl", ROUND, "in_port"},
-        ("steer",),
+        "The slot's instance: hands the packet to it, proxied or with its path header, or to its node. A tap gets a "
+        "copy, and the packet goes on; what comes from another node at a tap's step is such a copy.",
+        frozenset({SOURCE_PORT, PATH, INDEX, LINK, ROUND}),
+        L2 | NSH | MPLS | TUNNEL | {"mpls_ttl", INDEX, ROUND, NETWORK, "in_port"},
+        ("steer", "restore"),
         True,
     ),
     Stage(
         "restore",
-        "Puts back the source MAC that a proxied path's mark had replaced, found by the source address.",
+        "Puts back the source MAC that a proxied path's mark had replaced, found by the source address. The stage that "
+        "asked for it goes on.",
         L2 | L3 | {NETWORK},
         frozenset({"eth_src"}),
-        ("route",),
+    ),
+    Stage(
+        "readdress",
+        "Finds the destination MAC anew for a packet that goes on along another path behind a function that routes. "
+        "The stage that asked for it goes on.",
+        L2 | L3 | {NETWORK},
+        frozenset({"eth_dst"}),
     ),
     Stage(
         "route",
@@ -201,8 +218,14 @@ def check(rule: Rule) -> None:
     for field, _ in rule.match:
         if field not in stage.matches:
             raise OutOfContract(f"{rule.owner}: stage {stage.name} may not match {field}")
-    for action in rule.actions:
+    _check_actions(rule, stage, rule.actions)
+
+
+def _check_actions(rule: Rule, stage: Stage, actions: tuple[AnyAction, ...]) -> None:
+    for action in actions:
         match action:
+            case Clone(actions=on_the_copy):
+                _check_actions(rule, stage, on_the_copy)
             case Next(stage=target) if target not in stage.next:
                 raise OutOfContract(f"{rule.owner}: stage {stage.name} may not go on to {target}")
             case Output() if not stage.outputs:

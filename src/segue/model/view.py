@@ -80,9 +80,10 @@ class RouterRecord(Record, frozen=True, array_like=True, tag="router"):
 
 
 class PathRecord(Record, frozen=True, array_like=True, tag="path"):
-    """A path that this node takes part in."""
+    """A path that this node takes part in. ``behind``: the nodes where packets of other paths go on along this one."""
 
     path: Path
+    behind: tuple[str, ...] = ()
 
 
 class ClassifyRecord(Record, frozen=True, array_like=True, tag="classify"):

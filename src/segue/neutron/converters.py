@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from segue.neutron.errors import Fault, plain
+from segue.neutron.schema import NULL, Schema, either, kept, keyed, listed, says, taken
 from segue.neutron.shape import Rejected
 from segue.packet.addresses import format_mac, parse_mac
 
@@ -31,6 +32,10 @@ _TRUE = {"1", "t", "true", "on", "y", "yes"}
 _FALSE = {"0", "f", "false", "off", "n", "no"}
 _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,40}\s*\Z", re.ASCII)
 _HEX32 = re.compile(r"[0-9a-f]{32}\Z")
+
+_UUID: Schema = {"type": "string", "format": "uuid"}
+_DIGITS: Schema = {"type": "string", "pattern": r"^\s*[+-]?[0-9]{1,40}\s*$"}
+_WORDS = [form for word in sorted(_TRUE | _FALSE) for form in dict.fromkeys((word, word.capitalize(), word.upper()))]
 
 
 def told(value: object) -> str:
@@ -54,6 +59,7 @@ def proper(value: str) -> bool:
 def text(limit: int = NAME_LENGTH) -> Converter:
     """A text of at most ``limit`` characters. Null is refused."""
 
+    @says({"type": "string", "maxLength": limit})
     def convert(value: Any) -> str:
         if not isinstance(value, str):
             raise Rejected(f"{told(value)} is not a valid string")
@@ -69,6 +75,7 @@ def text(limit: int = NAME_LENGTH) -> Converter:
 def nullable(convert: Converter, default: Any = None) -> Converter:
     """The same, and null stands for ``default`` (called, if it can be, for a new one)."""
 
+    @says(either(taken(convert), NULL), kept(convert) if default is not None else either(kept(convert), NULL))
     def checked(value: Any) -> Any:
         if value is None:
             return default() if callable(default) else default
@@ -81,6 +88,7 @@ def one_of(*values: str | int | None) -> Converter:
     """One of these, of the same type."""
     display = ", ".join(repr(value) for value in values)
 
+    @says({"enum": list(values)})
     def convert(value: Any) -> Any:
         if not isinstance(value, str | int | None) or isinstance(value, bool) or value not in values:
             raise Rejected(f"{told(value)} is not one of [{display}]")
@@ -92,6 +100,7 @@ def one_of(*values: str | int | None) -> Converter:
 def refused(reason: str, *harmless: Any) -> Converter:
     """What Segue cannot do. The values that ask for nothing (``harmless``, and null) are let pass."""
 
+    @says({"enum": [None, *harmless]})
     def convert(value: Any) -> Any:
         if value is None or any(type(value) is type(item) and value == item for item in harmless):
             return value
@@ -103,6 +112,7 @@ def refused(reason: str, *harmless: Any) -> Converter:
 def choice(only: str, reason: str) -> Converter:
     """The one value there is; null stands for it."""
 
+    @says({"enum": [only, None]}, {"const": only})
     def convert(value: Any) -> str:
         if value is not None and value != only:
             raise Rejected(f"{told(value)} is not possible: {reason}")
@@ -114,6 +124,7 @@ def choice(only: str, reason: str) -> Converter:
 # Numbers.
 
 
+@says(either({"type": "boolean"}, {"enum": [0, 1, *_WORDS]}), {"type": "boolean"})
 def boolean(value: Any) -> bool:
     """True and false, and the words and numbers that stand for them: "true", "No", "1", 0."""
     if isinstance(value, bool):
@@ -130,6 +141,7 @@ def boolean(value: Any) -> bool:
 
 
 def _always(fixed: bool, reason: str) -> Converter:
+    @says(either(taken(boolean), NULL), {"const": fixed})
     def convert(value: Any) -> bool:
         if value is not None and boolean(value) is not fixed:
             raise Rejected(f"{told(value)} is not possible: {reason}")
@@ -164,6 +176,9 @@ def whole(value: Any) -> int | None:
 def integer(low: int = 0, high: int = MAX_INTEGER) -> Converter:
     """An integer from ``low`` to ``high``, inclusive."""
 
+    number: Schema = {"type": "integer", "minimum": low, "maximum": high}
+
+    @says(either(number, _DIGITS), number)
     def convert(value: Any) -> int:
         number = whole(value)
         if number is None:
@@ -177,6 +192,7 @@ def integer(low: int = 0, high: int = MAX_INTEGER) -> Converter:
     return convert
 
 
+@says(_DIGITS, {"type": "integer"})
 def any_integer(value: str) -> int:
     """The integer of a filter's text, of any size."""
     number = whole(value)
@@ -185,6 +201,7 @@ def any_integer(value: str) -> int:
     return number
 
 
+@says(either({"enum": [4, 6]}, _DIGITS), {"enum": [4, 6]})
 def ip_version(value: Any) -> int:
     number = whole(value)
     if number not in (4, 6):
@@ -209,6 +226,7 @@ def uuid_text(value: Any) -> str | None:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
+@says(_UUID)
 def uuid(value: Any) -> str:
     identity = uuid_text(value)
     if identity is None:
@@ -216,6 +234,10 @@ def uuid(value: Any) -> str:
     return identity
 
 
+@says(
+    {"type": "string", "pattern": "^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}$"},
+    {"type": "string", "pattern": "^[0-9a-f]{2}(:[0-9a-f]{2}){5}$"},
+)
 def mac(value: Any) -> str:
     """A unicast Ethernet address, in lower case with colons."""
     try:
@@ -227,11 +249,13 @@ def mac(value: Any) -> str:
     return format_mac(number)
 
 
+@says({"type": "string"})
 def mac_query(value: str) -> str:
     """A filter's text as addresses are kept; what is none finds nothing."""
     return value.lower().replace("-", ":")
 
 
+@says({"type": "string", "minLength": 2, "maxLength": 45, "pattern": "^[0-9A-Fa-f:.]+$"})
 def address(value: Any) -> str:
     """An IP address in its shortest form."""
     try:
@@ -242,6 +266,7 @@ def address(value: Any) -> str:
         raise Rejected(f"{told(value)} is not a valid IP address") from None
 
 
+@says({"type": "string", "minLength": 4, "maxLength": 49, "pattern": "^[0-9A-Fa-f:.]+/[0-9]{1,3}$"})
 def prefix(value: Any) -> str:
     """ADDRESS/LENGTH as it was given: bits behind the length may be set, and are kept."""
     try:
@@ -255,11 +280,13 @@ def prefix(value: Any) -> str:
     return value
 
 
+@says(taken(prefix))
 def network_prefix(value: Any) -> str:
     """ADDRESS/LENGTH of a network: bits behind the length become zero, as Neutron makes them."""
     return str(ipaddress.ip_interface(prefix(value)).network)
 
 
+@says(either(taken(address), taken(prefix)))
 def address_or_prefix(value: Any) -> str:
     """An address, or a prefix as it was given; for allowed address pairs."""
     return prefix(value) if isinstance(value, str) and "/" in value else address(value)
@@ -280,6 +307,7 @@ def items(value: Any) -> list[Any]:
 def list_of(convert: Converter, *, unique: bool = True) -> Converter:
     """A list whose items pass ``convert``. ``unique``: none may be there twice; items must be hashable then."""
 
+    @says(listed(taken(convert), unique), listed(kept(convert), unique))
     def checked(value: Any) -> list[Any]:
         found = [convert(item) for item in items(value)]
         if unique and len(set(found)) < len(found):
@@ -294,6 +322,7 @@ def list_of(convert: Converter, *, unique: bool = True) -> Converter:
 def distinct(convert: Converter) -> Converter:
     """A list of objects, none twice."""
 
+    @says(listed(taken(convert), True), listed(kept(convert), True))
     def checked(value: Any) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = [convert(item) for item in items(value)]
         seen: set[frozenset[tuple[str, Any]]] = set()
@@ -311,6 +340,7 @@ def allowed_values(values: Sequence[str]) -> Converter:
     """A list drawn from ``values``."""
     known = frozenset(values)
 
+    @says(listed({"enum": list(values)}))
     def convert(value: Any) -> list[str]:
         wrong = [item for item in items(value) if not isinstance(item, str) or item not in known]
         if wrong:
@@ -331,6 +361,10 @@ def dictionary(value: Any) -> dict[str, Any]:
 def record(fields: dict[str, Converter], required: Sequence[str] = ()) -> Converter:
     """An object with these keys alone, each with its converter; what is not named is left out."""
 
+    @says(
+        keyed({name: taken(each) for name, each in fields.items()}, tuple(required)),
+        keyed({name: kept(each) for name, each in fields.items()}, tuple(required)),
+    )
     def convert(value: Any) -> dict[str, Any]:
         given = dictionary(value)
         unexpected(given, fields)
@@ -359,6 +393,7 @@ def part(name: str, convert: Converter, value: Any) -> Any:
         raise Rejected(f"{name}: {why}") from None
 
 
+@says({"type": "object"})
 def metadata(value: Any) -> dict[str, Any]:
     """An object that is kept and shown and means nothing to Segue: of a bounded size, and fit to be stored."""
     _measure(dictionary(value), _METADATA_DEPTH, _METADATA_SIZE)

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from segue.neutron import converters as c
+from segue.neutron.schema import NULL, Schema, either, kept, keyed, listed, says, taken
 from segue.neutron.shape import OMITTED, REQUIRED, Attribute, Kind, Rejected
 
 MTU = 1500
@@ -126,6 +127,7 @@ _FIXED_IP = c.record({"subnet_id": c.uuid, "ip_address": c.address})
 _PAIR = c.record({"ip_address": c.address_or_prefix, "mac_address": c.nullable(c.mac)}, required=("ip_address",))
 
 
+@says(taken(_PAIR), keyed({"ip_address": kept(c.address_or_prefix), "mac_address": kept(c.mac)}, ("ip_address",)))
 def address_pair(value: Any) -> dict[str, Any]:
     """An address or prefix, and a MAC unless it is the port's own."""
     return {key: item for key, item in _PAIR(value).items() if item is not None}
@@ -136,9 +138,14 @@ _OPTION = c.record(
 )
 
 
+_FIXED_IPS = c.nullable(c.list_of(_FIXED_IP, unique=False), list)
+_ADDRESSES: Schema = {"minProperties": 1}
+
+
+@says(either(listed(taken(_FIXED_IP) | _ADDRESSES), NULL), listed(kept(_FIXED_IP) | _ADDRESSES))
 def fixed_ips(value: Any) -> list[dict[str, Any]]:
     """Subnets or addresses or both, no address twice. Null is the empty list: a port without an address."""
-    found: list[dict[str, Any]] = c.nullable(c.list_of(_FIXED_IP, unique=False), list)(value)
+    found: list[dict[str, Any]] = _FIXED_IPS(value)
     if any(not item for item in found):
         raise Rejected("Missing keys: 'ip_address' or 'subnet_id' required")
     addresses = [item["ip_address"] for item in found if "ip_address" in item]
@@ -150,6 +157,7 @@ def fixed_ips(value: Any) -> list[dict[str, Any]]:
     return found
 
 
+@says(either({"type": "array", "maxItems": 0}, NULL), {"type": "array", "maxItems": 0})
 def security_groups(value: Any) -> list[str]:
     """None: Segue has only anti-spoofing (``port_security_enabled``, ``allowed_address_pairs``)."""
     if c.items([] if value is None else value):
@@ -217,6 +225,7 @@ PORT = Kind(
 _NO_GATEWAY = "a router connects the subnets of Segue's own networks; there are no external gateways"
 
 
+@says(either({"type": "object", "maxProperties": 0}, NULL), NULL)
 def gateway(value: Any) -> None:
     """Nothing: no network can be named as the way out."""
     if value is not None and c.dictionary(value):

@@ -23,6 +23,7 @@ NATIVE = {
     "port_pair": "instance",
     "port_pair_group": "group",
     "port_chain": "chain",
+    "service_graph": "graph",
 }
 """Neutron's kinds and the declared ones."""
 KIND_OF = {native: kind for kind, native in NATIVE.items()}

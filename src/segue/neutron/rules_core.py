@@ -28,14 +28,18 @@ from segue.neutron.state import ROUTER_INTERFACE, Changes, Resource, State, requ
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Pool = tuple[Address, Address]
 
-_SHOWN_NETWORK: Resource = {
-    "status": "ACTIVE",
-    "availability_zones": [],
-    "ipv4_address_scope": None,
-    "ipv6_address_scope": None,
+SHOWN: dict[str, Resource] = {
+    "network": {
+        "status": "ACTIVE",
+        "availability_zones": [],
+        "ipv4_address_scope": None,
+        "ipv6_address_scope": None,
+    },
+    "subnet": {"shared": False, "router:external": False},
+    "port": rules_ports.SHOWN,
+    "router": {"status": "ACTIVE", "availability_zones": []},
 }
-_SHOWN_SUBNET: Resource = {"shared": False, "router:external": False}
-_SHOWN_ROUTER: Resource = {"status": "ACTIVE", "availability_zones": []}
+"""What all objects of a kind show, and nobody says."""
 
 
 def create(state: State, caller: Caller, kind: str, values: Resource, new_id: str) -> Changes:
@@ -45,10 +49,10 @@ def create(state: State, caller: Caller, kind: str, values: Resource, new_id: st
     if kind == "subnet":
         return _create_subnet(state, caller, values, new_id)
     if kind == "network":
-        return {(kind, new_id): {**_SHOWN_NETWORK, **values, "id": new_id, "subnets": []}}
+        return {(kind, new_id): {**SHOWN[kind], **values, "id": new_id, "subnets": []}}
     if values.get("routes"):
         raise _invalid_routes(values["routes"])
-    return {(kind, new_id): {**_SHOWN_ROUTER, **values, "id": new_id}}
+    return {(kind, new_id): {**SHOWN[kind], **values, "id": new_id}}
 
 
 def update(state: State, caller: Caller, kind: str, id: str, values: Resource) -> Changes:
@@ -102,7 +106,7 @@ def _create_subnet(state: State, caller: Caller, values: Resource, new_id: str) 
                 f"Requested subnet with cidr: {cidr} for network: {network['id']} overlaps with another subnet"
             )
     subnet = {
-        **_SHOWN_SUBNET,
+        **SHOWN["subnet"],
         **values,
         "id": new_id,
         "cidr": str(cidr),

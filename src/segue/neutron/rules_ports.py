@@ -17,7 +17,7 @@ from segue.neutron.errors import Fault
 from segue.neutron.state import ROUTER_INTERFACE, Changes, Resource, State, require, visible
 
 MAX_FIXED_IPS = 5
-_SHOWN: Resource = {
+SHOWN: Resource = {
     "status": "DOWN",
     "binding:vif_details": {},
     "dns_assignment": [],
@@ -45,13 +45,13 @@ def new_port(state: State, caller: Caller, values: Resource, new_id: str) -> Res
         mac = _derived_mac(state, network, new_id)
     asked = values.get("fixed_ips")
     fixed = _fixed_ips(state, network, asked, ()) if isinstance(asked, list) else _any_addresses(state, network)
-    port = {"port_security_enabled": secured, **_SHOWN, **values}
-    port |= {"id": new_id, "mac_address": mac, "fixed_ips": fixed, "binding:vif_type": _vif_type(port)}
+    port = {"port_security_enabled": secured, **SHOWN, **values}
+    port |= {"id": new_id, "mac_address": mac, "fixed_ips": fixed, "binding:vif_type": vif_type(port)}
     _check_interface(state, caller, port)
     return port
 
 
-def _vif_type(port: Resource) -> str:
+def vif_type(port: Resource) -> str:
     return "ovs" if port.get("binding:host_id") else "unbound"
 
 
@@ -65,7 +65,7 @@ def update_port(state: State, caller: Caller, id: str, values: Resource) -> Chan
     if isinstance(mac, str) and mac != old["mac_address"]:
         _check_mac_is_free(state, network, mac)
     new = {**old, **values}
-    new["binding:vif_type"] = _vif_type(new)
+    new["binding:vif_type"] = vif_type(new)
     if isinstance(values.get("fixed_ips"), list):
         new["fixed_ips"] = _fixed_ips(state, network, values["fixed_ips"], old["fixed_ips"])
     else:

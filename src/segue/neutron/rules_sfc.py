@@ -7,6 +7,7 @@ graph cannot get pairs whose correlation does not fit them.
 
 from __future__ import annotations
 
+from segue.model.spread import refusal, sets
 from segue.neutron import quota, rules_chains
 from segue.neutron.caller import Caller
 from segue.neutron.errors import Fault
@@ -24,6 +25,7 @@ def create(state: State, caller: Caller, kind: str, values: Resource, new_id: st
     elif kind == "port_pair":
         _check_pair(state, caller, resource)
     else:
+        _check_lb_fields(resource)
         _check_pairs(state, caller, resource)
         resource["group_id"] = state.group_ids.lowest_free(1, 1 << 31)
     return {(kind, new_id): resource}
@@ -113,6 +115,14 @@ def _check_pair(state: State, caller: Caller, pair: Resource) -> None:
 
 
 # Port pair groups
+
+
+def _check_lb_fields(group: Resource) -> None:
+    """What no switch can hash is refused at once: these fields can never be changed."""
+    reason = refusal(group["port_pair_group_parameters"]["lb_fields"])
+    if reason:
+        text = f"Port Pair Group cannot spread flows by its lb_fields: {reason}. What can be had is {sets()}."
+        raise Fault(400, "PPGParametersUnsupportedLbFields", text)
 
 
 def _check_pairs(state: State, caller: Caller, group: Resource) -> None:

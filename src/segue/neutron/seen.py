@@ -13,9 +13,11 @@ import ipaddress
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from segue.model.intent import Chain, Classifier, Group, Instance, Network, Object, Port, Router, Subnet
+from segue.model.intent import Chain, Classifier, Graph, Group, Instance, Network, Object, Port, Router, Subnet
 from segue.neutron.attributes import KINDS, OMITTED, REQUIRED
 from segue.neutron.names import LONE, NATIVE, id_of
+from segue.neutron.rules_core import SHOWN
+from segue.neutron.rules_ports import vif_type
 from segue.neutron.state import Resource, State
 from segue.packet.addresses import derived_mac, format_mac, host_prefix, parse_ip, parse_prefix
 
@@ -58,6 +60,7 @@ _ATTRIBUTES: dict[str, dict[str, tuple[str, ...]]] = {
         "symmetric": ("chain_parameters",),
         "encapsulation": ("chain_parameters",),
     },
+    "service_graph": {"branches": ("port_chains",)},
 }
 """By kind and field: the attributes that say the same."""
 _COMMON = {"label": ("name",), "description": ("description",), "project": ("project_id", "tenant_id")}
@@ -119,6 +122,7 @@ class Sight:
             "fixed_ips": list(self._fixed(network, port.addresses)),
             "device_id": port.owner or (f"node/{port.node}" if port.node else ""),
             "binding:host_id": port.node or "",
+            "binding:vif_type": vif_type({"binding:host_id": port.node}),
             "port_security_enabled": port.security,
             "allowed_address_pairs": [{"ip_address": p.ip, "mac_address": p.mac or mac} for p in port.allowed],
         }
@@ -173,6 +177,12 @@ class Sight:
             "chain_parameters": {"correlation": chain.encapsulation, "symmetric": chain.symmetric},
         }
 
+    def _graph(self, graph: Graph) -> Resource:
+        found: dict[str, list[str]] = {}
+        for branch in graph.branches:
+            found.setdefault(id_of("chain", branch.chain), []).extend(id_of("chain", name) for name in branch.into)
+        return {"port_chains": found}
+
     def _step(self, name: str) -> str:
         """The group that a chain's step names; the one that an instance stands for where there is none."""
         group = id_of("group", name)
@@ -188,6 +198,7 @@ _SHOWN: dict[str, Callable[[Sight, Any], Resource]] = {
     "port_pair": Sight._pair,
     "port_pair_group": Sight._group,
     "port_chain": Sight._chain,
+    "service_graph": Sight._graph,
 }
 
 
@@ -213,8 +224,7 @@ def _cidr(prefix: str | None) -> str | None:
 
 
 def _defaults(kind: str) -> Resource:
-    return {
-        attribute.name: None if attribute.default in (REQUIRED, OMITTED) else attribute.initial()
-        for attribute in KINDS[kind].attributes
-        if attribute.shown
-    }
+    """All attributes, with what they are where nothing is said."""
+    attributes = [attribute for attribute in KINDS[kind].attributes if attribute.shown]
+    given = {each.name: each.initial() for each in attributes if each.default not in (REQUIRED, OMITTED)}
+    return {**dict.fromkeys(each.name for each in attributes), **SHOWN.get(kind, {}), **given}

@@ -11,6 +11,7 @@ from typing import Any
 
 from segue.neutron import converters as c
 from segue.neutron.errors import Fault, plain
+from segue.neutron.schema import NULL, Schema, either, kept, keyed, listed, said, says, taken
 from segue.neutron.shape import REQUIRED, Attribute, Kind, Rejected
 
 PROTOCOLS = ("tcp", "udp", "icmp")
@@ -41,6 +42,10 @@ def _identity(*more: Attribute, **options: Any) -> tuple[Attribute, ...]:
 # Flow classifiers.
 
 
+@says(
+    {"enum": [*ETHERTYPES, *(form for name in ETHERTYPES for form in (name.lower(), name.upper())), None]},
+    {"enum": list(ETHERTYPES)},
+)
 def ethertype(value: Any) -> str:
     """IPv4 or IPv6, whatever the case; null is IPv4."""
     if value is None:
@@ -53,6 +58,10 @@ def ethertype(value: Any) -> str:
     raise Fault(400, "FlowClassifierInvalidEthertype", message)
 
 
+@says(
+    {"enum": [form for name in PROTOCOLS for form in (name, name.capitalize(), name.upper())] + [None]},
+    {"enum": [*PROTOCOLS, None]},
+)
 def protocol(value: Any) -> str | None:
     """A protocol's name in lower case, or null. Numbers are refused, as upstream does."""
     if value is None:
@@ -64,6 +73,7 @@ def protocol(value: Any) -> str | None:
     raise Fault(400, "FlowClassifierInvalidProtocol", message)
 
 
+@says(either(taken(c.integer(0, MAX_PORT)), NULL), either(kept(c.integer(0, MAX_PORT)), NULL))
 def port_number(value: Any) -> int | None:
     """A transport port, as a number or as text, or null."""
     if value is None:
@@ -75,6 +85,7 @@ def port_number(value: Any) -> int | None:
     return number
 
 
+@says(either({"type": "object", "maxProperties": 0}, NULL), {"type": "object", "maxProperties": 0})
 def l7_parameters(value: Any) -> dict[str, Any]:
     """Nothing can be said here yet: any key is refused. Null is the empty object."""
     if value is None or value == {}:
@@ -119,20 +130,26 @@ FLOW_CLASSIFIER = Kind(
 # Port pairs.
 
 
+_WEIGHT = c.integer(0, MAX_WEIGHT)
+
+
+@says(*said(_WEIGHT))
+def _weight(value: Any) -> int:
+    number = c.whole(value)
+    if number is not None and number < 0:
+        raise Rejected(f"{c.told(value)} should be non-negative")
+    return _WEIGHT(value)  # type: ignore[no-any-return]
+
+
+_FUNCTION = c.record({"correlation": c.one_of(None, *CORRELATIONS), "weight": _weight})
+
+
+@says(either(taken(_FUNCTION), NULL), kept(_FUNCTION))
 def function_parameters(value: Any = None) -> dict[str, Any]:
     """``correlation`` and ``weight``; what is missing is filled in."""
     complete: dict[str, Any] = {"correlation": None, "weight": 1}
     return complete | _FUNCTION(value) if value is not None else complete
 
-
-def _weight(value: Any) -> int:
-    number = c.whole(value)
-    if number is not None and number < 0:
-        raise Rejected(f"{c.told(value)} should be non-negative")
-    return c.integer(0, MAX_WEIGHT)(value)  # type: ignore[no-any-return]
-
-
-_FUNCTION = c.record({"correlation": c.one_of(None, *CORRELATIONS), "weight": _weight})
 
 PORT_PAIR = Kind(
     name="port_pair",
@@ -165,6 +182,10 @@ _N_TUPLE: dict[str, c.Converter] = {
 }
 
 
+@says(
+    either(keyed({name: taken(convert) for name, convert in _N_TUPLE.items()}), NULL),
+    keyed({name: kept(convert) for name, convert in _N_TUPLE.items()}),
+)
 def _n_tuple(value: Any) -> dict[str, Any]:
     """One direction of a mapping, with what was given; null is the empty one."""
     given = c.dictionary({} if value is None else value)
@@ -182,6 +203,7 @@ def _n_tuple(value: Any) -> dict[str, Any]:
 _MAPPING = c.record(dict.fromkeys(DIRECTIONS, _n_tuple))
 
 
+@says(either(taken(_MAPPING), NULL), kept(_MAPPING))
 def n_tuple_mapping(value: Any = None) -> dict[str, Any]:
     """Both directions; an explicit empty object stays one, as clients get it from networking-sfc."""
     if value == {} and isinstance(value, dict):
@@ -192,6 +214,7 @@ def n_tuple_mapping(value: Any = None) -> dict[str, Any]:
 _GROUP = c.record({"lb_fields": c.allowed_values(LB_FIELDS), "ppg_n_tuple_mapping": n_tuple_mapping})
 
 
+@says(either(taken(_GROUP), NULL), kept(_GROUP))
 def group_parameters(value: Any = None) -> dict[str, Any]:
     """``lb_fields`` and ``ppg_n_tuple_mapping``; what is missing is filled in."""
     complete = {"lb_fields": [], "ppg_n_tuple_mapping": n_tuple_mapping()}
@@ -227,12 +250,17 @@ PORT_PAIR_GROUP = Kind(
 # Port chains.
 
 
+_UUIDS = c.list_of(c.uuid)
+
+
+@says(either(taken(_UUIDS), taken(c.uuid), NULL), kept(_UUIDS))
 def _several(value: Any) -> list[str]:
     """A list of UUIDs; null is the empty one, and a single UUID a list of one."""
     wrapped = [] if value is None else [value] if isinstance(value, str) else value
-    return c.list_of(c.uuid)(wrapped)  # type: ignore[no-any-return]
+    return _UUIDS(wrapped)  # type: ignore[no-any-return]
 
 
+@says(either(taken(_UUIDS) | {"minItems": 1}, taken(c.uuid)), kept(_UUIDS) | {"minItems": 1})
 def chain_groups(value: Any) -> list[str]:
     """The groups of a chain, at least one."""
     groups = _several(value)
@@ -242,13 +270,15 @@ def chain_groups(value: Any) -> list[str]:
     return groups
 
 
+_CHAIN = c.record({"correlation": c.one_of(*CORRELATIONS), "symmetric": c.boolean})
+
+
+@says(either(taken(_CHAIN), NULL), kept(_CHAIN))
 def chain_parameters(value: Any = None) -> dict[str, Any]:
     """``correlation`` and ``symmetric``; what is missing is filled in."""
     complete: dict[str, Any] = {"correlation": "mpls", "symmetric": False}
     return complete | _CHAIN(value) if value is not None else complete
 
-
-_CHAIN = c.record({"correlation": c.one_of(*CORRELATIONS), "symmetric": c.boolean})
 
 PORT_CHAIN = Kind(
     name="port_chain",
@@ -270,6 +300,11 @@ PORT_CHAIN = Kind(
 # Service graphs.
 
 
+def _graph(chains: Schema) -> Schema:
+    return {"type": "object", "propertyNames": taken(c.uuid), "additionalProperties": chains}
+
+
+@says(either(_graph(listed(taken(c.uuid))), NULL), _graph(listed(kept(c.uuid))))
 def graph_chains(value: Any) -> dict[str, list[str]]:
     """Source chain -> destination chains. Whether a destination is there twice is for the rules to say."""
     chains: dict[str, list[str]] = {}

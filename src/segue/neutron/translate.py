@@ -10,7 +10,9 @@ What cannot be declared yet is left out, with its reasons (``lacks``):
 - A router's interface is no port: the router answers at its address. So no function is behind it, and a port pair or
   classifier with it is not declared. A network has one router; further ones are declared without it.
 - A chain is declared when all of it can be: classifiers that say where packets start, and groups whose pairs have
-  a weight and a place.
+  a weight and a place. One that follows others in a service graph is declared when one of those is: it is for packets
+  that have come through one.
+- A service graph has the branches whose chains are declared.
 
 A function is ``mode: bridge``, to which frames come with the addresses that they had: a bump in the wire. One that
 routes needs frames with its own MAC address; Neutron's API has no word for that, so its ingress port says it:
@@ -31,6 +33,7 @@ from segue.model.intent import (
     MAX_PRECEDENCE,
     MAX_TEXT,
     AddressPair,
+    Branch,
     Object,
     Ref,
     Route,
@@ -40,7 +43,7 @@ from segue.model.intent import (
 from segue.model.spread import ordered, refusal
 from segue.neutron.errors import Fault
 from segue.neutron.names import NATIVE, Names
-from segue.neutron.state import ROUTER_INTERFACE, Resource, State
+from segue.neutron.state import ROUTER_INTERFACE, Resource, State, chains_of_graph
 
 Key = tuple[str, str]
 """Kind and id, as Neutron has them."""
@@ -70,6 +73,7 @@ class Translation:
     def __init__(self, state: State, objects: Mapping[Ref, Object], names: Names, locations: Mapping[str, str]) -> None:
         self.state, self.objects, self.names, self.locations = state, objects, names, locations
         self._keys: set[Key] = set()
+        self._wanted: Wanted = {}
         self._old: dict[Key, Fields] = {}
 
     def about(self, keys: Iterable[Key]) -> None:
@@ -87,7 +91,7 @@ class Translation:
     def wanted(self) -> Wanted:
         """What is to be declared, and what no longer, now that the state has changed."""
         keys = self._keys | _closure(self.state, self._keys)
-        wanted: Wanted = {}
+        wanted = self._wanted = {}
         for key in sorted((key for key in keys if key[0] in NATIVE), key=lambda key: (_ORDER[key[0]], key[1])):
             self._want(wanted, key)
         return wanted
@@ -114,6 +118,8 @@ class Translation:
             changed["subnets"] = tuple(dict.fromkeys([*kept, *fields["subnets"]]))
         if kind == "port_pair_group" and ref[1] == id:
             changed["instances"] = fields["instances"]  # which of them can be declared, nothing here says
+        if kind == "service_graph" and ref[1] == id:
+            changed["branches"] = fields["branches"]  # likewise
         new = msgspec.structs.replace(declared, **changed)
         if new != declared:
             wanted[ref] = new
@@ -155,6 +161,30 @@ class Translation:
             yield f"port pair {pair['id']} is a function on one node, and {where}"
 
     def _chain_lacks(self, chain: Resource) -> Iterator[str]:
+        yield from self._chain_unfit(chain)
+        graph = self.state.get("service_graph", self.state.graph_of_chain(chain["id"]) or "")
+        if graph is not None and self._led(graph).get(chain["id"]) is False:
+            yield f"no chain that leads to it in service graph {graph['id']} can be built"
+
+    def _led(self, graph: Resource) -> dict[str, bool]:
+        """By chain of a graph that follows others: whether one of those can be built, and is led to in its turn."""
+        behind: dict[str, list[str]] = {}
+        for source, ends in graph["port_chains"].items():
+            for end in ends:
+                behind.setdefault(end, []).append(source)
+        fit = {id: self._fit(id) for id in chains_of_graph(graph["port_chains"])}
+        led: dict[str, bool] = {}
+        for _ in behind:  # each round finds at least one of which all before it are known; there is no loop
+            for end, sources in behind.items():
+                if end not in led and all(source in led or source not in behind for source in sources):
+                    led[end] = any(fit[source] and led.get(source, True) for source in sources)
+        return led
+
+    def _fit(self, id: str) -> bool:
+        chain = self.state.get("port_chain", id)
+        return chain is not None and not any(self._chain_unfit(chain))
+
+    def _chain_unfit(self, chain: Resource) -> Iterator[str]:
         if not chain["flow_classifiers"]:
             yield "it has no flow classifier"
         for id in chain["flow_classifiers"]:
@@ -162,6 +192,21 @@ class Translation:
             yield from self._nowhere(id)
         for id in chain["port_pair_groups"]:
             yield from self._group_unfit(id)
+            if chain["chain_parameters"]["symmetric"] and _rewrites(self.state.get("port_pair_group", id)):
+                yield (
+                    f"port pair group {id} maps n-tuples, and answers would enter by the new ones, which classifiers "
+                    "here do not take; make a chain for each direction"
+                )
+
+    def remarks(self, id: str) -> Iterator[str]:
+        """What is to be said of a chain that is in force."""
+        chain = self.state.get("port_chain", id)
+        for group in chain["port_pair_groups"] if chain is not None else ():
+            if _rewrites(self.state.get("port_pair_group", group)):
+                yield (
+                    f"the n-tuple mapping of port pair group {group} is not needed: packets keep their path through "
+                    "functions that change them, and are not classified again"
+                )
 
     def _nowhere(self, id: str) -> Iterator[str]:
         """Whether nothing says in which network a classifier's packets start."""
@@ -185,9 +230,6 @@ class Translation:
             yield f"port pair group {id} is gone"
             return
         yield from self.lacks("port_pair_group", id)
-        mapping = (group.get("port_pair_group_parameters") or {}).get("ppg_n_tuple_mapping") or {}
-        if any(mapping.values()):
-            yield f"port pair group {id} maps n-tuples, which cannot be built yet"
         pairs = [pair for each in group["port_pairs"] if (pair := self.state.get("port_pair", each)) is not None]
         if not pairs:
             yield f"port pair group {id} has no port pair"
@@ -317,6 +359,7 @@ class Translation:
             "aware": parameters["correlation"],
             "weight": parameters["weight"],
             "mode": "route" if routes else "bridge",
+            "rewrites": _rewrites(self.state.get("port_pair_group", self.state.group_of_pair(pair["id"]) or "")),
         }
 
     def _group(self, group: Resource) -> Fields:
@@ -326,6 +369,19 @@ class Translation:
             "tap": bool(group.get("tap_enabled")),
             "hash": ordered(_lb_fields(group)),
         }
+
+    def _graph(self, graph: Resource) -> Fields:
+        branches = []
+        for source, ends in graph["port_chains"].items():
+            into = tuple(self._name("port_chain", end) for end in ends if self._there(end))
+            if into and self._there(source):
+                branches.append(Branch(self._name("port_chain", source), into))
+        return {"branches": tuple(branches)}
+
+    def _there(self, chain: str) -> bool:
+        """Whether a chain is declared, or is to be, with what is asked for now."""
+        ref = self.names.ref("port_chain", chain)
+        return self._wanted.get(ref, self.objects.get(ref)) is not None
 
     def _chain(self, chain: Resource) -> Fields:
         parameters = chain["chain_parameters"]
@@ -354,7 +410,16 @@ _FIELDS: dict[str, Callable[[Translation, Resource], Fields]] = {
     "port_pair": Translation._pair,
     "port_pair_group": Translation._group,
     "port_chain": Translation._chain,
+    "service_graph": Translation._graph,
 }
+
+
+def _rewrites(group: Resource | None) -> bool:
+    """Whether a group says that its functions change addresses or ports: it maps those that go in to those that come
+    out, for a classifier behind them. Here packets carry their path through functions, so that they do change them is
+    all there is to know."""
+    parameters = (group or {}).get("port_pair_group_parameters") or {}
+    return any((parameters.get("ppg_n_tuple_mapping") or {}).values())
 
 
 def _lb_fields(group: Resource) -> list[str]:
@@ -395,7 +460,18 @@ def _touched(state: State, kind: str, id: str) -> Iterator[Key]:
             yield "port_pair_group", group
     elif kind == "port_pair_group":
         yield from (("port_chain", chain) for chain in state.chains_of_group(id))
+        resource = state.get(kind, id)
+        if resource is not None and _rewrites(resource):
+            yield from (("port_pair", pair) for pair in resource["port_pairs"])
     elif kind == "flow_classifier":
         chain = state.chain_of_classifier(id)
         if chain is not None:
             yield "port_chain", chain
+    elif kind == "port_chain":
+        graph = state.graph_of_chain(id)
+        if graph is not None:
+            yield "service_graph", graph
+    elif kind == "service_graph":
+        resource = state.get(kind, id)
+        if resource is not None:
+            yield from (("port_chain", chain) for chain in chains_of_graph(resource["port_chains"]))

@@ -6,6 +6,10 @@ them; no packet enters. When all of them have said that they hold them, the clas
 path (Reitblatt et al., "Abstractions for Network Update", SIGCOMM 2012). Old paths are removed a drain time after the
 nodes where packets entered have said that none enter any more.
 
+A chain that others follow in a graph has paths that lead on to theirs, by id. So it changes with them, though its own
+steps stay as they are: what the id with which a packet enters says, the packet goes through to the end of the graph.
+A path that others led to is removed a drain time after the last of those.
+
 Chains that change together flip together, because a packet that leaves one chain may belong to the other; a
 rollout is the set of such chains. One that waits for a node does not hold up others.
 
@@ -16,14 +20,18 @@ returns: first to the store, then to the nodes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 import msgspec
 
-from segue.model.path import FIRST_PATH_ID, LAST_PATH_ID, Entry, Path, PathSpec, Step, Target
+from segue.model.path import FIRST_PATH_ID, LAST_PATH_ID, NO_COPIES, Entry, Path, PathSpec, Step, Target
 from segue.rollout.slots import assign
 
 Wanted = tuple[tuple[int, tuple[Entry, ...]], ...]
 """(path id, packets that are to enter it), in the order of the target's paths."""
+
+
+K = TypeVar("K")
 
 
 class Progress(msgspec.Struct):
@@ -54,6 +62,8 @@ class Rollouts:
         self.paths: dict[int, Path] = {}
         self.live: dict[int, tuple[Entry, ...]] = {}
         self._of_chain: dict[str, set[int]] = {}
+        self._led: dict[int, set[int]] = {}
+        """By path: the paths that lead on to it."""
         self.cursor = FIRST_PATH_ID
         """The id that is tried next."""
         self._pending: dict[str, int] = {}
@@ -82,17 +92,17 @@ class Rollouts:
         """After a restart: what the store holds; ``cursor`` as it was. Nobody has acknowledged anything yet."""
         self.cursor = cursor
         for path in paths:
-            self.paths[path.id] = path
-            self._of_chain.setdefault(path.spec.chain, set()).add(path.id)
+            self._know(path)
         self.live.update(live)
         for chain, number in pending.items():
             self._number = max(self._number, number)
             self._pending[chain] = number
             self._chains.setdefault(number, set()).add(chain)
+        for chain in _last_first({chain: targets.get(chain) for chain in pending}):
             target = targets.get(chain)
             self._wanted[chain] = tuple(
                 (path.id, spec.entries)
-                for spec in (target.paths if target else ())
+                for spec in map(self._led_on, target.paths if target else ())
                 for path in self._open(chain)
                 if _alike(path.spec, spec)
             )
@@ -100,10 +110,11 @@ class Rollouts:
     # -- what is asked for ---------------------------------------------------------------------------------------
 
     def want(self, targets: Mapping[str, Target | None], after: Iterable[str] = ()) -> None:
-        """These chains, together, are to become this; None: they are to go. ``after``: chains that these may not flip
-        before, because they still take packets that these are to take."""
+        """These chains, together, are to become this; None: they are to go. Those that lead on to them are among them.
+        ``after``: chains that these may not flip before, because they still take packets that these are to take."""
         together: set[str] = set()
-        for chain, target in targets.items():
+        for chain in _last_first(targets):
+            target = targets[chain]
             wanted = self._match(chain, target)
             kept = {key for key, _ in wanted}
             for path in self._open(chain):
@@ -125,7 +136,7 @@ class Rollouts:
     def _match(self, chain: str, target: Target | None) -> Wanted:
         """The target's paths among those that exist; new ones where there are none like them."""
         wanted = []
-        for spec in target.paths if target else ():
+        for spec in map(self._led_on, target.paths if target else ()):
             path = next((p for p in self._open(chain) if _alike(p.spec, spec)), None)
             if path is None:
                 path = Path(self._allocate(), self._with_slots(spec), "prepare")
@@ -134,6 +145,19 @@ class Rollouts:
                 self._set(path.id, _replace(path, entries=spec.entries))
             wanted.append((path.id, spec.entries))
         return tuple(wanted)
+
+    def _led_on(self, spec: PathSpec) -> PathSpec:
+        """With the ids of the paths that it leads to: those that are wanted of the other chains."""
+        if not spec.onward:
+            return spec
+        found = []
+        for onward in spec.onward:
+            keys = [key for key, _ in self._wanted.get(onward.chain, ())]
+            if onward.chain not in self._wanted:
+                keys = [path.id for path in self._open(onward.chain)]
+            fit = (key for key in keys if _carries(self.paths[key].spec, spec.network, onward.headers.ethertype))
+            found.append(msgspec.structs.replace(onward, path=next(fit, 0)))
+        return msgspec.structs.replace(spec, onward=tuple(found))
 
     def _with_slots(self, spec: PathSpec) -> PathSpec:
         """Slots follow those of the chain's newest path with the same group, in either direction: both directions of
@@ -183,7 +207,7 @@ class Rollouts:
                 self._flip(number)
         for key, revision in list(self._withdrawn.items()):
             if key not in self._deadline:
-                if all(self._acked.get(node, -1) >= revision for node in nodes_of(key)):
+                if key not in self._led and all(self._acked.get(node, -1) >= revision for node in nodes_of(key)):
                     self._deadline[key] = now + self.drain
             elif now >= self._deadline[key]:
                 self._set(key, None)
@@ -220,18 +244,19 @@ class Rollouts:
                 elif revision is None or self._acked[node] < revision:
                     reasons.append(f"node {node} has not installed path {key} yet")
                 else:
-                    reasons.extend(self._missing[node].get(key, ()))
+                    lacking = self._missing[node].get(key, ())
+                    reasons.extend(reason for reason in lacking if not reason.startswith(NO_COPIES))
         return list(dict.fromkeys(reasons))
 
     def is_pending(self, chain: str) -> bool:
         return chain in self._pending
 
-    def lacking(self, chain: str) -> list[str]:
-        """What the chain's active paths lack on their nodes."""
+    def lacking(self, chain: str, phase: str = "active") -> list[str]:
+        """What the chain's active paths lack on their nodes, or those in another phase."""
         return [
             reason
             for key in sorted(self._of_chain.get(chain, ()))
-            if self.paths[key].phase == "active"
+            if self.paths[key].phase == phase
             for missing in self._missing.values()
             for reason in missing.get(key, ())
         ]
@@ -262,16 +287,21 @@ class Rollouts:
 
     def _set(self, key: int, path: Path | None) -> None:
         if path is not None:
-            self.paths[key] = path
-            self._of_chain.setdefault(path.spec.chain, set()).add(key)
+            self._know(path)
         else:
-            chain = self.paths.pop(key).spec.chain
-            self._of_chain[chain].discard(key)
-            if not self._of_chain[chain]:
-                del self._of_chain[chain]
+            spec = self.paths.pop(key).spec
+            _withdraw(self._of_chain, spec.chain, key)
+            for other in {onward.path for onward in spec.onward}:
+                _withdraw(self._led, other, key)
             for known in (self._published, self._withdrawn, self._deadline):
                 known.pop(key, None)
         self._changes.paths[key] = path
+
+    def _know(self, path: Path) -> None:
+        self.paths[path.id] = path
+        self._of_chain.setdefault(path.spec.chain, set()).add(path.id)
+        for onward in path.spec.onward:
+            self._led.setdefault(onward.path, set()).add(path.id)
 
     def _enter(self, key: int, entries: tuple[Entry, ...] | None) -> None:
         if entries == self.live.get(key):
@@ -281,6 +311,12 @@ class Rollouts:
         else:
             self.live[key] = entries
         self._changes.live[key] = entries
+
+
+def _withdraw(sets: dict[K, set[int]], key: K, value: int) -> None:
+    sets[key].discard(value)
+    if not sets[key]:
+        del sets[key]
 
 
 def _replace(path: Path, phase: str | None = None, entries: tuple[Entry, ...] | None = None) -> Path:
@@ -294,5 +330,28 @@ def _alike(one: PathSpec, other: PathSpec) -> bool:
 
 
 def _essence(spec: PathSpec) -> tuple[object, ...]:
-    steps = tuple((step.group, step.basis, step.hops) for step in spec.steps)
-    return (spec.direction, spec.encapsulation, spec.network, spec.ethertype, spec.source_mac, steps)
+    steps = tuple((step.group, step.basis, step.hops, step.tap, step.hash) for step in spec.steps)
+    return (spec.direction, spec.encapsulation, spec.network, spec.ethertype, spec.source_mac, steps, spec.onward)
+
+
+def _carries(spec: PathSpec, network: int, ethertype: int) -> bool:
+    return spec.direction == "forward" and spec.network == network and spec.ethertype in (0, ethertype)
+
+
+def _last_first(targets: Mapping[str, Target | None]) -> list[str]:
+    """The chains, each behind those of them that it leads to."""
+    ordered: dict[str, None] = {}
+    for first in targets:
+        todo = [first]
+        opened: set[str] = set()
+        while todo:
+            chain = todo[-1]
+            target = targets[chain]
+            leads = {onward.chain for spec in (target.paths if target else ()) for onward in spec.onward}
+            further = [one for one in sorted(leads) if one in targets and one not in ordered and one not in opened]
+            if chain in ordered or chain in opened or not further:
+                ordered[todo.pop()] = None
+            else:
+                opened.add(chain)
+                todo.extend(further)
+    return list(ordered)

@@ -13,7 +13,7 @@ from segue.model.plan import Plan
 from segue.model.program import Rule
 from segue.model.stages import PATH
 
-OF_ONE_PATH = ("steer", "pick", "unwrap_index")
+OF_ONE_PATH = ("steer", "branch", "pick", "unwrap_index")
 """Stages whose rules each name one path."""
 
 

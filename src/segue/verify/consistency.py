@@ -9,10 +9,11 @@ actions (ofpact_check in lib/ofp-actions.c): behind ``PushMpls`` and ``PopMpls``
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from segue.model.program import (
     AnyAction,
+    Clone,
     Decap,
     DecTtl,
     Encap,
@@ -90,6 +91,10 @@ def _action(action: AnyAction, known: _Known) -> Iterator[str]:
             for name, offset in ((source, low), (target, to)):
                 if name in FIELDS and not 0 < bits <= FIELDS[name].width - offset:
                     yield f"move of {bits} bits from bit {offset} of {name}"
+        case Clone(actions):
+            copy = replace(known, values=dict(known.values))
+            for one in actions:
+                yield from _action(one, copy)
         case Multipath(_, links, register):
             yield from _written(register, known)
             if not 1 <= links <= 1 << 16:

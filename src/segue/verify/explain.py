@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from segue.model.stages import REGISTERS
+from segue.model.stages import BY_NAME, REGISTERS
 from segue.verify.fields import format_value
 from segue.verify.interpreter import Trace, Visit
 from segue.verify.network import FunctionHop, Hop, Journey
@@ -66,7 +66,9 @@ def _hop(hop: Hop) -> Iterator[str]:
 def _visit(visit: Visit) -> str:
     owner = "-" if visit.rule is None else visit.rule.owner
     if visit.rule is None:
-        events = "no rule matches: dropped here"
+        stage = BY_NAME.get(visit.stage)
+        returns = stage is not None and not stage.next and not stage.outputs
+        events = "no rule matches: left as it is" if returns else "no rule matches: dropped here"
     else:
         events = ", ".join(map(_named, visit.events)) or "dropped"
     return f"{visit.stage:<{_STAGE_WIDTH}} {owner:<{_OWNER_WIDTH}} {events}"

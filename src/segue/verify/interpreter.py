@@ -13,6 +13,9 @@ letter where OpenFlow leaves room (ofproto/ofproto-dpif-xlate.c):
   registers. Six times at most (lib/dpif-netdev.c, MAX_RECIRC_DEPTH).
 - What goes wrong (a fourth label, too deep a recursion) undoes what was sent since the last recirculation.
 - Recursion counts only where a stage calls itself or an earlier one.
+- ``Clone`` does its actions to a copy at once, and then the packet goes on as it was. Headers that a copy loses, or
+  that a stage called for it adds, would be missing from the packet too, or not, by accident of how the switch writes
+  the copy: such rules have no meaning here (Undefined).
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from dataclasses import dataclass, field
 from segue.model.program import (
     IN_PORT,
     AnyAction,
+    Clone,
     Decap,
     DecTtl,
     Encap,
@@ -179,6 +183,8 @@ class _Run:
         self.depth = 0
         self.calls = 0
         self.unlabelled = False
+        self.copies: list[int] = []
+        """Of each copy under way, how many frames there are while its own actions are done."""
 
     def finish(self) -> Trace:
         error = ""
@@ -228,6 +234,8 @@ class _Run:
             visit.after = self.packet
 
     def recirculate(self) -> None:
+        if self.copies:
+            raise Undefined("a copy that goes through the datapath once more")
         if self.recirculations >= MAX_RECIRCULATIONS:
             self.kept = len(self.outputs)
             raise Impossible(f"more than {MAX_RECIRCULATIONS} recirculations")
@@ -261,16 +269,22 @@ class _Run:
                 visit.events.append(f"to {stage}")
                 self.call(stage, visit.stage)
             case PushMpls():
+                self.only_own_headers()
                 self.packet = before.push_label()
                 visit.events.append("push label")
             case PopMpls(ethertype):
+                if self.copies:
+                    raise Undefined("a label taken off a copy")
                 self.packet = before.pop_label(ethertype)
                 self.unlabelled = self.packet is not before and not is_mpls(ethertype)
                 visit.events.append(f"pop label, {ethertype:#06x}")
             case Encap(header):
+                self.only_own_headers()
                 self.packet = _encap(before, header)
                 visit.events.append(f"encap {header}")
             case Decap():
+                if self.copies:
+                    raise Undefined("a header taken off a copy")
                 inner = before.frame.inner
                 if before.frame.packet_type == bare(ETH_NSH):
                     self.kept = len(self.outputs)
@@ -286,10 +300,27 @@ class _Run:
                 elif ttl is not None:
                     self.packet = before.set("nw_ttl", ttl - 1)
                     visit.events.append(f"nw_ttl={ttl - 1}")
-            case Multipath(basis, links, register):
-                link = multipath(before.fields, basis, links)
+            case Clone(actions):
+                visit.events.append("copy")
+                self.clone(actions, visit)
+            case Multipath(basis, links, register, hashed):
+                link = multipath(before.fields, basis, links, hashed)
                 self.packet = before.set(register, link)
                 visit.events.append(f"{register}={link} of {links} by hash")
+
+    def only_own_headers(self) -> None:
+        if self.copies and len(self.frames) != self.copies[-1]:
+            raise Undefined("a header that a stage adds to a copy")
+
+    def clone(self, actions: tuple[AnyAction, ...], visit: _Open) -> None:
+        kept, bottom = self.packet, len(self.frames)
+        self.frames.append(_Frame([(action, visit) for action in actions], 0, []))
+        self.copies.append(len(self.frames))
+        while len(self.frames) > bottom:
+            self.step()
+        self.copies.pop()
+        self.packet = kept
+        visit.events.append("end of copy")
 
     def call(self, stage: str, caller: str) -> None:
         if self.depth >= MAX_DEPTH:

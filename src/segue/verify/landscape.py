@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
-from segue.model.intent import Chain, Classifier, Group, Instance, Network, Object, Objects, Port, Router, Subnet
+from segue.model.intent import (
+    Chain,
+    Classifier,
+    Graph,
+    Group,
+    Instance,
+    Network,
+    Object,
+    Objects,
+    Port,
+    Router,
+    Subnet,
+)
 from segue.packet.addresses import (
     ETH_IPV4,
     ETH_IPV6,
@@ -39,6 +51,7 @@ class Landscape:
         self.groups = _of(objects, Group)
         self.classifiers = _of(objects, Classifier)
         self.chains = _of(objects, Chain)
+        self.graphs = _of(objects, Graph)
 
     def mac(self, port: Port) -> int:
         return parse_mac(port.mac) if port.mac else derived_mac("port", port.name)

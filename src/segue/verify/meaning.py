@@ -13,19 +13,23 @@ A packet that a port sends
    when it is any other ARP;
 3. is taken by at most one chain: of those whose classifiers match, the one of highest precedence; of that one's
    two directions the forward one, where both match;
-4. then visits one instance of each of the chain's groups, in order, and backwards in the reverse direction;
-5. then goes where it would have gone without a chain: through the router when it is addressed to its MAC, or to the
+4. then visits one instance of each of the chain's groups, in order, and backwards in the reverse direction; but of a
+   group that is a tap, the instance gets a copy, at its ingress port, and the packet goes on;
+5. then is taken by another chain, one that the graph of that one names to follow it, if classifiers of such a chain
+   match it, whatever port it came from; of several the one of highest precedence; and so on;
+6. then goes where it would have gone without a chain: through the router when it is addressed to its MAC, or to the
    port of its network that has its destination's MAC, or to all of them.
 
-Which instance of a group is free, so long as it has a weight. Functions are taken to give back what they got.
+Which instance of a group is free, so long as it has a weight; but packets that agree in what the group hashes meet the
+same one (``spread_key``). Functions are taken to give back what they got.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from segue.model.intent import Objects, Port, Router
+from segue.model.intent import Chain, Objects, Port, Router
 from segue.packet.addresses import (
     ETH_ARP,
     ETH_MPLS,
@@ -59,10 +63,11 @@ LINK_LOCAL = "fe80::/10"
 
 @dataclass(frozen=True)
 class Step:
-    """One of ``instances`` must be visited."""
+    """One of ``instances`` must be visited. ``hashed``: what of a packet chooses it."""
 
     group: str
     instances: frozenset[str]
+    hashed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,11 +81,26 @@ class Delivered:
 
 
 @dataclass(frozen=True)
+class Copied:
+    """``packet`` as the tap ``instance`` gets it at ``port``, behind a path header where it is aware of one.
+    ``source_mac``, ``destination_mac``: whether they are promised; a function that routes leaves its own."""
+
+    instance: str
+    port: str
+    packet: Packet
+    source_mac: bool = True
+    destination_mac: bool = True
+
+
+@dataclass(frozen=True)
 class Outcome:
     """``chain`` is empty when none takes the packet. ``delivered`` is empty when it goes nowhere, and None when nobody
     can say: the router answers to a source MAC that a function has cost the packet.
 
+    ``chain`` is the first that takes it, ``steps`` are those of all.
+
     ``many``: it goes to all ports of its network; behind a chain perhaps to the sender as well.
+    ``copies``: what taps get.
     """
 
     refused: bool = False
@@ -89,17 +109,19 @@ class Outcome:
     steps: tuple[Step, ...] = ()
     delivered: tuple[Delivered, ...] | None = ()
     many: bool = False
+    copies: tuple[Copied, ...] = ()
 
 
 class Meaning:
     """``places``: which node each port is on; a port that is not there is nowhere yet, and gets nothing.
 
+    ``entering``: the chains that take packets where they come in, if not all do.
     The objects are those of an intent without problems; with others, anything may come out.
     """
 
-    def __init__(self, objects: Objects, places: Mapping[str, str]) -> None:
+    def __init__(self, objects: Objects, places: Mapping[str, str], entering: Collection[str] | None = None) -> None:
         self._land = Landscape(objects, places)
-        self._taking = Taking(self._land)
+        self._taking = Taking(self._land, entering)
 
     def send(self, port: str, packet: Packet) -> Outcome:
         """What must become of ``packet``, sent by ``port``. Raises KeyError for an unknown port."""
@@ -114,9 +136,28 @@ class Meaning:
         if taken is None:
             return self._go_on(sender.network, packet, Outcome(), sender.name)
         chain, direction = taken
-        groups = chain.groups if direction == FORWARD else tuple(reversed(chain.groups))
-        steps = tuple(Step(name, frozenset(self._candidates(name))) for name in groups)
-        return self._go_on(sender.network, packet, Outcome(chain=chain.name, direction=direction, steps=steps), None)
+        outcome = Outcome(chain=chain.name, direction=direction, steps=(), copies=())
+        onward: Chain | None = chain
+        while onward is not None:
+            groups = onward.groups if direction == FORWARD else tuple(reversed(onward.groups))
+            outcome = self._through(groups, direction, sender.network, packet, outcome)
+            onward = self._taking.onward(onward.name, sender.network, packet) if direction == FORWARD else None
+        return self._go_on(sender.network, packet, outcome, None)
+
+    def _through(
+        self, groups: tuple[str, ...], direction: str, network: str, packet: Packet, outcome: Outcome
+    ) -> Outcome:
+        for name in groups:
+            group = self._land.groups.get(name)
+            members = frozenset(self._candidates(name))
+            if group is not None and group.tap:
+                copies = (*outcome.copies, *self._copy(network, packet, outcome.steps, members))
+                outcome = replace(outcome, copies=copies)
+                continue
+            hashed = group.hash if group is not None else ()
+            step = Step(name, members, hashed if direction == FORWARD else tuple(map(_turned, hashed)))
+            outcome = replace(outcome, steps=(*outcome.steps, step))
+        return outcome
 
     # -- 1: what a port may send -----------------------------------------------------------------------------------
 
@@ -183,7 +224,17 @@ class Meaning:
         members = self._land.groups[name].instances if name in self._land.groups else (name,)
         return [member for member in members if self._land.instances[member].weight > 0]
 
-    # -- 5: to whom ------------------------------------------------------------------------------------------------
+    def _copy(self, network: str, packet: Packet, before: tuple[Step, ...], tap: frozenset[str]) -> Iterator[Copied]:
+        met = [self._land.instances[name] for step in before for name in step.instances]
+        unaware = [instance for instance in met if not instance.aware]
+        routed = any(instance.mode == "route" for instance in unaware)
+        for name in tap:
+            port = self._land.instances[name].ingress
+            if port in self._land.places:
+                promised = not unaware or self._keeps_mac(network, packet)
+                yield Copied(name, port, packet, promised, not routed)
+
+    # -- 6: to whom ------------------------------------------------------------------------------------------------
 
     def _go_on(self, network: str, packet: Packet, so_far: Outcome, came_by: str | None) -> Outcome:
         members = [self._land.instances[name] for step in so_far.steps for name in step.instances]
@@ -287,6 +338,20 @@ class Meaning:
             return None
         _, _, network, next_hop = max(found)
         return network, next_hop
+
+
+def _turned(field: str) -> str:
+    kind, _, end = field.partition("_")
+    return f"{kind}_{'dst' if end == 'src' else 'src'}"
+
+
+def spread_key(packet: Packet, hashed: tuple[str, ...]) -> tuple[int | None, ...]:
+    """The values of a packet's fields, of those that it has; two packets of one kind with the same meet the same
+    instance."""
+    fields = packet.fields
+    family = FAMILY.get(fields["eth_type"])
+    names = [name.replace("ip_", f"ipv{family}_") if name.startswith("ip_") else name for name in hashed]
+    return tuple(fields.get(name) for name in names)
 
 
 def _with(packet: Packet, fields: Mapping[str, int]) -> Packet:

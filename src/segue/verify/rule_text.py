@@ -5,6 +5,7 @@ from __future__ import annotations
 from segue.model.program import (
     IN_PORT,
     AnyAction,
+    Clone,
     Decap,
     DecTtl,
     Encap,
@@ -17,6 +18,7 @@ from segue.model.program import (
     Rule,
     SetField,
 )
+from segue.model.spread import DEFAULT
 from segue.model.stages import REGISTERS
 from segue.verify.fields import format_value
 
@@ -44,8 +46,11 @@ def _action(action: AnyAction) -> str:
             return f"to {stage}"
         case Output(port=port):
             return "back where it came from" if port == IN_PORT else f"output {port}"
-        case Multipath(links=links, register=register, basis=basis):
-            return f"{_name(register)}=hash {basis} of {links}"
+        case Multipath(links=links, register=register, basis=basis, fields=fields):
+            of = "" if fields == DEFAULT else f" by {fields}"
+            return f"{_name(register)}=hash {basis} of {links}{of}"
+        case Clone(actions=actions):
+            return f"copy ({', '.join(map(_action, actions))})"
         case Encap(header=header):
             return f"encap {header}"
         case Decap():

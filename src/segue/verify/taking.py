@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from segue.model.intent import Chain, Classifier, Port
 from segue.packet.addresses import (
     ETH_IPV4,
@@ -21,13 +23,17 @@ TRANSPORT = {number: name for name, number in PROTOCOLS.items()}
 
 
 class Taking:
-    def __init__(self, landscape: Landscape) -> None:
+    """``entering``: the chains that take packets where they come in; all of them if it is None."""
+
+    def __init__(self, landscape: Landscape, entering: Collection[str] | None = None) -> None:
         self._land = landscape
+        self._entering = landscape.chains.keys() if entering is None else entering
 
     def chain(self, port: Port, packet: Packet) -> tuple[Chain, str] | None:
         found = [
             (chain.precedence, direction == FORWARD, chain, direction)
             for chain in self._land.chains.values()
+            if chain.name in self._entering
             for direction in ((FORWARD, REVERSE) if chain.symmetric else (FORWARD,))
             if any(self._matches(self._land.classifiers[name], direction, port, packet) for name in chain.classifiers)
         ]
@@ -36,17 +42,46 @@ class Taking:
         _, _, chain, direction = max(found, key=lambda one: one[:2])
         return chain, direction
 
+    def onward(self, chain: str, network: str, packet: Packet) -> Chain | None:
+        """Which chain takes a packet next that started in ``network`` and comes to the end of ``chain``."""
+        found = [
+            self._land.chains[name]
+            for graph in self._land.graphs.values()
+            for branch in graph.branches
+            if branch.chain == chain
+            for name in branch.into
+            if any(
+                self._goes_on(self._land.classifiers[c], network, packet) for c in self._land.chains[name].classifiers
+            )
+        ]
+        return max(found, key=lambda one: one.precedence, default=None)
+
+    def _goes_on(self, c: Classifier, network: str, packet: Packet) -> bool:
+        """Whatever port the packet came from."""
+        if c.network is not None:
+            meant = c.network == network
+        elif c.destination_port is not None:
+            there = self._land.ports[c.destination_port].network
+            meant = there is not None and network in {there, *self._land.connected(there)}
+        else:
+            meant = True
+        return meant and self._has_headers(c, FORWARD, packet)
+
     def _matches(self, c: Classifier, direction: str, port: Port, packet: Packet) -> bool:
-        there = (c.source_port, c.source_prefix, c.source_ports)
-        here = (c.destination_port, c.destination_prefix, c.destination_ports)
-        (from_port, from_prefix, from_ports), (to_port, to_prefix, to_ports) = (
-            (there, here) if direction == FORWARD else (here, there)
-        )
+        from_port = c.source_port if direction == FORWARD else c.destination_port
         if from_port is not None:
             if from_port != port.name:
                 return False
         elif port.network not in (self._starts(c) if direction == FORWARD else self._answers_start(c)):
             return False
+        return self._has_headers(c, direction, packet)
+
+    def _has_headers(self, c: Classifier, direction: str, packet: Packet) -> bool:
+        there = (c.source_port, c.source_prefix, c.source_ports)
+        here = (c.destination_port, c.destination_prefix, c.destination_ports)
+        (_, from_prefix, from_ports), (to_port, to_prefix, to_ports) = (
+            (there, here) if direction == FORWARD else (here, there)
+        )
         if not _is_ethertype(c, packet):
             return False
         ends = ends_of(packet)

@@ -4,7 +4,7 @@
 
     self ----+-> static ------------------------------------------------+
     path ----+-> path ----+-> attached, function, comeback, missing     |
-    binding -+            +-> marked, unframed                          |
+    binding -+            +-> marked, unframed, readdressed             |
     peer ----+                 |            |                           |
     port ----+-> port <--------+            +-> comeback --------------+-> rule
     network -+-> network <- outlet <- interface <- attached, function --+
@@ -55,7 +55,7 @@ class NodeCompiler:
             "path",
             w.path,
             lambda ctx, key: path(ctx, w, key),
-            [w.rule, w.attached, w.function, w.comeback, w.missing, w.marked, w.unframed],
+            [w.rule, w.attached, w.function, w.comeback, w.missing, w.marked, w.unframed, w.readdressed],
         )
         graph.family("comeback", w.comeback, lambda ctx, key: comeback(ctx, w, key), [w.rule])
         graph.family("port", w.port, lambda ctx, key: port(ctx, w, key), [w.rule, w.attached])

@@ -23,6 +23,8 @@ def network(ctx: Context, wiring: Wiring, key: int) -> None:
     _flood(ctx, wiring, record)
     if ctx.get(wiring.unframed, key):
         _reframe(ctx, wiring, record)
+    if ctx.get(wiring.readdressed, key):
+        _readdress(ctx, wiring, record)
 
 
 def _flood(ctx: Context, wiring: Wiring, record: NetworkRecord) -> None:
@@ -42,6 +44,18 @@ def _flood(ctx: Context, wiring: Wiring, record: NetworkRecord) -> None:
     if actions:
         many = match({NETWORK: record.key}, eth_dst=(MULTICAST_BIT, MULTICAST_BIT))
         emit_rule(ctx, wiring, "forward", 50, many, tuple(actions), f"network/{record.name}")
+
+
+def _readdress(ctx: Context, wiring: Wiring, record: NetworkRecord) -> None:
+    """As ``_reframe``, for a packet that goes on along another path first. Its ports tell their addresses themselves; a
+    packet to an address that nobody has goes to nobody."""
+    owner = f"network/{record.name}"
+    for prefix in record.prefixes:
+        ethertype = ETH_IPV4 if prefix.family == 4 else ETH_IPV6
+        near = match({NETWORK: record.key} | prefix_match("dst", prefix), eth_type=ethertype)
+        emit_rule(ctx, wiring, "readdress", 50, near, (SetField("eth_dst", 0),), owner)
+    beyond = (SetField("eth_dst", record.gateway_mac),)
+    emit_rule(ctx, wiring, "readdress", 10, match({NETWORK: record.key}), beyond, owner)
 
 
 def _reframe(ctx: Context, wiring: Wiring, record: NetworkRecord) -> None:

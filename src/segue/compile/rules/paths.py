@@ -5,6 +5,9 @@ instance, or to its node, where steer and pick choose the same again, because th
 addresses and the slots are the path's. A slot whose instance has gone is empty: its flows hash again with another
 basis, and no others move. After ``ROUNDS`` empty slots a flow chooses among the filled ones alone.
 
+At a tap's step (see ``_tap``) the packet goes on where it is, and a copy leaves for the tap. What comes to that step
+where the tap stands, from another node, is such a copy.
+
 Behind an unaware function the path is known again by the mark (a bump in the wire), or by the interface (a function
 that routes); see ``comeback``. Behind an aware one, by its header, where that names a path and step of this function.
 """
@@ -20,8 +23,9 @@ from segue.compile.rules.wiring import Comeback, Wiring, emit_rule
 from segue.engine import Context
 from segue.model.counters import entered, left, visited
 from segue.model.encapsulation import Encapsulation
-from segue.model.path import EMPTY, FIRST_INDEX, Hop, Path, Step, index_of
-from segue.model.program import AnyAction, Match, Multipath, Next, Output, SetField, Value, match
+from segue.model.path import EMPTY, FIRST_INDEX, NO_COPIES, Hop, Onward, Path, Step, index_of
+from segue.model.program import AnyAction, Clone, Match, Multipath, Next, Output, SetField, Value, match
+from segue.model.spread import hash_of
 from segue.model.stages import INDEX, LINK, NETWORK, PATH, ROUND, ROUTED, SOURCE_PORT
 from segue.model.view import PathRecord
 from segue.packet.addresses import ETH_IPV4, ETH_IPV6, PROTO_ICMPV6
@@ -39,7 +43,7 @@ def path_names(ctx: Context, wiring: Wiring, key: int) -> None:
         return
     for step in record.path.spec.steps:
         for hop in step.hops:
-            if hop.node == me.name:
+            if hop.node == me.name and not step.tap:
                 ctx.emit(wiring.named, hop.ingress_name, hop.ingress)
                 ctx.emit(wiring.named, hop.egress_name, hop.egress)
 
@@ -49,16 +53,17 @@ def path(ctx: Context, wiring: Wiring, key: int) -> None:
     me = ctx.get(wiring.me, "self")
     if record is None or me is None:
         return
-    _OnNode(ctx, wiring, record.path, me.name).emit()
+    _OnNode(ctx, wiring, record, me.name).emit()
 
 
 class _OnNode:
     """One path as one node sees it."""
 
-    def __init__(self, ctx: Context, wiring: Wiring, path: Path, me: str) -> None:
+    def __init__(self, ctx: Context, wiring: Wiring, record: PathRecord, me: str) -> None:
         self.ctx = ctx
         self.wiring = wiring
-        self.path = path
+        self.behind = record.behind
+        path = self.path = record.path
         self.spec = path.spec
         self.me = me
         self.owner = f"chain/{path.spec.chain}"
@@ -73,30 +78,41 @@ class _OnNode:
     def emit(self) -> None:
         steps = self.spec.steps
         here = [any(hop.node == self.me for hop in step.hops) for step in steps]
+        # Before which steps a packet can be here without having been sent here: it starts here, or comes from the
+        # function before, also past a tap.
+        before = [True]
         for number, step in enumerate(steps):
-            # A packet is before this step here if it starts here, comes from the step before, or was sent here.
-            if number == 0 or here[number] or here[number - 1]:
+            before.append(before[number] if step.tap else here[number])
+        for number, step in enumerate(steps):
+            if step.tap:
+                self._tap(number, step, here[number], before[number])
+                continue
+            if before[number] or here[number]:
                 self._step(number, step)
             for hop in step.hops:
                 if hop.node == self.me:
                     self._attach(number, hop)
-        if here[-1]:
+        if before[-1]:
             self._leave(len(steps))
         if any(here):
             if self._comes_from_elsewhere() and not self.ctx.get(self.wiring.binding, self.encapsulation.tunnel):
-                self._lacks(f"node {self.me} has no tunnel from other nodes yet")
+                kept = [hop for step in steps if not step.tap for hop in step.hops if hop.node == self.me]
+                self._lacks(f"node {self.me} has no tunnel from other nodes yet", "" if kept else NO_COPIES)
             for rule in self.encapsulation.unwrap_path(self.path):
                 self.rule(rule.stage, rule.priority, rule.match, *rule.actions)
 
     def _comes_from_elsewhere(self) -> bool:
-        nodes = {hop.node for step in self.spec.steps for hop in step.hops}
+        nodes = {hop.node for step in self.spec.steps if not step.tap for hop in step.hops}
+        nodes.update(self.behind)
         for entry in self.spec.entries:
+            if entry.behind:
+                continue
             network = None if entry.source_port else self.ctx.get(self.wiring.network, entry.network)
             nodes.update(network.nodes if network else [entry.source_node or self.me])
         return bool(nodes - {self.me})
 
-    def _lacks(self, what: str) -> None:
-        self.ctx.emit(self.wiring.missing, self.path.id, what)
+    def _lacks(self, what: str, kind: str = "") -> None:
+        self.ctx.emit(self.wiring.missing, self.path.id, kind + what)
 
     def _step(self, number: int, step: Step) -> None:
         filled = [hop for hop in step.slots if hop != EMPTY]
@@ -119,15 +135,15 @@ class _OnNode:
             if hop != EMPTY:
                 pick(hop, **{LINK: slot})
         if not holes:
-            self.rule("steer", 100, self.at(number), *_choose(step.basis, links))
+            self.rule("steer", 100, self.at(number), *_choose(step, links))
             return
         for turn in range(ROUNDS):
-            self.rule("steer", 100, self.at(number, **{ROUND: turn}), *_choose(step.basis + turn, links))
+            self.rule("steer", 100, self.at(number, **{ROUND: turn}), *_choose(step, links, turn))
             for slot in holes:
                 again = (SetField(ROUND, turn + 1), Next("steer"))
                 self.rule("pick", 100, self.at(number, **{LINK: slot, ROUND: turn}), *again)
         # The last choice is among the filled slots alone, numbered without the holes.
-        self.rule("steer", 100, self.at(number, **{ROUND: ROUNDS}), *_choose(step.basis + ROUNDS, len(filled)))
+        self.rule("steer", 100, self.at(number, **{ROUND: ROUNDS}), *_choose(step, len(filled), ROUNDS))
         for slot, hop in enumerate(filled):
             pick(hop, 110, **{LINK: slot, ROUND: ROUNDS})
 
@@ -136,10 +152,7 @@ class _OnNode:
         index = index_of(number)
         again = SetField("in_port", 0)  # else the switch would not send a packet back where it came from
         if hop.node != self.me:
-            away = to_node(self.ctx, self.wiring, hop.node, self.encapsulation.tunnel, self.spec.network)
-            if not away:
-                self._lacks(f"node {self.me} has no tunnel to node {hop.node} yet")
-            return (*self.encapsulation.wrap(self.path.id, index), again, *away) if away else None
+            return self._send(number, hop)
         binding = self.ctx.get(self.wiring.binding, hop.ingress_name)
         if binding is None:
             return None
@@ -150,6 +163,43 @@ class _OnNode:
             return (SetField("eth_dst", hop.mac), *out)
         return (SetField("eth_src", mark(self.path.id, index)), *out)
 
+    def _send(self, number: int, hop: Hop, kind: str = "") -> tuple[AnyAction, ...] | None:
+        """To the instance's node; None while there is no way there, which is lacking, as ``kind``."""
+        away = to_node(self.ctx, self.wiring, hop.node, self.encapsulation.tunnel, self.spec.network)
+        if not away:
+            self._lacks(f"node {self.me} has no tunnel to node {hop.node} yet", kind)
+            return None
+        return (*self.encapsulation.wrap(self.path.id, index_of(number)), SetField("in_port", 0), *away)
+
+    def _tap(self, number: int, step: Step, here: bool, before: bool) -> None:
+        """A copy goes to the tap, or to its node, and the packet itself goes on, whatever becomes of the copy. What
+        another node has sent to this step is a copy already. ``before``: packets come to the step on this node."""
+        tap = step.hops[0]
+        copy = self._copy(number, tap) if here else self._send(number, tap, NO_COPIES)
+        counter = visited(self.spec.chain, self.spec.direction, step.group, tap.instance) if here and copy else ""
+        if here or before:
+            self.rule("steer", 100, self.at(number), Next("pick"))
+        if here:
+            # Also where there is no way to the tap: else its copies would go on as if they were the packets.
+            self.rule("pick", 110, self.at(number, **{SOURCE_PORT: 0}), *(copy or ()), counter=counter)
+        if before:
+            onward = (SetField(INDEX, index_of(number + 1)), Next("steer"))
+            self.rule("pick", 100, self.at(number), *((Clone(copy),) if copy else ()), *onward, counter=counter)
+
+    def _copy(self, number: int, tap: Hop) -> tuple[AnyAction, ...] | None:
+        """Out to the tap itself, as the packet would be without proxies before it; None while its interface is not
+        there."""
+        restore: tuple[AnyAction, ...] = ()
+        if self.spec.loses_source_before(number):
+            self.ctx.emit(self.wiring.marked, self.spec.network, True)
+            restore = (SetField(NETWORK, self.spec.network), Next("restore"))
+        binding = self.ctx.get(self.wiring.binding, tap.ingress_name)
+        if binding is None:
+            self._lacks(_no_interface(tap.ingress_name, self.me), NO_COPIES)
+            return None
+        header = self.encapsulation.hand_over(self.path.id, index_of(number), tap.mac) if tap.aware else ()
+        return (*restore, *header, SetField("in_port", 0), Output(binding.ofport))
+
     def _attach(self, number: int, hop: Hop) -> None:
         """The instance's two ports, and how packets come back from the one that this direction leaves by."""
         ctx, wiring, path = self.ctx, self.wiring, self.path
@@ -158,7 +208,7 @@ class _OnNode:
             ctx.emit(wiring.attached, key, name)
             ctx.emit(wiring.function, key, (self.encapsulation.name,) if hop.aware else ())
             if ctx.get(wiring.binding, name) is None:
-                self._lacks(f"port {name} has no interface on node {self.me} (external_ids:iface-id={name})")
+                self._lacks(_no_interface(name, self.me))
         after = index_of(number + 1)
         from_port = {SOURCE_PORT: egress}
         if hop.aware:
@@ -172,29 +222,61 @@ class _OnNode:
 
     def _leave(self, number: int) -> None:
         """Behind the last step the packet goes on as if its source had just sent it, but is not classified again."""
-        hops = [hop for step in self.spec.steps for hop in step.hops if not hop.aware]
-        routed = any(hop.mode == "route" for hop in hops)
-        lost = bool(hops) and not self.spec.source_mac
+        routed = any(hop.mode == "route" for hop in self.spec.unaware_before(number))
+        lost = self.spec.loses_source_before(number)
         if lost:
             self.ctx.emit(self.wiring.marked, self.spec.network, True)
         if routed:
             self.ctx.emit(self.wiring.unframed, self.spec.network, True)
-        self.rule(
-            "steer",
-            100,
-            self.at(number),
-            SetField(PATH, 0),
-            SetField(INDEX, 0),
-            SetField(NETWORK, self.spec.network),
-            SetField(ROUTED, int(routed)),
-            SetField("in_port", 0),
-            Next("restore" if lost else "route"),
-            counter=left(self.spec.chain, self.spec.direction),
-        )
+        restore = (Next("restore"),) if lost else ()
+        here = SetField(NETWORK, self.spec.network)
+        off = (SetField(PATH, 0), SetField(INDEX, 0))
+        leave = (SetField(ROUTED, int(routed)), SetField("in_port", 0), *restore, Next("route"))
+        counter = left(self.spec.chain, self.spec.direction)
+        if not self.spec.onward:
+            self.rule("steer", 100, self.at(number), *off, here, *leave, counter=counter)
+            return
+        self.rule("steer", 100, self.at(number), here, Next("branch"), counter=counter)
+        self.rule("branch", 100, match({PATH: self.path.id}), *off, *leave)
+        if routed:
+            self.ctx.emit(self.wiring.readdressed, self.spec.network, True)
+        for onward in self.spec.onward:
+            self._branch(onward, (*restore, *((Next("readdress"),) if routed else ())))
+
+    def _branch(self, onward: Onward, mend: tuple[AnyAction, ...]) -> None:
+        """To the first step of another path, as their source sent them. Where there is no such path the packets are
+        dropped: none goes round a function."""
+        record = self.ctx.get(self.wiring.path, onward.path)
+        go: tuple[AnyAction, ...] = ()
+        if record is not None:
+            self._ways_to(record.path)
+            go = (*mend, SetField(PATH, onward.path), SetField(INDEX, FIRST_INDEX), Next("steer"))
+        elif onward.path:
+            self._lacks(f"node {self.me} does not know path {onward.path} yet")
+        counter = entered(onward.chain, self.spec.direction) if go else ""
+        for fields in matches(onward.headers):
+            matched = match({PATH: self.path.id}, **fields)
+            priority = 1000 + 2 * onward.precedence
+            owner = f"chain/{onward.chain}"
+            emit_rule(self.ctx, self.wiring, "branch", priority, matched, go, owner, counter)
+
+    def _ways_to(self, path: Path) -> None:
+        """Packets go on along ``path`` here, so the nodes of its first functions must be within reach."""
+        tunnel = self.wiring.encapsulations[path.spec.encapsulation].tunnel
+        for step in path.spec.steps:
+            for hop in step.hops:
+                if hop.node != self.me and not to_node(self.ctx, self.wiring, hop.node, tunnel, path.spec.network):
+                    self._lacks(f"node {self.me} has no tunnel to node {hop.node} yet", NO_COPIES if step.tap else "")
+            if not step.tap:
+                return
 
 
-def _choose(basis: int, links: int) -> tuple[AnyAction, ...]:
-    return (Multipath(basis & 0xFFFF, links, LINK), Next("pick"))
+def _no_interface(port: str, node: str) -> str:
+    return f"port {port} has no interface on node {node} (external_ids:iface-id={port})"
+
+
+def _choose(step: Step, links: int, turn: int = 0) -> tuple[AnyAction, ...]:
+    return (Multipath((step.basis + turn) & 0xFFFF, links, LINK, hash_of(step.hash)), Next("pick"))
 
 
 def _resume(path: int, index: int, source_mac: int) -> tuple[AnyAction, ...]:

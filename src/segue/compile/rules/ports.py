@@ -80,6 +80,7 @@ def _known(ctx: Context, wiring: Wiring, record: PortRecord, here: bool) -> None
             emit_rule(ctx, wiring, "forward", 100, match(mine, eth_dst=record.mac), away, owner)
     marked = ctx.get(wiring.marked, record.network)
     unframed = ctx.get(wiring.unframed, record.network)
+    readdressed = ctx.get(wiring.readdressed, record.network)
     routed = unframed or (network is not None and network.gateway_mac)
     for family, value in record.addresses:
         answer(ctx, wiring, record.network, family, value, record.mac, owner)
@@ -88,10 +89,12 @@ def _known(ctx: Context, wiring: Wiring, record: PortRecord, here: bool) -> None
         if routed:
             found = (SetField("eth_dst", record.mac), Next("forward"))
             emit_rule(ctx, wiring, "neighbor", 100, match(mine | _destination(host), eth_type=ethertype), found, owner)
+        if readdressed:
+            host_match = match(mine | _destination(host), eth_type=ethertype)
+            emit_rule(ctx, wiring, "readdress", 100, host_match, (SetField("eth_dst", record.mac),), owner)
         if marked:
-            back = (SetField("eth_src", record.mac), Next("route"))
             source = match(mine | prefix_match("src", host), eth_type=ethertype)
-            emit_rule(ctx, wiring, "restore", 100, source, back, owner)
+            emit_rule(ctx, wiring, "restore", 100, source, (SetField("eth_src", record.mac),), owner)
 
 
 def _destination(prefix: Prefix) -> dict[str, int | tuple[int, int]]:

@@ -30,6 +30,9 @@ def router(ctx: Context, wiring: Wiring, key: int) -> None:
                 here = _to_address({NETWORK: leg.network, ROUTED: 1}, family, value)
                 mine = (SetField(ROUTED, 0), SetField("eth_dst", leg.mac), Next("route"))
                 emit_rule(ctx, wiring, "route", 450, here, mine, owner)
+            if ctx.get(wiring.readdressed, leg.network):
+                there = _to_address({NETWORK: leg.network}, family, value)
+                emit_rule(ctx, wiring, "readdress", 90, there, (SetField("eth_dst", leg.mac),), owner)
         for family, value in addresses:
             _echo(ctx, wiring, leg, family, value, owner)
         for other in record.interfaces:

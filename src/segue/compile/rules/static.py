@@ -53,8 +53,7 @@ STATIC: tuple[Static, ...] = (
     *(("port_security", 20, match(eth_type=ethertype), ()) for ethertype in (ETH_IPV4, ETH_IPV6, ETH_ARP)),
     ("responder", 50, SOLICITATION, ADVERTISE),
     ("classify", 0, (), (Next("route"),)),
-    ("restore", 50, match(eth_src=(MARK, MARK_MASK)), (SetField("eth_src", NOBODY), Next("route"))),
-    ("restore", 0, (), (Next("route"),)),
+    ("restore", 50, match(eth_src=(MARK, MARK_MASK)), (SetField("eth_src", NOBODY),)),
     ("route", 0, (), (Next("forward"),)),
 )
 

@@ -51,6 +51,8 @@ class Wiring:
         """By network key: paths end here whose packets lost their source MAC."""
         self.unframed: Relation[int, bool] = graph.relation("unframed")
         """By network key: paths end here whose packets lost both MACs to a function that routes."""
+        self.readdressed: Relation[int, bool] = graph.relation("readdressed")
+        """By network key: such packets go on along other paths here."""
         self.outlet: Relation[int, tuple[int, int]] = graph.relation("outlet")
         """By network key: (port key, OpenFlow port) of the network's ports here, for flooding."""
 

@@ -8,15 +8,18 @@ encapsulation does not carry it.
 from __future__ import annotations
 
 import zlib
+from itertools import pairwise
 
 import msgspec
 
+from segue.compile.views.branches import entries_behind, ports_behind, unaware_before
 from segue.compile.views.entries import FAMILY, Direction
 from segue.compile.views.wiring import PortInfo, Use, Wiring, complain
 from segue.engine import Context
 from segue.model.encapsulation import Encapsulation
 from segue.model.intent import Chain, Instance
-from segue.model.path import Entry, Hop, PathSpec, Step, Target
+from segue.model.path import Entry, Hop, Onward, PathSpec, Step, Target
+from segue.model.spread import ordered, refusal, turned
 
 
 def chain(ctx: Context, w: Wiring, name: str) -> None:
@@ -53,6 +56,10 @@ class _Rendering:
 
     def emit(self) -> None:
         steps = tuple(self._step(group) for group in self.chain.groups)
+        for one, two in pairwise(steps):
+            if one.tap and two.tap:
+                message = f"groups {one.group!r} and {two.group!r} are taps, one right behind the other; "
+                self.complain("groups", message + "put a group that is none between them, or leave one out")
         paths = self._direction("forward", steps)
         if self.chain.symmetric:
             paths += self._direction("reverse", tuple(_turn(step) for step in reversed(steps)))
@@ -69,15 +76,29 @@ class _Rendering:
             self.complain("groups", f"there is no group or instance {name!r}")
             members = ()
         hops = [hop for hop in (self._hop(member) for member in members) if hop]
+        tap = group is not None and group.tap
         if not any(hop.weight for hop in hops) and self.sound:
-            self.complain("groups", f"group {name!r} has no instance with a weight; packets would have nowhere to go")
+            where = "copies" if tap else "packets"
+            self.complain("groups", f"group {name!r} has no instance with a weight; {where} would have nowhere to go")
         if self.chain.symmetric and len(hops) > 1 and any(hop.rewrites and not hop.aware for hop in hops):
             self.complain(
                 "groups",
                 f"group {name!r} rewrites headers, so answers could not find the instance that they came by; "
                 f"use a group of one instance, or symmetric: false",
             )
-        return Step(name, zlib.crc32(name.encode()) & 0x7FFF, tuple(hop for hop in hops if hop.weight))
+        hops = [hop for hop in hops if hop.weight]
+        if tap and len(members) != 1:
+            self.sound = False  # the group itself complains
+        fields = () if group is None or refusal(group.hash) else ordered(group.hash)
+        if group is not None and refusal(group.hash):
+            self.sound = False  # likewise
+        if self.chain.symmetric and len(hops) > 1 and any(field.startswith("eth_") for field in fields):
+            self.complain(
+                "groups",
+                f"group {name!r} has hash: [{', '.join(fields)}], and answers come with other MAC addresses, so they "
+                f"could not find the instance that they came by; hash IP addresses, or write symmetric: false",
+            )
+        return Step(name, zlib.crc32(name.encode()) & 0x7FFF, tuple(hops), (), tap, fields)
 
     def _hop(self, name: str) -> Hop | None:
         instance = self.ctx.get(self.w.instance, name)
@@ -122,10 +143,26 @@ class _Rendering:
                 grouped.setdefault((network, ethertype), {})[entry] = None
             if not found:
                 self.sound = self.sound and not way.unknown
+        if direction == "forward":
+            for source in sorted(self.ctx.values(self.w.behind, self.chain.name)):
+                for network, entry in entries_behind(self.ctx, self.w, self.chain, source):
+                    ethertype = entry.headers.ethertype if self.encapsulation.per_ethertype else 0
+                    grouped.setdefault((network, ethertype), {})[entry] = None
         return [
             self._path(direction, network, ethertype, tuple(sorted(entries, key=_order)), steps)
             for (network, ethertype), entries in sorted(grouped.items())
         ]
+
+    def _onward(self, network: int, entries: tuple[Entry, ...]) -> tuple[Onward, ...]:
+        """What goes on behind the path that these enter, along which chains' paths."""
+        carried = {entry.headers.ethertype for entry in entries}
+        found: dict[Onward, None] = {}
+        for name in sorted(self.ctx.values(self.w.onward, self.chain.name)):
+            declared = self.ctx.get(self.w.chain, name)
+            for _, entry in entries_behind(self.ctx, self.w, declared, self.chain.name) if declared else ():
+                if entry.network == network and entry.headers.ethertype in carried:
+                    found[Onward(name, entry.precedence, entry.headers)] = None
+        return tuple(sorted(found, key=repr))
 
     def _path(
         self, direction: str, network: str, ethertype: int, entries: tuple[Entry, ...], steps: tuple[Step, ...]
@@ -133,12 +170,11 @@ class _Rendering:
         reason = self.encapsulation.refuse(ethertype) if self.encapsulation.per_ethertype else None
         if reason:
             self.complain("encapsulation", reason)
-        sources = {entry.source_port for entry in entries}
-        source_mac = self._source_mac(sources)
+        source_mac = self._source_mac(entries)
         self._other_ethertypes(entries, steps, source_mac)
         for node in {entry.source_node for entry in entries if entry.source_node}:
             self._capable(node)
-        return PathSpec(
+        spec = PathSpec(
             self.chain.name,
             direction,
             self.encapsulation.name,
@@ -148,12 +184,40 @@ class _Rendering:
             source_mac,
             steps,
             entries,
+            self._onward(entries[0].network, entries) if direction == "forward" else (),
         )
+        self._hashed_macs(spec)
+        return spec
 
-    def _source_mac(self, sources: set[int]) -> int:
+    def _hashed_macs(self, spec: PathSpec) -> None:
+        """MAC addresses choose an instance only where packets still have theirs."""
+        for number, step in enumerate(spec.steps):
+            if len(step.hops) < 2 or not any(field.startswith("eth_") for field in step.hash):
+                continue
+            before = spec.unaware_before(number)
+            lost = spec.loses_source_before(number) or any(hop.mode == "route" for hop in before)
+            blamed = before[0].instance if lost else unaware_before(self.ctx, self.w, self.chain.name)
+            if blamed:
+                self.complain(
+                    "groups",
+                    f"group {step.group!r} has hash: [{', '.join(step.hash)}], but instance {blamed!r} "
+                    f"before it costs packets their MAC addresses; hash IP addresses and ports, or put the group first",
+                )
+
+    def _source_mac(self, entries: tuple[Entry, ...]) -> int:
         """The one MAC that all packets come from, where the classifiers and port security make that certain."""
+        sources = {entry.source_port for entry in entries if not entry.behind}
+        earlier = {
+            port
+            for source in {entry.behind for entry in entries if entry.behind}
+            for port in ports_behind(self.ctx, self.w, source, entries[0].network)
+        }
+        sources |= {port.key if port else 0 for port in earlier}
         if len(sources) != 1 or 0 in sources:
             return 0
+        for known in earlier:
+            if known is not None:
+                return known.mac if known.single else 0
         for name in self.chain.classifiers:
             classifier = self.ctx.get(self.w.classifier, name)
             for port in (classifier.source_port, classifier.destination_port) if classifier else ():
@@ -165,7 +229,7 @@ class _Rendering:
     def _other_ethertypes(self, entries: tuple[Entry, ...], steps: tuple[Step, ...], source_mac: int) -> None:
         """A frame that is not IP has its MAC addresses alone, and must get them back."""
         others = [entry for entry in entries if entry.headers.ethertype not in FAMILY]
-        unaware = [hop for step in steps for hop in step.hops if not hop.aware]
+        unaware = [hop for step in steps if not step.tap for hop in step.hops if not hop.aware]
         if not others or not unaware:
             return
         what = f"frames of EtherType {others[0].headers.ethertype:#06x}"
@@ -181,7 +245,7 @@ class _Rendering:
     def _uses(self, spec: PathSpec) -> None:
         headers = tuple(sorted({entry.headers for entry in spec.entries}, key=repr))
         for number, step in enumerate(spec.steps):
-            for hop in step.hops:
+            for hop in () if step.tap else step.hops:
                 if hop.mode == "route" and not hop.aware:
                     use = Use(
                         spec.chain,
@@ -197,7 +261,7 @@ class _Rendering:
 
 
 def _order(entry: Entry) -> tuple[object, ...]:
-    return (entry.classifier, entry.source_port, repr(entry.headers))
+    return (entry.classifier, entry.source_port, repr(entry.headers), entry.behind)
 
 
 def _hop(instance: Instance, ingress: PortInfo, egress: PortInfo) -> Hop:
@@ -218,8 +282,10 @@ def _hop(instance: Instance, ingress: PortInfo, egress: PortInfo) -> Hop:
 
 
 def _turn(step: Step) -> Step:
-    """The step as answers meet it: in by the egress port, out by the ingress port."""
-    return msgspec.structs.replace(step, hops=tuple(_turned(hop) for hop in step.hops))
+    """The step as answers meet it: in by the egress port, out by the ingress port. A tap hears both directions at its
+    ingress port."""
+    hops = step.hops if step.tap else tuple(_turned(hop) for hop in step.hops)
+    return msgspec.structs.replace(step, hops=hops, hash=turned(step.hash))
 
 
 def _turned(hop: Hop) -> Hop:

@@ -71,6 +71,21 @@ class Direction:
                     ),
                 )
 
+    def entries_behind(self, chain: str, network: str, key: int, ethertype: int) -> Iterator[Entry]:
+        """For packets of ``ethertype`` that started in ``network`` and have come to the end of ``chain``. The port that
+        they came from is of no account there; all else that the classifier says holds."""
+        for asked in self._headers() if self.meets(network) else ():
+            if asked.ethertype == ethertype:
+                yield Entry(self.classifier.name, key, 0, "", self.chain.precedence, asked, chain)
+
+    def meets(self, network: str) -> bool:
+        """Whether packets that started in ``network`` may be meant, wherever they come from."""
+        if self.unknown:
+            return False
+        if self.classifier.network is not None:
+            return self.classifier.network == network
+        return self.to_port is None or network in self._connected(self.to_port.network_name)
+
     def _networks(self) -> list[tuple[str, int]]:
         """Where the packets start, as (name, key): all networks from which routers lead to the destination, or those of
         them that have the source prefix, so that nothing goes round the chain by way of a router. Answers start

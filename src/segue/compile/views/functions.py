@@ -7,6 +7,7 @@ from itertools import combinations
 from segue.compile.overlap import headers_overlap
 from segue.compile.views.wiring import Use, Wiring, complain
 from segue.engine import Context
+from segue.model.spread import refusal, sets
 
 
 def instance(ctx: Context, w: Wiring, name: str) -> None:
@@ -41,6 +42,12 @@ def group(ctx: Context, w: Wiring, name: str) -> None:
     for member in declared.instances:
         if ctx.get(w.instance, member) is None:
             complain(ctx, w, ("group", name), "instances", f"there is no instance {member!r}")
+    if declared.tap and len(declared.instances) != 1:
+        message = f"a tap has one instance, not {len(declared.instances)}; make a group of each, or write tap: false"
+        complain(ctx, w, ("group", name), "instances", message)
+    reason = refusal(declared.hash)
+    if reason:
+        complain(ctx, w, ("group", name), "hash", f"{reason}; write {sets()}")
 
 
 def use(ctx: Context, w: Wiring, name: str) -> None:

@@ -5,10 +5,11 @@
             +-> prefix, subnet_of, router_of, presence, address, mac, port_info
                                               |
     instance, group, classifier, chain -------+-> target, use --> (use) --> problem
+    graph --> graph_of, behind, onward, origin +
                                                     |
                         the conductor gives targets identities and phases
                                                     |
-    path, live --> ends --> relevant --> view (records by node) <-- everything above
+    path, live --> led, ends --> relevant --> view (records by node) <-- everything above
 
 ``problem``, ``target`` and ``view`` are watched. A problem refuses the change that caused it; a target is what the
 conductor rolls out; a view is what agents are told.
@@ -21,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from segue.compile.views import chains, elements, functions, records
+from segue.compile.views import branches, chains, elements, functions, records
 from segue.compile.views.wiring import Problem, Use, Wiring
 from segue.engine import Context, Graph, Relation
 from segue.model.encapsulation import Encapsulations
@@ -65,9 +66,13 @@ class ViewCompiler:
         family("mac", w.mac, elements.mac, w.problem)
         family("instance", w.instance, functions.instance, w.problem)
         family("group", w.group, functions.group, w.problem)
+        family("graph", w.graph, branches.graph, w.graph_of, w.behind, w.onward, w.problem)
+        family("graphs of chain", w.graph_of, branches.graphs_of_chain, w.problem)
+        family("origins", w.graph, branches.origins, w.origin, w.problem)
         family("chain", w.chain, chains.chain, w.target, w.use, w.problem)
         family("classifier", w.classifier, chains.classifier, w.problem)
         family("use", w.use, functions.use, w.problem)
+        family("led", w.path, records.led, w.led)
         family("ends", w.path, records.ends, w.ends)
         family("relevant", w.network, records.relevant, w.relevant)
         family("node records", w.node, records.node_records, w.view)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from segue.compile.views.wiring import Wiring
 from segue.engine import Context
-from segue.model.path import Entry, PathSpec
+from segue.model.path import Entry, Path, PathSpec
 from segue.model.view import (
     ClassifyRecord,
     Interface,
@@ -24,11 +24,25 @@ from segue.model.view import (
 from segue.packet.addresses import Prefix, derived_mac, host_prefix, parse_ip, parse_mac, parse_prefix
 
 
-def ends(ctx: Context, w: Wiring, key: int) -> None:
-    """Runs over ``path``: where its packets leave it."""
+def led(ctx: Context, w: Wiring, key: int) -> None:
+    """Runs over ``path``."""
     path = ctx.get(w.path, key)
-    if path is not None:
-        for hop in path.spec.steps[-1].hops:
+    for onward in path.spec.onward if path else ():
+        if onward.path:
+            ctx.emit(w.led, onward.path, key)
+
+
+def ends(ctx: Context, w: Wiring, key: int) -> None:
+    """Runs over ``path``: where its packets leave it, and where copies get their source address back. Where packets
+    leave a path without functions, they have come in."""
+    path = ctx.get(w.path, key)
+    if path is None:
+        return
+    steps = path.spec.steps
+    kept = [step for step in steps if not step.tap]
+    taps = [step for number, step in enumerate(steps) if step.tap and path.spec.loses_source_before(number)]
+    for step in (*kept[-1:], *taps):
+        for hop in step.hops:
             ctx.emit(w.ends, path.spec.network_name, hop.node)
 
 
@@ -162,17 +176,38 @@ def path_record(ctx: Context, w: Wiring, key: int) -> None:
     path = ctx.get(w.path, key)
     if path is None:
         return
-    live = ctx.get(w.live, key) or ()
+    behind = _ends_before(ctx, w, key)
+    for node in _nodes_of(ctx, w, path) | behind:
+        ctx.emit(w.view, (node, f"path/{key}"), PathRecord(path, tuple(sorted(behind))))
+
+
+def _nodes_of(ctx: Context, w: Wiring, path: Path) -> set[str]:
+    """Those of its instances, and those where packets come in."""
+    live = ctx.get(w.live, path.id) or ()
     nodes = {hop.node for step in path.spec.steps for hop in step.hops}
-    nodes |= _ways_in(ctx, w, path.spec, (*path.spec.entries, *live))
-    for node in nodes:
-        ctx.emit(w.view, (node, f"path/{key}"), PathRecord(path))
+    return nodes | _ways_in(ctx, w, path.spec, (*path.spec.entries, *live))
 
 
 def _ways_in(ctx: Context, w: Wiring, spec: PathSpec, entries: tuple[Entry, ...]) -> set[str]:
     nodes = {entry.source_node for entry in entries if entry.source_node}
-    if any(not entry.source_port for entry in entries):
+    if any(not entry.source_port and not entry.behind for entry in entries):
         nodes.update(ctx.values(w.presence, spec.network_name))
+    return nodes
+
+
+def _ends_before(ctx: Context, w: Wiring, key: int) -> set[str]:
+    """The nodes where packets of other paths go on along this one: where those end, which is anywhere if they have taps
+    alone. A path leads to older ones only, so that this comes to an end."""
+    nodes: set[str] = set()
+    for source in ctx.values(w.led, key):
+        path = ctx.get(w.path, source)
+        if path is None:
+            continue
+        kept = [step for step in path.spec.steps if not step.tap]
+        if kept:
+            nodes.update(hop.node for hop in kept[-1].hops)
+        else:
+            nodes |= _nodes_of(ctx, w, path) | _ends_before(ctx, w, source)
     return nodes
 
 
@@ -181,6 +216,9 @@ def classify_record(ctx: Context, w: Wiring, key: int) -> None:
     path = ctx.get(w.path, key)
     entries = ctx.get(w.live, key)
     if path is None or not entries:
+        return
+    entries = tuple(entry for entry in entries if not entry.behind)
+    if not entries:
         return
     record = ClassifyRecord(key, path.spec.chain, path.spec.direction, entries)
     for node in _ways_in(ctx, w, path.spec, entries):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from segue.engine import Context, Graph, Relation
+from segue.engine import Context, Relation
+from segue.engine import Graph as Engine
 from segue.model.encapsulation import Encapsulations
 from segue.model.intent import (
     Chain,
     Classifier,
+    Graph,
     Group,
     Instance,
     Network,
@@ -65,10 +67,20 @@ class Use(msgspec.Struct, frozen=True, order=True):
     headers: tuple[Headers, ...]
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """Where packets of a chain start: the network's name and key; ``port`` is None where any of its ports may send
+    them."""
+
+    name: str
+    network: int
+    ethertype: int
+    port: PortInfo | None
+
+
 class Wiring:
     """Inputs first; then what families derive, in the order in which they run."""
 
-    def __init__(self, graph: Graph, encapsulations: Encapsulations) -> None:
+    def __init__(self, graph: Engine, encapsulations: Encapsulations) -> None:
         self.encapsulations = encapsulations
         self.node: Relation[str, Node] = graph.input("node")
         self.network: Relation[str, Network] = graph.input("network")
@@ -79,6 +91,7 @@ class Wiring:
         self.group: Relation[str, Group] = graph.input("group")
         self.classifier: Relation[str, Classifier] = graph.input("classifier")
         self.chain: Relation[str, Chain] = graph.input("chain")
+        self.graph: Relation[str, Graph] = graph.input("graph")
         self.id: Relation[Ref, int] = graph.input("id")
         """The numeric identity of nodes, networks, routers and ports."""
         self.location: Relation[str, str] = graph.input("location")
@@ -107,10 +120,20 @@ class Wiring:
         self.mac: Relation[tuple[str, int], str] = graph.relation("mac")
         """By (network name, MAC): the ports that have it."""
         self.port_info: Relation[str, PortInfo] = graph.relation("port info")
+        self.graph_of: Relation[str, str] = graph.relation("graph of")
+        """By chain name: the graphs that name it."""
+        self.behind: Relation[str, str] = graph.relation("behind")
+        """By chain name: the chains whose packets it may take next."""
+        self.onward: Relation[str, str] = graph.relation("onward")
+        """By chain name: the chains that may take its packets next."""
+        self.origin: Relation[str, Origin] = graph.relation("origin")
+        """By name of a chain that others follow: where the packets start that go through it."""
         self.use: Relation[str, Use] = graph.relation("use")
         """By instance name."""
         self.target: Relation[str, Target] = graph.relation("target", watched=True)
         """By chain name: what it asks for."""
+        self.led: Relation[int, int] = graph.relation("led")
+        """By path id: the paths whose packets may go on along it."""
         self.ends: Relation[str, str] = graph.relation("ends")
         """By network name: nodes where paths of that network end."""
         self.relevant: Relation[str, str] = graph.relation("relevant")

@@ -8,6 +8,7 @@ from segue.model.program import (
     COOKIE_MARK,
     COOKIE_MARK_MASK,
     AnyAction,
+    Clone,
     Decap,
     DecTtl,
     Encap,
@@ -31,6 +32,17 @@ COUNTED = (COOKIE_MARK | COOKIE_COUNTED, COOKIE_MARK_MASK | COOKIE_COUNTED)
 """Of those that count for something."""
 
 
+HASHES = {
+    "eth_src": of.HashFields.ETH_SRC,
+    "nw_src": of.HashFields.NW_SRC,
+    "nw_dst": of.HashFields.NW_DST,
+    "symmetric_l3": of.HashFields.SYMMETRIC_L3,
+    "symmetric_l3l4": of.HashFields.SYMMETRIC_L3L4,
+    "symmetric_l3l4+udp": of.HashFields.SYMMETRIC_L3L4_UDP,
+    "symmetric_l4": of.HashFields.SYMMETRIC_L4,
+}
+
+
 def action(a: AnyAction) -> of.Action:
     match a:
         case SetField(field=field, value=value, mask=mask):
@@ -42,12 +54,14 @@ def action(a: AnyAction) -> of.Action:
             return of.Output(port)
         case Move(source=source, target=target, bits=bits, source_offset=low, target_offset=to):
             return of.CopyField(source, target, bits, low, to)
-        case Multipath(basis=basis, links=links, register=register):
+        case Clone(actions=on_the_copy):
+            return of.Clone([action(one) for one in written(on_the_copy)])
+        case Multipath(basis=basis, links=links, register=register, fields=fields):
             return of.Multipath(
                 register,
                 n_bits=32,
                 max_link=links - 1,
-                fields=of.HashFields.SYMMETRIC_L3L4_UDP,
+                fields=HASHES[fields],
                 basis=basis,
                 algorithm=of.MultipathAlgorithm.HRW,
             )
@@ -64,6 +78,19 @@ def action(a: AnyAction) -> of.Action:
         case DecTtl():
             return of.DecNwTtl()
     raise ValueError(f"Open vSwitch has no action for {a!r}")
+
+
+def written(on_the_copy: tuple[AnyAction, ...]) -> tuple[AnyAction, ...]:
+    """A copy's actions, with such an end that no header is left to be written.
+
+    Open vSwitch writes a header that was added when it sends the packet. Where it sends nothing, because the port has
+    just gone or the tunnel has no way yet, that it has one to write outlives the copy, and it tries to write it on the
+    packet itself: release 3.1 ends its own process then. Taking a header off writes first.
+    """
+    added = [one.header for one in on_the_copy if isinstance(one, Encap)]
+    if not added:
+        return on_the_copy
+    return (*on_the_copy, *(() if added[-1] == "ethernet" else (Encap("ethernet"),)), Decap())
 
 
 def addition(rule: Rule, reset: bool = False) -> FlowMod:
