@@ -121,6 +121,7 @@ def test_what_is_in_use_stays(openstack: OpenStack, nothing_left: None) -> None:
     [
         ("network show nosuch", "No Network found for nosuch"),
         ("network create --external out", "there is no way out of Segue's networks"),
+        ("network create --share web2", "a project sees and uses its own networks alone"),
         ("network create --provider-network-type vlan --provider-physical-network p web", "networks are Segue's own"),
         ("subnet create --network web --subnet-range 10.0.0.0/33 bad", "10.0.0.0/33"),
         ("port create --network web --fixed-ip ip-address=192.0.2.1 bad", "192.0.2.1 is not a valid IP"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from clients import Sdk, SdkFault
+from clients import Sdk, SdkFault, ask
 
 pytestmark = pytest.mark.slow
 
@@ -153,3 +153,39 @@ def test_two_of_one_name_are_not_chosen_between(sdk: Sdk, nothing_left: None) ->
         sdk.create_sfc_port_pair_group(name="same")
     with pytest.raises(SdkFault, match="DuplicateResource"):
         sdk.find_sfc_port_pair_group("same")
+
+
+def test_what_upstream_lets_pass_or_fails_at_is_refused(sdk: Sdk, port: str) -> None:
+    """The table of docs/networking-sfc.md."""
+    one = sdk.create_sfc_port_pair(ingress=port, egress=port)["id"]
+    with pytest.raises(SdkFault, match=r"ConflictException 409.* used by port pair"):
+        sdk.delete_port(port)
+    with pytest.raises(SdkFault, match=r"ConflictException 409.* device_id cannot change"):
+        sdk.update_port(port, device_id="other")
+    for mapping in ({"source_ip_prefix": "bad"}, {"source_port_range_min": 99999}):
+        parameters = {"ppg_n_tuple_mapping": {"ingress_n_tuple": mapping}}
+        with pytest.raises(SdkFault, match="BadRequestException 400"):
+            sdk.create_sfc_port_pair_group(port_pair_group_parameters=parameters)
+    with pytest.raises(SdkFault, match="no switch can hash udp_dst and nothing else"):
+        sdk.create_sfc_port_pair_group(port_pair_group_parameters={"lb_fields": ["udp_dst"]})
+    with pytest.raises(SdkFault, match="BadRequestException 400"):
+        pair(sdk, port, service_function_parameters={"weight": 256})
+    nsh = pair(sdk, port, service_function_parameters={"correlation": "nsh"})
+    group = sdk.create_sfc_port_pair_group(port_pairs=[one])["id"]
+    sdk.create_sfc_port_chain(port_pair_groups=[group])
+    with pytest.raises(SdkFault, match="BadRequestException 400"):
+        sdk.update_sfc_port_pair_group(group, port_pairs=[nsh])
+
+
+def test_a_chain_says_why_it_is_not_in_force(sdk: Sdk, server: str, port: str) -> None:
+    network = sdk.get_port(port)["network_id"]
+    ends = [sdk.create_port(network_id=network, device_id="f", binding_host_id=host)["id"] for host in ("n1", "n2")]
+    split = sdk.create_sfc_port_pair(ingress=ends[0], egress=ends[1])["id"]
+    group = sdk.create_sfc_port_pair_group(port_pairs=[split])["id"]
+    anywhere = sdk.create_sfc_flow_classifier(protocol="tcp")["id"]
+    id = sdk.create_sfc_port_chain(port_pair_groups=[group], flow_classifiers=[anywhere])["id"]
+    ask(server, "PUT", f"sfc/port_chains/{id}", {"port_chain": {"name": "x"}})
+    told = ask(server, "GET", f"sfc/port_chains/{id}?fields=status&fields=status_reason")["port_chain"]
+    assert told["status"] == "DOWN"
+    assert any("nothing says in which network its packets start" in reason for reason in told["status_reason"])
+    assert any("there is no node 'n1'" in reason for reason in told["status_reason"])

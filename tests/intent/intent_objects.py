@@ -171,6 +171,7 @@ _OBJECT = st.one_of(
         branches=st.lists(
             st.builds(Branch, NAMES, several(NAMES, 1)), unique_by=lambda branch: branch.chain, max_size=3
         ).map(tuple),
+        exclusive=st.booleans(),
     ),
 )
 WORDS = st.fixed_dictionaries({}, optional={"label": LABELS, "project": LABELS, "description": LABELS})

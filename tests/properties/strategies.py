@@ -279,7 +279,7 @@ def _graph(draw: st.DrawFn, draft: Draft) -> None:
         if into:
             branches.append(Branch(name, into))
     if branches:
-        draft.add(Graph(name="g", branches=tuple(branches)))
+        draft.add(Graph(name="g", branches=tuple(branches), exclusive=draw(st.booleans())))
 
 
 def without(objects: Objects, chain: str) -> Objects:
@@ -292,7 +292,8 @@ def without(objects: Objects, chain: str) -> Objects:
                 for branch in value.branches
                 if branch.chain != chain
             ]
-            left[ref] = Graph(name=value.name, branches=tuple(branch for branch in branches if branch.into))
+            rest = tuple(branch for branch in branches if branch.into)
+            left[ref] = Graph(name=value.name, branches=rest, exclusive=value.exclusive)
     return left
 
 

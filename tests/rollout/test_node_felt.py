@@ -20,6 +20,7 @@ def rule(stage: str, priority: int = 100, value: int = 1, **fields: int) -> Rule
 PATHS = rules(
     rule("steer", **{PATH: 20, INDEX: 255}),
     rule("pick", **{PATH: 20, INDEX: 255}),
+    rule("branch", 1200, **{PATH: 20, "eth_type": 0x0800}),
     rule("unwrap_index", **{PATH: 20}),
     rule("path_return", 20, **{SOURCE_PORT: 3, PATH: 20, INDEX: 254}),
     rule("path_return", 20, **{SOURCE_PORT: 3, PATH: 0, "eth_src": MARK}),

@@ -47,7 +47,7 @@ def test_a_graph_is_declared_and_survives_a_restart(run: Any) -> None:
         graph = b.create("service_graph", name="fork", port_chains={one: [two, three]})["id"]
         ref = ("graph", graph)
         branches = (Branch(one, (two, three)),)
-        assert b.objects[ref] == Graph(name=graph, label="fork", project="shop", branches=branches)
+        assert b.objects[ref] == Graph(name=graph, label="fork", project="shop", branches=branches, exclusive=True)
         assert parse(dump(b.objects), "again").objects == b.objects
         with pytest.raises(Refused):
             b.delete(("chain", two))

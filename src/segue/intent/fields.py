@@ -178,6 +178,9 @@ FIELDS: dict[str, dict[str, Field]] = {
             "Behind each chain that others follow: the chains that take its packets next, where they match them.",
             [{"chain": "first", "into": ["second", "third"]}],
         ),
+        "exclusive": Field(
+            v.FLAG, "Whether chains that follow others take packets behind those alone, and none that come in.", False
+        ),
     },
 }
 for _fields in FIELDS.values():

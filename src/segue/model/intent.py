@@ -164,9 +164,13 @@ class Branch(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Graph(Object, frozen=True, kw_only=True, omit_defaults=True):
     """Chains that branch into chains (a service graph; RFC 7665 section 4.8). No chain leads back to itself, and a
-    chain is in one graph at most."""
+    chain is in one graph at most.
+
+    ``exclusive``: chains that follow others take no packets where these come in (as networking-sfc has it).
+    """
 
     branches: tuple[Branch, ...] = ()
+    exclusive: bool = False
 
 
 def is_label(text: str) -> bool:

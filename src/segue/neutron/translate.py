@@ -376,7 +376,7 @@ class Translation:
             into = tuple(self._name("port_chain", end) for end in ends if self._there(end))
             if into and self._there(source):
                 branches.append(Branch(self._name("port_chain", source), into))
-        return {"branches": tuple(branches)}
+        return {"branches": tuple(branches), "exclusive": True}
 
     def _there(self, chain: str) -> bool:
         """Whether a chain is declared, or is to be, with what is asked for now."""

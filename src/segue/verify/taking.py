@@ -28,12 +28,14 @@ class Taking:
     def __init__(self, landscape: Landscape, entering: Collection[str] | None = None) -> None:
         self._land = landscape
         self._entering = landscape.chains.keys() if entering is None else entering
+        exclusive = [graph for graph in landscape.graphs.values() if graph.exclusive]
+        self._inner = {name for graph in exclusive for branch in graph.branches for name in branch.into}
 
     def chain(self, port: Port, packet: Packet) -> tuple[Chain, str] | None:
         found = [
             (chain.precedence, direction == FORWARD, chain, direction)
             for chain in self._land.chains.values()
-            if chain.name in self._entering
+            if chain.name in self._entering and chain.name not in self._inner
             for direction in ((FORWARD, REVERSE) if chain.symmetric else (FORWARD,))
             if any(self._matches(self._land.classifiers[name], direction, port, packet) for name in chain.classifiers)
         ]

@@ -40,6 +40,8 @@ def graph(ctx: Context, w: Wiring, name: str) -> None:
         for one in branch.into:
             ctx.emit(w.behind, one, branch.chain)
             ctx.emit(w.onward, branch.chain, one)
+            if declared.exclusive:
+                ctx.emit(w.inner, one, name)
     circle = _circle(declared)
     if circle:
         message = f"packets would go in a circle: {' > '.join(circle)}; take one of these branches away"
@@ -89,8 +91,10 @@ def origins(ctx: Context, w: Wiring, name: str) -> None:
         for one in branch.into:
             behind.setdefault(one, []).append(branch.chain)
     ways = {one: list(_ways(ctx, w, found)) for one in behind if (found := ctx.get(w.chain, one)) is not None}
+    inner = {one for branch in declared.branches for one in branch.into} if declared.exclusive else set()
     through = {
-        one: {_start(way, *start) for way in all_ways for start in way.entries()} for one, all_ways in ways.items()
+        one: {_start(way, *start) for way in all_ways for start in way.entries() if one not in inner}
+        for one, all_ways in ways.items()
     }
     todo = list(ways)
     while todo:

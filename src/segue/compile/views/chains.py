@@ -130,6 +130,7 @@ class _Rendering:
 
     def _direction(self, direction: str, steps: tuple[Step, ...]) -> list[PathSpec]:
         grouped: dict[tuple[str, int], dict[Entry, None]] = {}
+        inner = any(self.ctx.values(self.w.inner, self.chain.name))
         for name in self.chain.classifiers:
             classifier = self.ctx.get(self.w.classifier, name)
             if classifier is None:
@@ -139,6 +140,8 @@ class _Rendering:
             found = False
             for network, entry in way.entries():
                 found = True
+                if inner:
+                    continue
                 ethertype = entry.headers.ethertype if self.encapsulation.per_ethertype else 0
                 grouped.setdefault((network, ethertype), {})[entry] = None
             if not found:

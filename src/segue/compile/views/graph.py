@@ -66,7 +66,7 @@ class ViewCompiler:
         family("mac", w.mac, elements.mac, w.problem)
         family("instance", w.instance, functions.instance, w.problem)
         family("group", w.group, functions.group, w.problem)
-        family("graph", w.graph, branches.graph, w.graph_of, w.behind, w.onward, w.problem)
+        family("graph", w.graph, branches.graph, w.graph_of, w.behind, w.inner, w.onward, w.problem)
         family("graphs of chain", w.graph_of, branches.graphs_of_chain, w.problem)
         family("origins", w.graph, branches.origins, w.origin, w.problem)
         family("chain", w.chain, chains.chain, w.target, w.use, w.problem)

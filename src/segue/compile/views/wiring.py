@@ -124,6 +124,8 @@ class Wiring:
         """By chain name: the graphs that name it."""
         self.behind: Relation[str, str] = graph.relation("behind")
         """By chain name: the chains whose packets it may take next."""
+        self.inner: Relation[str, str] = graph.relation("inner")
+        """By chain name: the graphs for which it takes packets behind other chains alone."""
         self.onward: Relation[str, str] = graph.relation("onward")
         """By chain name: the chains that may take its packets next."""
         self.origin: Relation[str, Origin] = graph.relation("origin")
