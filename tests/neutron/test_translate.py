@@ -260,6 +260,7 @@ def test_a_service_graph_has_the_branches_that_can_be_built() -> None:
             label="fork",
             project="shop",
             branches=(Branch(CHAIN, (b, c)), Branch(b, (d,)), Branch(c, (d,))),
+            exclusive=True,
         )
     }
 
@@ -281,7 +282,9 @@ def test_a_service_graph_has_the_branches_that_can_be_built() -> None:
     whole_graph = declared("graph", ROUTER, world)
     assert whole_graph.branches == (Branch(CHAIN, (b, c)), Branch(b, (d,)), Branch(c, (d,)))
     # A branch that could not be written when its chain was is there with the next change.
-    world.objects["graph", ROUTER] = Graph(name=ROUTER, label="fork", project="shop", branches=(Branch(CHAIN, (b,)),))
+    world.objects["graph", ROUTER] = Graph(
+        name=ROUTER, label="fork", project="shop", branches=(Branch(CHAIN, (b,)),), exclusive=True
+    )
     assert world.change("port_chain", b, description="again")["graph", ROUTER] == whole_graph
     world.change("port_pair_group", GROUP, port_pairs=[])
     assert [ref for ref in world.objects if ref[0] == "chain"] == []

@@ -160,6 +160,20 @@ def test_the_port_that_a_packet_came_from_is_of_no_account_behind_a_chain() -> N
     assert names(world, world.send("third", packet)) == ["b"]
 
 
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_where_packets_come_in_an_exclusive_graph_s_followers_take_none(exclusive: bool) -> None:
+    second = "{match: {from: third, protocol: udp, destination_ports: 80}, through: [b]}"
+    ports = BASE + "  third: {network: web, node: n3, address: 10.0.0.3}\n"
+    packet = udp("10.0.0.3", "10.0.0.2", eth_src=derived_mac("port", "third"), udp_dst=80)
+    world = World()
+    declared = objects(f"{{first: {FIRST}, second: {second}}}", "{first: [second]}", "{a: n1, b: n2}", ports)
+    declared["graph", "g"] = msgspec.structs.replace(declared["graph", "g"], exclusive=exclusive)
+    world.become(declared)
+    world.settle()
+    assert met(world, 80) == ["a", "b"]
+    assert names(world, world.send("third", packet)) == ([] if exclusive else ["b"])
+
+
 def test_joins_several_starts_and_diamonds() -> None:
     chains = (
         f"{{top: {FIRST}, left: {chain('b', 80)}, right: {chain('c', 81)}, "

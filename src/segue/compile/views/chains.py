@@ -130,7 +130,7 @@ class _Rendering:
 
     def _direction(self, direction: str, steps: tuple[Step, ...]) -> list[PathSpec]:
         grouped: dict[tuple[str, int], dict[Entry, None]] = {}
-        inner = any(self.ctx.values(self.w.inner, self.chain.name))
+        inner = bool(sorted(self.ctx.values(self.w.inner, self.chain.name)))
         for name in self.chain.classifiers:
             classifier = self.ctx.get(self.w.classifier, name)
             if classifier is None:
