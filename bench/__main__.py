@@ -10,7 +10,18 @@ import time
 
 from bench.report import machine, progress
 
-NAMES = ("compile", "apply", "flows", "coldstart", "throughput", "memory", "codec", "pump", "controllers")
+NAMES = (
+    "compile",
+    "apply",
+    "flows",
+    "coldstart",
+    "throughput",
+    "memory",
+    "codec",
+    "pump",
+    "controllers",
+    "networking-sfc",
+)
 
 
 def main() -> int:
@@ -26,7 +37,7 @@ def main() -> int:
     print(machine(sys.argv[1:]), flush=True)
     for name in options.names or NAMES:
         begun = time.monotonic()
-        for table in importlib.import_module(f"bench.{name}").run(options.quick):
+        for table in importlib.import_module(f"bench.{name.replace('-', '_')}").run(options.quick):
             print(table.markdown(), flush=True)
         progress(f"{name}: {time.monotonic() - begun:.0f} s")
     return 0

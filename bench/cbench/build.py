@@ -1,4 +1,4 @@
-"""What the controllers' benchmark needs and the project does not: the generator, compiled, and the peers' packages.
+"""What benchmarks need and the project does not: the controllers' generator, compiled, and the peers' packages.
 
 All of it is kept in ``.venv-bench/`` of the project, made at first use, and made again when what it is made from
 changes. Nothing is installed into the environment that runs the benchmark.
@@ -6,6 +6,7 @@ changes. Nothing is installed into the environment that runs the benchmark.
 - os-ken: its current release no longer carries the stock applications; they are taken from release 1.0.0, where they
   are files of the same interface.
 - Ryu: its release needs a setuptools before 58 to build, without isolation.
+- Neutron: with networking-sfc, and a uWSGI that is there as a wheel.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ FLAGS = ("-O2", "-flto", "-std=gnu11", "-Wall", "-Wextra")
 OS_KEN = ("os-ken==4.2.2", "eventlet==0.41.3")
 RYU = ("ryu==4.34", "eventlet==0.41.3", "dnspython==2.9.2")
 RYU_TOOLS = ("setuptools<58", "pbr", "wheel")
+NEUTRON = ("neutron==29.0.0", "networking-sfc==23.0.0", "pyuwsgi==2.0.30.post1")
 STOCK = "os-ken==1.0.0"
 STOCK_FILES = ("os_ken/app/simple_switch.py", "os_ken/app/simple_switch_13.py")
 
@@ -56,6 +58,11 @@ def os_ken() -> Path:
 def ryu() -> Path:
     """The interpreter of an environment that has Ryu."""
     return _environment("ryu", [RYU_TOOLS, ("--no-build-isolation", *RYU)])
+
+
+def neutron() -> Path:
+    """The interpreter of an environment that has Neutron and networking-sfc."""
+    return _environment("neutron", [NEUTRON])
 
 
 def stock_applications() -> Path:
@@ -94,7 +101,7 @@ def _once(target: Path, made_from: str, what: str, make: Callable[[], None]) -> 
     mark = target.with_name(f"{target.name}.made")
     if target.exists() and mark.exists() and mark.read_text() == digest:
         return
-    progress(f"controllers: {what}")
+    progress(f"bench: {what}")
     target.parent.mkdir(parents=True, exist_ok=True)
     make()
     mark.write_text(digest)

@@ -123,6 +123,7 @@ async def serve(
         http=bounded(connections),
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # anybody could say to be somebody else
         ws="websockets-sansio",
         ws_max_size=LARGEST_MESSAGE,
         ws_ping_interval=10,
