@@ -130,6 +130,11 @@ as_uint(PyObject *object, uint64_t *value)
     case 2:
         *value = (uint64_t)d[0] | (uint64_t)d[1] << PyLong_SHIFT;
         return 0;
+#if PyLong_SHIFT == 30
+    case 3: /* cookies of all ones are usual */
+        *value = (uint64_t)d[0] | (uint64_t)d[1] << 30 | (uint64_t)d[2] << 60;
+        return d[2] < 16 ? 0 : -1;
+#endif
     }
     if (Py_SIZE(object) < 0)
         return -1;
