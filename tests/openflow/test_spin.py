@@ -4,11 +4,17 @@ import asyncio
 import selectors
 import socket
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from segue.openflow import V13, App, Output, PacketIn, PacketOut, SwitchDown
+from segue.openflow.controller import Switch
 from segue.openflow.spin import SpinSelector, spinning_loop
+
+from .channels import until
+from .controllers import Peer, running, up
 
 SPIN = 50e-6
 LOOK = 5e-6
@@ -21,7 +27,6 @@ class World:
         self.now = 0.0
         self.ready = float("inf")
         self.asked: list[float | None] = []
-        monkeypatch.setattr(selectors.EpollSelector, "select", lambda selector, timeout=None: self.look(timeout))
         monkeypatch.setattr(SpinSelector, "_found", lambda selector, events: events)
         monkeypatch.setattr(time, "perf_counter", lambda: self.now)
 
@@ -31,7 +36,7 @@ class World:
         selector._own = self  # type: ignore[assignment]
         return selector
 
-    def poll(self, timeout: float) -> list[Any]:
+    def poll(self, timeout: float | None) -> list[Any]:
         return self.look(timeout)
 
     def look(self, timeout: float | None) -> list[Any]:
@@ -126,3 +131,52 @@ def test_a_loop_on_it_works() -> None:
 
     with asyncio.Runner(loop_factory=spinning_loop) as runner:
         assert runner.run(main()) == b"x"
+
+
+async def answered(target_of: str, messages: int) -> None:
+    """Packets that are answered, a switch that ends, and one that reads nothing, on whatever loop runs this."""
+    ended: list[str] = []
+    app = App("answers")
+
+    @app.on(PacketIn)
+    def handler(_switch: Switch, msg: PacketIn) -> PacketOut:
+        return PacketOut.answering(msg, [Output(2)])
+
+    @app.on(SwitchDown)
+    def down(switch: Switch, _event: SwitchDown) -> None:
+        ended.append(f"{switch.id}")
+
+    async with running([app]) as (controller, target):
+        peers = [await up(controller, Peer(number), target, V13) for number in (1, 2)]
+        for _ in range(messages):
+            for peer in peers:
+                peer.packet_in()
+            await asyncio.sleep(0)
+        await until(lambda: all(len(peer.got(PacketOut)) == messages for peer in peers))
+        assert (controller.switches[1].channel._direct is not None) == (target_of == "spinning")
+        peers[0].channel.abort()
+        await until(lambda: ended == ["1"])
+        # The other one stops reading; its packets are read until the answers wait, and then no more.
+        channel = controller.switches[2].channel
+        peers[1].channel._transport.pause_reading()
+        sent = 0
+        while not channel._paused:
+            for _ in range(200):
+                peers[1].packet_in()
+                sent += 1
+            peers[1].channel.flush()
+            await asyncio.sleep(0)
+            assert sent < 2_000_000
+        assert channel.unsent < 1 << 20
+        peers[1].channel._transport.resume_reading()
+        await until(lambda: len(peers[1].got(PacketOut)) == messages + sent)
+        peers[1].channel.close()
+        await until(lambda: ended == ["1", "2"])
+
+
+@pytest.mark.parametrize("loop", ["spinning", "plain"])
+def test_connections_that_are_read_where_the_loop_spins_are_as_others(loop: str) -> None:
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    with asyncio.Runner(loop_factory=spinning_loop if loop == "spinning" else None) as runner:
+        runner.run(asyncio.wait_for(answered(loop, 300), 60))
+    assert len(list(Path("/proc/self/fd").iterdir())) <= descriptors

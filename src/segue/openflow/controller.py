@@ -279,6 +279,7 @@ class Controller:
         pump = Pump(channel.version, switch, channel.receive_frame, attended.odd, attended.failed)
         self._heat(channel, pump)
         channel.pump = pump
+        channel.read_directly()
         channel.on_slow = self._on_slow
 
     def _heat(self, channel: Channel, pump: Any) -> None:

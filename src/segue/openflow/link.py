@@ -56,6 +56,7 @@ class Link(asyncio.BufferedProtocol):
         "__weakref__",
         "_busy",
         "_cause",
+        "_direct",
         "_entry",
         "_flooded",
         "_flushing",
@@ -100,6 +101,7 @@ class Link(asyncio.BufferedProtocol):
         self._busy = False
         self._flushing = False
         self._paused = False
+        self._direct: Any = None
         self._flooded = False
         self._written = 0
         self._passed = 0
@@ -323,11 +325,21 @@ class Link(asyncio.BufferedProtocol):
         if stop == self._paused or self._lost is not None or self._transport is None:
             return
         self._paused = stop
-        if stop:
+        if not stop:
+            self._excuse(self._share.clock())
+        if self._direct is not None:
+            (self._direct.pause if stop else self._direct.resume)()
+        elif stop:
             self._transport.pause_reading()
         else:
-            self._excuse(self._share.clock())
             self._transport.resume_reading()
+
+    def read_directly(self) -> None:
+        """From now on what comes is read where the loop spins, if it does; see `spin`."""
+        from segue.openflow.spin import direct
+
+        if self._transport is not None and not self._paused and self._direct is None:
+            self._direct = direct(self._loop, self._transport, self.get_buffer, self.buffer_updated)
 
     def _excuse(self, now: float) -> None:
         """That nothing is heard is our own doing."""
@@ -372,6 +384,9 @@ class Link(asyncio.BufferedProtocol):
         if self.pump is not None:
             self.pump.stopped = True
             self.pump = None
+        if self._direct is not None:
+            self._direct.close()
+            self._direct = None
         self._fail(ConnectionLost(f"{self.peer}: {reason}"))
         self._let_write()
         if self._entry is not None:
