@@ -143,7 +143,7 @@ def alive(server: Server) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
+        ("GET", "/elsewhere", 404),
         ("GET", "/nope", 404),
         ("GET", "/v1/nope", 404),
         ("GET", "/v1/objects/chain/nope", 404),
