@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,7 +43,7 @@ groups: {some: [ids]}
 chains:
   loud: {match: {from: client, protocol: tcp, destination_ports: 80-90}, through: [some], symmetric: true}
 """
-EXAMPLES = 50
+EXAMPLES = int(os.environ.get("SEGUE_EXAMPLES", "12"))
 """Of each operation, good and bad each."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import uuid
 from collections.abc import Iterator
@@ -45,7 +46,7 @@ CHECKS = [
 ]
 """Not ``positive_data_acceptance``: 400 is also networking-sfc's word for objects that are well written and in conflict
 with others, which no schema can say."""
-EXAMPLES = 12
+EXAMPLES = int(os.environ.get("SEGUE_EXAMPLES", "6"))
 """Of each operation, good and bad each."""
 REFERS = {"ingress": "port", "egress": "port", "logical_source_port": "port", "logical_destination_port": "port"}
 NATIVE = b"""

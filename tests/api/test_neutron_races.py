@@ -23,7 +23,7 @@ from segue.neutron.attributes import KINDS
 from segue.neutron.state import Resource
 
 ROUNDS = 20
-KILLS = 20
+KILLS = int(os.environ.get("SEGUE_KILLS", "8"))
 WRITERS = 6
 EXPECTED = {200, 201, 204, 404, 409}
 QUOTA = 7
