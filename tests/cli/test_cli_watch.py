@@ -29,7 +29,14 @@ class Watching:
 
     def __init__(self, url: str, *words: str) -> None:
         command = [sys.executable, "-m", "segue", "get", *words, "--server", url]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # Whoever was started in the background ignores Ctrl-C, and so would this.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         assert self.process.stdout is not None
         assert self.process.stderr is not None
         self.out, self.err = _lines(self.process.stdout), _lines(self.process.stderr)
