@@ -141,7 +141,7 @@ class NeutronAPI:
         neutron, caller = self._of(), request.caller
         match request.method:
             case "GET":
-                base = f"{request.root}/v2.0/{_path(kind)}"
+                base = f"{request.root}{kind.path}"
                 complete = partial(neutron.with_status, kind.name) if kind.name == "port_chain" else None
                 return 200, list_resources(neutron.state, caller, kind, request.query, base, complete)
             case "POST":
@@ -262,16 +262,12 @@ def _version(request: Request) -> Resource:
     return {"id": "v2.0", "status": "CURRENT", "links": [{"rel": "self", "href": f"{request.root}/v2.0/"}]}
 
 
-def _path(kind: Kind) -> str:
-    return f"{kind.prefix}/{kind.plural}" if kind.prefix else kind.plural
-
-
 def _collections(request: Request) -> list[Resource]:
     return [
         {
             "name": kind.name,
             "collection": kind.plural,
-            "links": [{"rel": "self", "href": f"{request.root}/v2.0/{_path(kind)}"}],
+            "links": [{"rel": "self", "href": f"{request.root}{kind.path}"}],
         }
         for kind in BY_PLURAL.values()
     ]

@@ -114,10 +114,6 @@ def _asked(attribute: Attribute) -> Json:
     return schema if attribute.default in (REQUIRED, OMITTED) else schema | {"default": attribute.initial()}
 
 
-def _path(kind: Kind) -> str:
-    return f"/v2.0/{kind.prefix}/{kind.plural}" if kind.prefix else f"/v2.0/{kind.plural}"
-
-
 def _collections() -> Json:
     paths: Json = {}
     for kind in KINDS.values():
@@ -127,7 +123,7 @@ def _collections() -> Json:
         page = keyed({kind.plural: listed(_ref(one)), f"{kind.plural}_links": _links()}, (kind.plural,))
         made, changed = _bulk(kind, one, single), _body(_holding(kind.name, _ref(f"Changed{one}")))
         shown = {200: _answer("The object.", single)}
-        paths[_path(kind)] = {
+        paths[kind.path] = {
             "get": _operation(
                 f"list{several}",
                 kind.plural,
@@ -143,7 +139,7 @@ def _collections() -> Json:
                 body=_body(_new(kind, one)),
             ),
         }
-        paths[f"{_path(kind)}/{{id}}"] = {
+        paths[f"{kind.path}/{{id}}"] = {
             "parameters": [_id("id")],
             "get": _operation(f"show{one}", kind.plural, shown, (404,), parameters=[fields]),
             "put": _operation(

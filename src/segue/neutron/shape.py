@@ -81,3 +81,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         self.by_name.update((attribute.name, attribute) for attribute in self.attributes)
+
+    @property
+    def path(self) -> str:
+        """Of its collection."""
+        return f"/v2.0/{self.prefix}/{self.plural}" if self.prefix else f"/v2.0/{self.plural}"
