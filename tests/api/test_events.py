@@ -115,11 +115,10 @@ def test_many_readers_leave_nothing_behind(opened: Running) -> None:
 def test_a_server_with_readers_stops_at_once() -> None:
     with running() as server, stream(server) as connection:
         until(connection, "listed")
-        begun = time.monotonic()
         server.process.terminate()
-        server.process.wait(10)
-        assert time.monotonic() - begun < 1.5
+        server.process.wait(20)
         assert connection.recv(100) == b""
+        assert "graceful shutdown exceeded" not in server.log(), "they were waited for, and cut off"
 
 
 def test_a_stream_ends_with_its_token(guarded: Running, tokens: Tokens) -> None:

@@ -428,11 +428,11 @@ def test_a_keystone_that_never_answers_is_waited_for_so_long(
         monkeypatch.setitem(keystone_middleware.DEFAULTS, "http_connect_timeout", 1)
     middleware = Middleware(fake.config(tmp_path / "c", http_connect_timeout=said))
     token = fake.token("alice")
-    fake.delay = 5
+    fake.delay = 60
     before = time.monotonic()
     with pytest.raises(Unreachable) as found:
         ask(middleware, token)
-    assert found.value.it and time.monotonic() - before < 4
+    assert found.value.it and time.monotonic() - before < 20
 
 
 def test_a_service_user_that_keystone_refuses_is_no_wrong_token(fake: FakeKeystone, tmp_path: Path) -> None:

@@ -163,20 +163,19 @@ def test_a_server_begins_before_its_keystone(fake: FakeKeystone, tmp_path: Path)
         assert server.ask(NETWORKS, X_Auth_Token=token).status == 200
 
 
-def test_a_keystone_that_does_not_answer_keeps_no_one_else_waiting(server: Running, fake: FakeKeystone) -> None:
-    """Neither who is known, nor the end of the server."""
-    seen = fake.token("alice")
-    assert server.ask(NETWORKS, X_Auth_Token=seen).status == 200
-    fake.delay = 8
-    with ThreadPoolExecutor(1) as pool:
+def test_a_keystone_that_does_not_answer_keeps_no_one_else_waiting(fake: FakeKeystone, tmp_path: Path) -> None:
+    """Neither who is known, nor the end of the server; both are there within 20 s, long before an answer."""
+    options = ("--keystone", str(fake.config(tmp_path / "c", http_connect_timeout=60)))
+    with running(*options) as server, ThreadPoolExecutor(1) as pool:
+        seen = fake.token("alice")
+        assert server.ask(NETWORKS, X_Auth_Token=seen).status == 200
+        fake.delay = 60
         waiting = pool.submit(_dare, server, fake.token("bob"))
         while len(fake.asked) < 2:
             time.sleep(0.02)
-        before = time.monotonic()
         assert server.ask(NETWORKS, X_Auth_Token=seen).status == 200
         server.process.send_signal(signal.SIGINT)  # at whose end Python waits for its threads
         server.process.wait(20)
-        assert time.monotonic() - before < 6
         waiting.result()
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import random
 import uuid
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import msgspec
 import pytest
+import requests
 from api_server import Running, running
+from described import CHECKS, MODES, NEGATIVE, ask_many, operations, wrong_as_sent
 from jsonschema import Draft202012Validator
 from neutron_asgi import at
 from neutron_fuzz import LEAVES, Fuzz
@@ -21,32 +23,8 @@ from segue.neutron.errors import Fault
 from segue.neutron.schema import kept, taken
 from segue.neutron.shape import Rejected
 
-schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
-from hypothesis import HealthCheck, Phase, given, settings  # noqa: E402
-from schemathesis.checks import not_a_server_error  # noqa: E402
-from schemathesis.specs.openapi.checks import (  # noqa: E402
-    content_type_conformance,
-    negative_data_rejection,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-    unsupported_method,
-)
-
-SCHEMA = schemathesis.openapi.from_dict(description())
-OPERATIONS = {found.ok().definition.raw["operationId"]: found.ok() for found in SCHEMA.get_all_operations()}
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    negative_data_rejection,
-    unsupported_method,
-]
-"""Not ``positive_data_acceptance``: 400 is also networking-sfc's word for objects that are well written and in conflict
-with others, which no schema can say."""
-EXAMPLES = int(os.environ.get("SEGUE_EXAMPLES", "6"))
+OPERATIONS = operations(description())
+EXAMPLES = 6
 """Of each operation, good and bad each."""
 REFERS = {"ingress": "port", "egress": "port", "logical_source_port": "port", "logical_destination_port": "port"}
 NATIVE = b"""
@@ -140,37 +118,49 @@ def world(live: Running) -> World:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", list(schemathesis.GenerationMode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_answer_is_as_described(world: World, name: str, mode: Any) -> None:
     operation = OPERATIONS[name]
-    bad = mode is schemathesis.GenerationMode.NEGATIVE
+    bad = mode is NEGATIVE
     if bad and not (operation.query or operation.body):
         return  # any text is a path
     kind = next((kind for kind in KINDS.values() if operation.path.startswith(f"{at(kind)}/{{id}}")), None)
-    asked = 0
+    turn = count(1)
 
-    @settings(
-        max_examples=EXAMPLES,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        phases=(Phase.explicit, Phase.generate),
-    )
-    @given(case=operation.as_strategy(generation_mode=mode))
     def ask(case: Any) -> None:
-        nonlocal asked
-        asked += 1
-        if kind is not None and not bad and asked % 3:
+        if kind is not None and not bad and next(turn) % 3:
             case.path_parameters["id"] = world.rng.choice(world.there[kind.name])
         if not bad and case.body:
             case.body = world.settle("", case.body)
         case.call_and_validate(base_url=world.server.url, checks=CHECKS, timeout=20)
 
-    ask()
-    assert asked
+    assert ask_many(operation, mode, EXAMPLES, ask)
     assert "Traceback" not in world.server.log()
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "right"),
+    [
+        ("listPortPairs", "name=5&page_reverse=", True),
+        ("listPortPairs", "fields=&fields=id&colour=red", True),
+        ("listPortPairs", "limit=-1", False),
+        ("listPortPairs", "limit=1&name=x&limit=1", False),
+        ("listPortPairs", "page_reverse=%5B%5D", False),
+        ("listNetworks", "admin_state_up=true&admin_state_up=5", False),
+        ("createNetwork", '{"network": {"name": "5"}}', True),
+        ("createNetwork", '{"network": {"name": 5}}', False),
+        ("createNetwork", '{"network": {"mtu": NaN}}', False),
+        ("createNetwork", "", False),
+    ],
+)
+def test_a_request_is_judged_as_it_was_sent(name: str, query: str, right: bool) -> None:
+    made = requests.Request("POST", f"http://x{OPERATIONS[name].path}", headers={"Content-Type": "application/json"})
+    if name == "createNetwork":
+        made.data = query
+    else:
+        made.url += f"?{query}"
+    assert (not wrong_as_sent(OPERATIONS[name], made.prepare())) is right
 
 
 @pytest.mark.slow

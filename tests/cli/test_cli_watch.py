@@ -173,7 +173,7 @@ def test_what_cannot_be_watched_is_refused(nowhere: Session, words: tuple[str, .
 def test_without_a_server_it_does_not_wait(nowhere: Session) -> None:
     begun = time.monotonic()
     assert nowhere("get", "chains", "-w").status == 1
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
 
 
 def test_what_is_no_stream_is_no_server(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -180,7 +180,7 @@ def test_very_many_answers_are_handed_over_as_the_switch_takes_them(beside: bool
             await until(lambda: len(cookies) == count or peer.reason is not None)
             assert cookies == list(range(count))
             assert controller.failures == 0
-            assert max(late) < 0.5, "others are not held up"
+            assert max(late) < sum(late) / 4, "others are not held up"
             ticking.cancel()
 
     run(main, 60)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import time
+from typing import Any
 
 import pytest
 
@@ -241,7 +241,7 @@ def test_an_unknown_stage_is_refused() -> None:
         Program([rule("elsewhere", 1, {})], TABLES)
 
 
-def test_a_hundred_thousand_rules_are_looked_up_fast() -> None:
+def test_a_hundred_thousand_rules_are_not_all_looked_at(counting: Any) -> None:
     program = Program(
         (
             Rule("in", 100 + n % 500, match(eth_type=0x0800, ipv4_src=n, ipv4_dst=5), (Output(n),), "n")
@@ -250,9 +250,8 @@ def test_a_hundred_thousand_rules_are_looked_up_fast() -> None:
         TABLES,
     )
     packets = [Packet.of({**UDP, "ipv4_src": n}) for n in range(3, 100_000, 250)]
-    start = time.perf_counter()
-    traces = [run(program, packet, 1) for packet in packets]
-    assert time.perf_counter() - start < 2
+    with counting(300 * len(packets)):
+        traces = [run(program, packet, 1) for packet in packets]
     assert [trace.outputs[0].port for trace in traces] == list(range(3, 100_000, 250))
 
 
