@@ -26,9 +26,9 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 from litestar.types import Receive, Send
 
-from segue.api.auth import caller_of
+from segue.api.admitted import caller_of
 from segue.api.neutron_extensions import EXTENSIONS
-from segue.api.neutron_openapi import description
+from segue.api.neutron_openapi import encoded
 from segue.api.neutron_tags import METHODS, TAGGED, Tags
 from segue.neutron import quota
 from segue.neutron.attributes import BY_PLURAL
@@ -97,7 +97,9 @@ class NeutronAPI:
 
     async def _safely(self, scope: Any, receive: Receive) -> tuple[int, Any, Headers]:
         try:
-            return *self.answer(await _request(scope, receive)), []
+            request = await _request(scope, receive)
+            await self._catch_up(request)
+            return *self.answer(request), []
         except NotAllowed as fault:
             return fault.status, fault.body(), [(b"allow", ", ".join(fault.allowed).encode())]
         except Fault as fault:
@@ -121,7 +123,7 @@ class NeutronAPI:
             case ("v2.0", "extensions", alias) if alias in EXTENSIONS:
                 return _only(request, "GET"), {"extension": EXTENSIONS[alias]}
             case ("v2.0", "openapi"):
-                return _only(request, "GET"), description()
+                return _only(request, "GET"), encoded()
             case ("v2.0", "quotas", *rest):
                 return self._quota(request, rest)
             case ("v2.0", "routers", id, action) if action in _INTERFACES:
@@ -135,15 +137,27 @@ class NeutronAPI:
                     return self._collection(request, kind) if not rest else self._member(request, kind, rest[0])
         raise _absent()
 
+    async def _catch_up(self, request: Request) -> None:
+        """The status of many chains takes time: most of it passes here, where others may run meanwhile."""
+        kind = BY_PLURAL["port_chains"]
+        if request.method == "GET" and request.parts == ("v2.0", "sfc", kind.plural):
+            chains: list[str] = []
+
+            def note(chain: Resource) -> Resource:
+                chains.append(chain["id"])
+                return chain
+
+            self._listed(request, kind, note)
+            await self._of().catch_up(chains)
+
     # -- objects ---------------------------------------------------------------------------------------------------
 
     def _collection(self, request: Request, kind: Kind) -> Answer:
         neutron, caller = self._of(), request.caller
         match request.method:
             case "GET":
-                base = f"{request.root}{kind.path}"
                 complete = partial(neutron.with_status, kind.name) if kind.name == "port_chain" else None
-                return 200, list_resources(neutron.state, caller, kind, request.query, base, complete)
+                return 200, self._listed(request, kind, complete)
             case "POST":
                 body = request.read()
                 if is_bulk(kind, body):
@@ -152,6 +166,10 @@ class NeutronAPI:
                 (made,) = neutron.create(caller, kind.name, [create_values(kind, body, caller)])
                 return 201, {kind.name: made}
         raise NotAllowed(request.method, "GET", "POST")
+
+    def _listed(self, request: Request, kind: Kind, complete: Callable[[Resource], Resource] | None) -> Resource:
+        base = f"{request.root}{kind.path}"
+        return list_resources(self._of().state, request.caller, kind, request.query, base, complete)
 
     def _member(self, request: Request, kind: Kind, id: str) -> Answer:
         neutron, caller = self._of(), request.caller
@@ -223,8 +241,10 @@ class NeutronAPI:
 
 
 async def _request(scope: Any, receive: Receive) -> Request:
+    path = scope["raw_path"].decode("latin-1") if scope.get("raw_path") else scope["path"]
+    segments = [unquote(part) for part in path.partition("?")[0].removesuffix(".json").split("/") if part]
     body = b""
-    if scope["method"] in ("POST", "PUT"):
+    if segments and scope["method"] in ("POST", "PUT"):  # the versions are everybody's, and take none
         parts: list[bytes] = []
         more = True
         while more:
@@ -234,8 +254,6 @@ async def _request(scope: Any, receive: Receive) -> Request:
             parts.append(message.get("body", b""))
             more = message.get("more_body", False)
         body = b"".join(parts)
-    path = scope["raw_path"].decode("latin-1") if scope.get("raw_path") else scope["path"]
-    segments = [unquote(part) for part in path.partition("?")[0].removesuffix(".json").split("/") if part]
     try:
         query = tuple(parse_qsl(scope["query_string"].decode(), keep_blank_values=True, max_num_fields=1000))
     except ValueError as error:

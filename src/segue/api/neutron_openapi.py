@@ -6,10 +6,12 @@ no kind declares (paths, statuses, quotas, tags, the attributes that Segue alone
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
 
-from segue import __version__
+import msgspec
+
 from segue.api.neutron_tags import METHODS, TAGGED
+from segue.api.openapi import Json, answering, document, in_path, json_body, operation, query, ref
 from segue.neutron import converters as c
 from segue.neutron import quota
 from segue.neutron.attributes import KINDS
@@ -17,8 +19,6 @@ from segue.neutron.body import MAX_BULK
 from segue.neutron.schema import NULL, either, kept, keyed, listed, taken
 from segue.neutron.sfc_kinds import ETHERTYPES
 from segue.neutron.shape import OMITTED, REQUIRED, Attribute, Kind
-
-Json = dict[str, Any]
 
 ABOUT = """\
 Networks, subnets, ports and routers as OpenStack Networking has them, and the service function chaining of
@@ -63,31 +63,24 @@ _FLAG: Json = {"enum": ["", *(word for word in taken(c.boolean)["anyOf"][1]["enu
 
 
 def description() -> Json:
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "Segue: networking and service function chaining",
-            "version": __version__,
-            "description": ABOUT,
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    return document(
+        "Segue: networking and service function chaining",
+        ABOUT,
+        [{"name": kind.plural} for kind in KINDS.values()] + [{"name": "quotas"}, {"name": "discovery"}],
+        {**_discovery(), **_quotas(), **_collections(), **_interfaces(), **_tags()},
+        {
+            "NeutronError": _error_body(),
+            **{name: schema for each in KINDS.values() for name, schema in _schemas(each)},
         },
-        "servers": [{"url": "/", "description": "The server that gave this description."}],
-        "security": [{}, {"token": []}, {"bearer": []}, {"basic": []}],
-        "tags": [{"name": kind.plural} for kind in KINDS.values()] + [{"name": "quotas"}, {"name": "discovery"}],
-        "paths": {**_discovery(), **_quotas(), **_collections(), **_interfaces(), **_tags()},
-        "components": {
-            "schemas": {
-                "NeutronError": _error_body(),
-                **{name: schema for each in KINDS.values() for name, schema in _schemas(each)},
-            },
-            "responses": {f"Error{status}": _error(status) for status in _ERRORS},
-            "securitySchemes": {
-                "token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
-                "bearer": {"type": "http", "scheme": "bearer"},
-                "basic": {"type": "http", "scheme": "basic", "description": "The token is the password."},
-            },
-        },
-    }
+        {status: _error(status) for status in _ERRORS},
+        ("token", "bearer", "basic"),
+    )
+
+
+@cache
+def encoded() -> msgspec.Raw:
+    """As it is answered: made once."""
+    return msgspec.Raw(msgspec.json.encode(description()))
 
 
 # -- objects ---------------------------------------------------------------------------------------------------------
@@ -118,25 +111,25 @@ def _collections() -> Json:
     paths: Json = {}
     for kind in KINDS.values():
         one, several = _class(kind), _class(kind) + "s"
-        single = _named(kind.name, _ref(one))
-        fields = _query("fields", listed(_TEXT), "The attributes to show; all without it.")
-        page = keyed({kind.plural: listed(_ref(one)), f"{kind.plural}_links": _links()}, (kind.plural,))
-        made, changed = _bulk(kind, one, single), _body(_holding(kind.name, _ref(f"Changed{one}")))
-        shown = {200: _answer("The object.", single)}
+        single = _named(kind.name, ref(one))
+        fields = query("fields", listed(_TEXT), "The attributes to show; all without it.")
+        page = keyed({kind.plural: listed(ref(one)), f"{kind.plural}_links": _links()}, (kind.plural,))
+        made, changed = _bulk(kind, one, single), json_body(_holding(kind.name, ref(f"Changed{one}")))
+        shown = {200: answering("The object.", single)}
         paths[kind.path] = {
             "get": _operation(
                 f"list{several}",
                 kind.plural,
-                {200: _answer("Those that the caller may see.", page)},
+                {200: answering("Those that the caller may see.", page)},
                 (404,),
                 parameters=[fields, *_paging(kind), *_filters(kind)],
             ),
             "post": _operation(
                 f"create{one}",
                 kind.plural,
-                {201: _answer("As it was made.", made)},
+                {201: answering("As it was made.", made)},
                 (404, 409, 413),
-                body=_body(_new(kind, one)),
+                body=json_body(_new(kind, one)),
             ),
         }
         paths[f"{kind.path}/{{id}}"] = {
@@ -155,36 +148,36 @@ def _collections() -> Json:
 
 
 def _new(kind: Kind, one: str) -> Json:
-    single = _holding(kind.name, _ref(f"New{one}"))
+    single = _holding(kind.name, ref(f"New{one}"))
     if not kind.bulk:
         return single | {"not": {"required": [kind.plural]}}
-    item = either(_ref(f"New{one}"), _named(kind.name, _ref(f"New{one}"), required=True))
+    item = either(ref(f"New{one}"), _named(kind.name, ref(f"New{one}"), required=True))
     several = _holding(kind.plural, listed(item) | {"minItems": 1, "description": f"At most {MAX_BULK}."})
     return {"anyOf": [single, several]}
 
 
 def _bulk(kind: Kind, one: str, single: Json) -> Json:
-    return {"anyOf": [single, _named(kind.plural, listed(_ref(one)))]} if kind.bulk else single
+    return {"anyOf": [single, _named(kind.plural, listed(ref(one)))]} if kind.bulk else single
 
 
 def _paging(kind: Kind) -> list[Json]:
     parameters = [
-        _query("limit", _LIMIT, "How many objects a page has; 0 for all."),
-        _query("marker", _TEXT, "The id of the last object of the page before."),
-        _query("page_reverse", _FLAG, "The page before the marker in place of that behind it."),
+        query("limit", _LIMIT, "How many objects a page has; 0 for all."),
+        query("marker", _TEXT, "The id of the last object of the page before."),
+        query("page_reverse", _FLAG, "The page before the marker in place of that behind it."),
     ]
     if kind.sortable:
         names = [each.name for each in kind.attributes if each.filtered]
         parameters += [
-            _query("sort_key", listed({"enum": [*names, ""]}), "By what to sort."),
-            _query("sort_dir", listed({"enum": ["asc", "desc", ""]}), "Which way, once for each sort_key."),
+            query("sort_key", listed({"enum": [*names, ""]}), "By what to sort."),
+            query("sort_dir", listed({"enum": ["asc", "desc", ""]}), "Which way, once for each sort_key."),
         ]
     return parameters
 
 
 def _filters(kind: Kind) -> list[Json]:
     return [
-        _query(each.name, listed(_text(each)), "Only those with this value; repeated: with one of these.")
+        query(each.name, listed(_text(each)), "Only those with this value; repeated: with one of these.")
         for each in kind.attributes
         if each.filtered
     ]
@@ -220,9 +213,9 @@ def _interfaces() -> Json:
             "put": _operation(
                 f"{action}RouterInterface",
                 "routers",
-                {200: _answer("The interface.", answer)},
+                {200: answering("The interface.", answer)},
                 (404, 409, 413),
-                body=_body(said),
+                body=json_body(said),
             ),
         }
         for action in ("add", "remove")
@@ -232,15 +225,15 @@ def _interfaces() -> Json:
 def _tags() -> Json:
     paths: Json = {}
     tags = kept(KINDS["port"].by_name["tags"].convert)
-    whole, body = _named("tags", tags, required=True), _body(_holding("tags", listed(_TEXT)))
-    success = {"GET": {200: _answer("The tags.", whole)}, "DELETE": {204: _nothing()}}
+    whole, body = _named("tags", tags, required=True), json_body(_holding("tags", listed(_TEXT)))
+    success = {"GET": {200: answering("The tags.", whole)}, "DELETE": {204: _nothing()}}
     for plural in sorted(TAGGED):
         one = next(_class(kind) for kind in KINDS.values() if kind.plural == plural)
         for number, (path, name) in enumerate((("", "Tags"), ("/{tag}", "Tag"))):
             item: Json = {"parameters": [_id("id"), *([_id("tag")] if number else [])]}
             for method in METHODS[number]:
                 changes = method in ("PUT", "POST")
-                answers = success.get(method, {201: _nothing()} if number else {200: _answer("The tags.", whole)})
+                answers = success.get(method, {201: _nothing()} if number else {200: answering("The tags.", whole)})
                 item[method.lower()] = _operation(
                     f"{method.lower()}{one}{name}",
                     plural,
@@ -262,14 +255,14 @@ def _quotas() -> Json:
     }
     usage = keyed({name: {"type": "integer"} for name in ("limit", "used", "reserved")})
     owned = keyed({**limits["properties"], "project_id": _TEXT, "tenant_id": _TEXT})
-    one = _answer("The limits.", _named("quota", limits))
-    details = _answer("How much of each is used.", _named("quota", keyed(dict.fromkeys(quota.DEFAULTS, usage))))
+    one = answering("The limits.", _named("quota", limits))
+    details = answering("How much of each is used.", _named("quota", keyed(dict.fromkeys(quota.DEFAULTS, usage))))
     project: Json = {"parameters": [_id("project")]}
-    body = _body(_holding("quota", keyed(dict.fromkeys(quota.DEFAULTS, asked))))
+    body = json_body(_holding("quota", keyed(dict.fromkeys(quota.DEFAULTS, asked))))
     return {
         "/v2.0/quotas": {
             "get": _operation(
-                "listQuotas", "quotas", {200: _answer("Of whom they differ.", _named("quotas", listed(owned)))}, ()
+                "listQuotas", "quotas", {200: answering("Of whom they differ.", _named("quotas", listed(owned)))}, ()
             )
         },
         "/v2.0/quotas/{project}": {
@@ -297,7 +290,7 @@ def _discovery() -> Json:
     extension = keyed({**texts, "links": listed(link)}, (*texts, "links"))
 
     def reading(name: str, about: str, key: str, schema: Json, *errors: int) -> Json:
-        answer = _answer(about, _named(key, schema, required=True))
+        answer = answering(about, _named(key, schema, required=True))
         return {"get": _operation(name, "discovery", {200: answer}, errors)}
 
     return {
@@ -311,7 +304,7 @@ def _discovery() -> Json:
             **reading("showExtension", "The extension.", "extension", extension, 404),
         },
         "/v2.0/openapi.json": {
-            "get": _operation("describe", "discovery", {200: _answer("This description.", _OBJECT)}, ())
+            "get": _operation("describe", "discovery", {200: answering("This description.", _OBJECT)}, ())
         },
     }
 
@@ -327,18 +320,7 @@ def _operation(
     parameters: list[Json] | None = None,
     body: Json | None = None,
 ) -> Json:
-    made: Json = {"operationId": name, "tags": [tag]}
-    if parameters:
-        made["parameters"] = parameters
-    if body is not None:
-        made["requestBody"] = body
-    refused = {status: {"$ref": f"#/components/responses/Error{status}"} for status in (*_ALWAYS, *errors)}
-    made["responses"] = {str(status): said for status, said in sorted((answers | refused).items())}
-    return made
-
-
-def _answer(about: str, schema: Json) -> Json:
-    return {"description": about, "content": {"application/json": {"schema": schema}}}
+    return operation(name, tag, "", answers, (*_ALWAYS, *errors), parameters, body)
 
 
 def _nothing() -> Json:
@@ -352,7 +334,7 @@ def _error_body() -> Json:
 
 
 def _error(status: int) -> Json:
-    made = _answer(_ERRORS[status], _OBJECT if status == 401 else _ref("NeutronError"))
+    made = answering(_ERRORS[status], _OBJECT if status == 401 else ref("NeutronError"))
     if status in _HEADERS:
         schema = {"type": "integer"} if status == 429 else _TEXT
         made["headers"] = {_HEADERS[status]: {"schema": schema}}
@@ -368,21 +350,9 @@ def _holding(name: str, schema: Json) -> Json:
     return {"type": "object", "properties": {name: schema}, "required": [name]}
 
 
-def _body(schema: Json) -> Json:
-    return {"required": True, "content": {"application/json": {"schema": schema}}}
-
-
 def _links() -> Json:
     return listed(keyed({"rel": {"enum": ["next", "previous"]}, "href": _TEXT}, ("rel", "href")))
 
 
-def _ref(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
 def _id(name: str) -> Json:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-
-
-def _query(name: str, schema: Json, about: str) -> Json:
-    return {"name": name, "in": "query", "description": about, "schema": schema}
+    return in_path(name, minLength=1)
