@@ -1,6 +1,6 @@
-"""Writes the generated pages of docs/ anew: the pipeline (from ``model/stages.py``), the intent's JSON Schema, the
-OpenAPI descriptions of the native API (from ``api/description.py``) and of the networking API (from the kinds of
-``neutron``, by ``api/neutron_openapi.py``), and of OpenFlow the table of messages and the JSON
+"""Writes the generated pages of docs/ anew: the pipeline (from ``model/stages.py`` and ``model/hooks.py``), the
+intent's JSON Schema, the OpenAPI descriptions of the native API (from ``api/description.py``) and of the networking API
+(from the kinds of ``neutron``, by ``api/neutron_openapi.py``), and of OpenFlow the table of messages and the JSON
 Schema of each version (from ``openflow/protocol``)."""
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from pathlib import Path
 from segue import intent, openflow
 from segue.api import neutron_openapi
 from segue.api.description import description
-from segue.model.stages import BY_NAME, REGISTERS, STAGES, TABLE
+from segue.model.hooks import HOOKS
+from segue.model.stages import REGISTERS, SERVICE_TABLES, STAGES, TABLE, Stage
 from segue.openflow import json_schema, reference
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -23,21 +24,55 @@ def pipeline_page() -> str:
         "# The pipeline",
         "",
         "Every packet that a node handles goes through these tables of its bridge. The page is made from",
-        "`src/segue/model/stages.py`; `make docs` writes it anew. A rule that does what its stage does not",
-        "allow is refused before it reaches a switch.",
+        "`src/segue/model/stages.py` and `src/segue/model/hooks.py`; `make docs` writes it anew. A rule that does what",
+        "its stage does not allow is refused before it reaches a switch.",
         "",
         "| table | stage | purpose | goes on to |",
         "| ---: | --- | --- | --- |",
     ]
-    for stage in STAGES:
+    shown = [stage for stage in STAGES if not stage.injected or stage.name == "service_0"]
+    for stage in shown:
         onward = ", ".join(stage.next) + (" or out" if stage.outputs and stage.next else "out" if stage.outputs else "")
-        lines.append(f"| {TABLE[stage.name]} | `{stage.name}` | {stage.purpose} | {onward or 'nowhere'} |")
+        number, purpose = str(TABLE[stage.name]), stage.purpose
+        if stage.injected:
+            number = f"{number} to {int(number) + SERVICE_TABLES - 1}"
+            purpose = purpose.replace("Table 0", "The tables")
+            onward = f"later ones, {stage.next[-1]}"
+        lines.append(f"| {number} | {_name(stage)} | {purpose} | {onward or 'nowhere'} |")
+    lines += hooks()
     lines += ["", "## Registers", "", "| register | holds |", "| --- | --- |"]
     lines += [f"| `{register}` | {meaning} |" for register, meaning in REGISTERS.items()]
     lines += ["", "## Contracts", "", "| stage | may match | may write |", "| --- | --- | --- |"]
-    for name, stage in BY_NAME.items():
-        lines.append(f"| `{name}` | {_fields(stage.matches)} | {_fields(stage.writes)} |")
+    for stage in shown:
+        must = f"; must match {_fields(stage.requires)}, whole" if stage.requires else ""
+        lines.append(f"| {_name(stage)} | {_fields(stage.matches)}{must} | {_fields(stage.writes)} |")
     return "\n".join(lines) + "\n"
+
+
+def _name(stage: Stage) -> str:
+    return f"`service_0` to `service_{SERVICE_TABLES - 1}`" if stage.injected else f"`{stage.name}`"
+
+
+def hooks() -> list[str]:
+    lines = [
+        "",
+        "## Hooks",
+        "",
+        "At a hook the packets of an element are handed to the injected services that are attached to it, in their",
+        "order. A packet that no service takes goes on behind the hook as if there were none. A packet between two",
+        "ports passes the hooks in this order.",
+        "",
+        "| hook | packets | of | has been through | has yet to come | goes on to |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for hook in HOOKS.values():
+        way = "from" if hook.from_element else "to"
+        *others, last = hook.elements
+        elements = f"a {', a '.join(others)} or a {last}"
+        lines.append(
+            f"| {hook.name} | {way} the element | {elements} | {hook.been} | {hook.to_come} | `{hook.behind}` |"
+        )
+    return lines
 
 
 def _fields(names: frozenset[str]) -> str:

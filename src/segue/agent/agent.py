@@ -3,6 +3,8 @@
 server --Sync--> keeper <--bindings, tunnels-- OVSDB
    ^               |
    +---Applied-----+--bundles--> OpenFlow
+   |
+   +---Punted, Send--- punts --> OpenFlow, by a connection of its own
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from pathlib import Path
 
 from segue.agent.keeper import Keeper
 from segue.agent.peers import Peers
+from segue.agent.punts import Punts
 from segue.agent.queries import Queries
 from segue.agent.server_link import ServerLink
 from segue.agent.switch_link import SwitchLink
@@ -42,13 +45,17 @@ class Agent:
         self._keeper = Keeper(self._report, self._peers.settled)
         self._switch = SwitchLink(rundir, bridge, self._keeper, self._peers.switch_restarted)
         queries = Queries(self._keeper, rundir, bridge, self._switch)
-        self._server = ServerLink(url, name, self._sync, queries.ask, self._welcome, token, tls)
+        self._punts = Punts(
+            rundir, bridge, self._keeper.tried, lambda: self._server.stir(), self._switch.ports
+        )
+        self._server = ServerLink(url, name, self._sync, queries.ask, self._welcome, self._punts, token, tls)
 
     async def run(self) -> None:
         """Until cancelled, or refused by the server (ServerRefused)."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keeper.run())
             tasks.create_task(self._switch.run())
+            tasks.create_task(self._punts.run())
             tasks.create_task(self._peers.run())
             tasks.create_task(self._seen())
             tasks.create_task(self._server.run())

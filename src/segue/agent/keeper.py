@@ -4,22 +4,28 @@ Level-triggered: what the switch should hold comes from the records and bindings
 read from it. After a (re)connection, and whenever others have changed Segue's flows, all is compared; in between the
 changes of the program are enough. Nothing is done before the server has told the node's view, so a restarted agent
 never clears a switch that forwards.
+
+What the switch will not take of an injected service is left out, and told to the server by record; all the rest is in
+force. It is tried again when its record changes, on another switch, and from time to time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 
 from segue.compile.rules import NodeCompiler
+from segue.compile.rules.graph import Changes
 from segue.drivers.ovs.switch import Place, Switch, place
 from segue.encap import available
 from segue.model.counters import Count, add, counts_for
-from segue.model.plan import Plan
-from segue.model.program import Rule
+from segue.model.plan import Plan, Refused
+from segue.model.program import Group, Meter, Rule
 from segue.model.protocol import Applied, Sync
 from segue.model.stages import TABLE
+from segue.model.view import ServiceRecord
 from segue.openflow.client import OpenFlowError
 from segue.rollout import change, difference, felt
 
@@ -27,8 +33,13 @@ log = logging.getLogger(__name__)
 
 RETRY = 1.0
 """Seconds before a plan that the switch refused is tried again."""
+RETRY_REFUSED = 60.0
+"""Seconds before what it refused of services is tried again: it may have room by then."""
 FOREIGN = 0.1
 """Seconds in which other flows than Segue's may come before Segue's are looked at."""
+GATHER = 0.003
+"""Seconds in which more may come where something has come during a step: who waits for an answer before the next change
+is not held up, and a stream of changes empties older switches' caches fewer times."""
 NO_SWITCH = "its agent is not connected to its switch"
 
 
@@ -47,8 +58,14 @@ class Keeper:
         self._compare = True
         self._suspect: set[Place] = set()
         self._look: asyncio.TimerHandle | None = None
+        self._again: asyncio.TimerHandle | None = None
         self._work = asyncio.Event()
+        self._heard = self._done = 0
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        """Who waits until what was heard up to a number has been tried, in order."""
         self._retired: dict[str, Count] = {}
+        self.services: dict[str, ServiceRecord] = {}
+        """Injected services with elements here, by record key."""
         self.rules: dict[int, Rule] = {}
         """The program as last compiled, by cookie."""
 
@@ -59,16 +76,27 @@ class Keeper:
         if message.whole:
             for key in self._keys - message.records.keys():
                 self.compiler.record(key, None)
+                self.services.pop(key, None)
             self._keys = set(message.records)
             self._told = None
         for key, record in message.records.items():
             self.compiler.record(key, record)
             if record is None:
                 self._keys.discard(key)
+                self.services.pop(key, None)
             else:
                 self._keys.add(key)
+            if isinstance(record, ServiceRecord):
+                self.services[key] = record
         self._epoch, self._revision = message.epoch, message.revision
+        self._heard += 1
         self._work.set()
+
+    async def tried(self) -> None:
+        """Returns when the switch holds what the server has said up to now, or has not taken it."""
+        if self._heard > self._done:
+            self._waiting.append((self._heard, waiting := asyncio.get_running_loop().create_future()))
+            await waiting
 
     def bind(self, name: str, ofport: int | None) -> None:
         self.compiler.bind(name, ofport)
@@ -80,6 +108,8 @@ class Keeper:
         """The connected switch, or None when the connection has ended."""
         self._switch = switch
         self._compare = True
+        if switch is not None:
+            self.compiler.retry()
         self._work.set()
 
     def disturbed(self, places: set[Place]) -> None:
@@ -98,16 +128,26 @@ class Keeper:
         self._compare = True
         self._work.set()
 
+    def _retry_refused(self) -> None:
+        self._again = None
+        self.compiler.retry()
+        self._work.set()
+
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
+            if self._work.is_set():
+                await asyncio.sleep(GATHER)
             await self._work.wait()
             self._work.clear()
             if self._revision < 0:
                 continue
-            epoch, revision, switch = self._epoch, self._revision, self._switch
+            epoch, revision, switch, heard = self._epoch, self._revision, self._switch, self._heard
             try:
-                done = await self._step(switch)
+                try:
+                    done = await self._step(switch)
+                finally:
+                    self._tell_tried(heard)
             except OpenFlowError as error:
                 log.error("%s", error)
                 self._tell(Applied(epoch, revision, {}, f"its switch refuses a change: {error}"))
@@ -119,16 +159,23 @@ class Keeper:
             else:
                 if done:
                     await self._settled()
-                    self._tell(Applied(epoch, revision, dict(self.compiler.missing())))
+                    refused = self.compiler.refused
+                    self._tell(Applied(epoch, revision, dict(self.compiler.missing()), "", refused))
+                    if refused and self._again is None:
+                        self._again = asyncio.get_running_loop().call_later(RETRY_REFUSED, self._retry_refused)
                 else:
                     self._tell(Applied(epoch, revision, {}, NO_SWITCH))
 
+    def _tell_tried(self, heard: int) -> None:
+        self._done = heard
+        while self._waiting and self._waiting[0][0] <= heard:
+            waiting = self._waiting.popleft()[1]
+            if not waiting.done():
+                waiting.set_result(None)
+
     async def _step(self, switch: Switch | None) -> bool:
         """Bring the switch to the program as it is now; False while there is no switch."""
-        changes = self.compiler.settle()
-        for key in changes.removed:
-            self.rules.pop(key, None)
-        self.rules.update(changes.added)
+        changes = self._changes()
         if switch is None:
             self._compare = True
             return False
@@ -138,17 +185,59 @@ class Keeper:
             if compare:
                 # What others may have changed is put there again; what should not be there is removed as found.
                 changed = {found for found in suspect if found[1] in self.rules}
-                plan = difference(self.rules, await switch.observe() - changed, TABLE)
+                groups, meters = self.compiler.groups, self.compiler.meters
+                held = await switch.observe(groups, meters)
+                held.flows.difference_update(changed)
+                plan = difference(self.rules, held, TABLE, groups, meters)
             else:
-                plan = change(changes.added, changes.removed)
-            if plan:
+                plan = change(changes.added, changes.removed, changes.groups, changes.meters)
+            while plan:
                 await self._retire(switch, plan)
-                await switch.apply(plan, felt=compare or felt(changes.added, changes.removed))
+                felt_now = compare or bool(changes.groups) or felt(changes.added, changes.removed)
+                refused = await switch.apply(plan, felt=felt_now)
+                if not refused:
+                    break
+                changes, clear = self._refuse(refused)
+                plan = change(changes.added, changes.removed, changes.groups, changes.meters, clear)
         except BaseException:
             self._suspect |= suspect
             self._compare = True
             raise
         return True
+
+    def _changes(self) -> Changes:
+        changes = self.compiler.settle()
+        for key in changes.removed:
+            self.rules.pop(key, None)
+        self.rules.update(changes.added)
+        return changes
+
+    def _refuse(self, refused: Refused) -> tuple[Changes, list[Rule]]:
+        """Leave out what the switch would not take. What goes with it, and the rules that were refused: in their places
+        the switch may hold others. Each call leaves more out, so that this comes to an end."""
+        others = {f"group/{number}": why for number, why in refused.groups.items()}
+        others |= {f"meter/{number}": why for number, why in refused.meters.items()}
+        for record, why in others.items():
+            self.compiler.refuse(record, why)
+        example = next(iter((*others.values(), *refused.rules.values())))
+        log.warning("left out of injected services: %d, as %s", len(others) + len(refused.rules), example)
+        clear = [self.rules[key] for key in refused.rules if key in self.rules]
+        added: dict[int, Rule] = {}
+        removed: dict[int, Rule] = {}
+        groups: dict[int, Group | None] = {}
+        meters: dict[int, Meter | None] = {}
+        while True:
+            for key, why in refused.rules.items():
+                # Several records may ask for one rule.
+                if origin := self.compiler.origin(key):
+                    self.compiler.refuse(origin, why)
+            more = self._changes()
+            added |= more.added
+            removed |= more.removed
+            groups |= more.groups
+            meters |= more.meters
+            if not any(self.compiler.origin(key) for key in refused.rules):
+                return Changes(added, removed, groups, meters), clear
 
     def _tell(self, message: Applied) -> None:
         if message != self._told:
@@ -172,7 +261,7 @@ class Keeper:
 
         Raises ConnectionError without a switch.
         """
-        switch = self._connected()
+        switch = self.connected()
         if chain:
             read = await switch.counters_of([rule for rule in self.rules.values() if counts_for(rule.counter, chain)])
         else:
@@ -187,9 +276,10 @@ class Keeper:
 
     async def counts_by_cookie(self, stages: Iterable[str]) -> dict[int, Count]:
         """What the switch's flows have counted. Raises ConnectionError without a switch."""
-        return await self._connected().counters(stages)
+        return await self.connected().counters(stages)
 
-    def _connected(self) -> Switch:
+    def connected(self) -> Switch:
+        """Raises ConnectionError without a switch."""
         if self._switch is None:
             raise ConnectionError("the agent is not connected to its switch")
         return self._switch

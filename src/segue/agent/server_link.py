@@ -1,12 +1,17 @@
-"""Stays connected to the server, and carries what both sides say."""
+"""Stays connected to the server, and carries what both sides say.
+
+Packets of injected services are not queued here: one is taken from where it waits when there is nothing else to say and
+the server has taken the one before.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import ssl
+from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -15,7 +20,18 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.http11 import Response
 
 from segue import __version__
-from segue.model.protocol import PROTOCOL, Answer, FromAgent, FromServer, Query, Refuse, Register, Sync
+from segue.model.protocol import (
+    PROTOCOL,
+    Answer,
+    FromAgent,
+    FromServer,
+    Punted,
+    Query,
+    Refuse,
+    Register,
+    Send,
+    Sync,
+)
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +47,19 @@ class ServerRefused(Exception):
     """The server will not have this agent; its reason."""
 
 
+class Packets(Protocol):
+    """Packets of services, both ways."""
+
+    def take(self) -> Punted | None:
+        """The next one for the server."""
+
+    def forget(self) -> None:
+        """None of those that wait now is to be told."""
+
+    def send(self, message: Send) -> None:
+        """One from the server."""
+
+
 class ServerLink:
     """``url``: http://HOST:PORT, https://HOST:PORT or unix:/PATH. ``tls``: for https.
 
@@ -44,6 +73,7 @@ class ServerLink:
         sync: Callable[[Sync], None],
         ask: Callable[[Query], Awaitable[bytes]],
         welcome: Callable[[], list[FromAgent]],
+        packets: Packets,
         token: Callable[[], str] = str,
         tls: ssl.SSLContext | None = None,
     ) -> None:
@@ -52,14 +82,21 @@ class ServerLink:
         self._sync = sync
         self._ask = ask
         self._welcome = welcome
+        self._packets = packets
         self._token = token
         self._tls = tls
-        self._outgoing: asyncio.Queue[FromAgent] | None = None
+        self._outgoing: deque[FromAgent] | None = None
+        self._some = asyncio.Event()
 
     def say(self, message: FromAgent) -> None:
         """Send now if connected. What is lost with a connection is said anew on the next one, by ``welcome``."""
         if self._outgoing is not None:
-            self._outgoing.put_nowait(message)
+            self._outgoing.append(message)
+            self._some.set()
+
+    def stir(self) -> None:
+        """There are packets to be taken."""
+        self._some.set()
 
     async def run(self) -> None:
         """Connect, and connect again. Raises ServerRefused."""
@@ -92,11 +129,10 @@ class ServerLink:
         return connect(f"{scheme}://{parts.netloc}/v1/agent", **options)
 
     async def _session(self, connection: ClientConnection) -> None:
-        outgoing: asyncio.Queue[FromAgent] = asyncio.Queue()
-        outgoing.put_nowait(Register(self._node, PROTOCOL, __version__))
-        for message in self._welcome():
-            outgoing.put_nowait(message)
+        outgoing: deque[FromAgent] = deque((Register(self._node, PROTOCOL, __version__), *self._welcome()))
         self._outgoing = outgoing
+        self._packets.forget()
+        self._some.set()
         sender = asyncio.create_task(self._send(connection, outgoing))
         queries: set[asyncio.Task[None]] = set()
         try:
@@ -106,9 +142,11 @@ class ServerLink:
                     case Sync():
                         self._sync(told)
                     case Query():
-                        task = asyncio.create_task(self._answer(told, outgoing))
+                        task = asyncio.create_task(self._answer(told))
                         queries.add(task)
                         task.add_done_callback(queries.discard)
+                    case Send():
+                        self._packets.send(told)
                     case Refuse(reason=reason):
                         raise ServerRefused(reason)
         finally:
@@ -116,15 +154,20 @@ class ServerLink:
             for task in queries:
                 task.cancel()
 
-    async def _send(self, connection: ClientConnection, outgoing: asyncio.Queue[FromAgent]) -> None:
+    async def _send(self, connection: ClientConnection, outgoing: deque[FromAgent]) -> None:
         while True:
-            await connection.send(_encode(await outgoing.get()))
+            message = outgoing.popleft() if outgoing else self._packets.take()
+            if message is None:
+                await self._some.wait()
+                self._some.clear()
+            else:
+                await connection.send(_encode(message))
 
-    async def _answer(self, query: Query, outgoing: asyncio.Queue[FromAgent]) -> None:
+    async def _answer(self, query: Query) -> None:
         try:
-            outgoing.put_nowait(Answer(query.id, msgspec.Raw(await self._ask(query))))
+            self.say(Answer(query.id, msgspec.Raw(await self._ask(query))))
         except Exception as error:  # whatever went wrong here, the asker hears of it
-            outgoing.put_nowait(Answer(query.id, error=str(error) or type(error).__name__))
+            self.say(Answer(query.id, error=str(error) or type(error).__name__))
 
 
 def _why(refusal: Response) -> str:

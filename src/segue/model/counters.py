@@ -1,7 +1,8 @@
-"""Names of what is counted: packets and bytes where a chain begins, at each instance, and where it ends.
+"""Names of what is counted: packets and bytes where a chain begins, at each instance, and where it ends, and those
+handed to an injected service.
 
-A name is ``entered/CHAIN/DIRECTION``, ``left/CHAIN/DIRECTION``, or ``visited/CHAIN/DIRECTION/GROUP/INSTANCE``. Names of
-objects have no slash, so names can be taken apart again.
+A name is ``entered/CHAIN/DIRECTION``, ``left/CHAIN/DIRECTION``, ``visited/CHAIN/DIRECTION/GROUP/INSTANCE``, or
+``service/NAME``. Names of objects have no slash, so names can be taken apart again.
 """
 
 from __future__ import annotations
@@ -22,9 +23,14 @@ def visited(chain: str, direction: str, group: str, instance: str) -> str:
     return f"visited/{chain}/{direction}/{group}/{instance}"
 
 
+def served(service: str) -> str:
+    return f"service/{service}"
+
+
 def counts_for(name: str, chain: str) -> bool:
     """Whether ``name`` is a counter of ``chain``."""
-    return name.split("/", 2)[1:2] == [chain]
+    kind, *of = name.split("/", 2)
+    return kind != "service" and of[:1] == [chain]
 
 
 def add(one: Count, other: Count) -> Count:

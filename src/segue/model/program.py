@@ -113,7 +113,55 @@ class Clone(Action, frozen=True, array_like=True, tag="clone"):
     actions: tuple[AnyAction, ...]
 
 
-AnyAction = SetField | Move | Output | Next | PushMpls | PopMpls | Encap | Decap | DecTtl | Multipath | Clone
+class PushVlan(Action, frozen=True, array_like=True, tag="push_vlan"):
+    """Push a VLAN tag with ``ethertype`` 0x8100 or 0x88a8 (OpenFlow 1.5 section 7.2.6.8)."""
+
+    ethertype: int = 0x8100
+
+
+class PopVlan(Action, frozen=True, array_like=True, tag="pop_vlan"):
+    """Pop the outermost VLAN tag."""
+
+
+class SetQueue(Action, frozen=True, array_like=True, tag="set_queue"):
+    """From here on the packet is sent through queue ``queue`` of the port that it leaves by."""
+
+    queue: int
+
+
+class UseMeter(Action, frozen=True, array_like=True, tag="meter"):
+    """The packet is measured by the switch's meter ``meter``, which may drop it."""
+
+    meter: int
+
+
+class ToGroup(Action, frozen=True, array_like=True, tag="group"):
+    """Processed by the switch's group ``group``; what buckets do to the packet is done to their copies."""
+
+    group: int
+
+
+class ToService(Action, frozen=True, array_like=True, tag="to_service"):
+    """A copy of the packet's first ``length`` octets goes to the agent, for the injected service ``service``.
+
+    ``cookie`` and ``table`` are what the service knows as its own rule's; ``reason`` is OpenFlow's (0: no match of the
+    table-miss rule, 1: an action). ``meter``: of the switch, 0 for none; what it drops are copies alone.
+    """
+
+    service: int
+    table: int
+    cookie: int
+    reason: int = 1
+    length: int = 0xFFFF
+    meter: int = 0
+
+
+ServiceAction = PushVlan | PopVlan | SetQueue | UseMeter | ToGroup | ToService
+"""What rules of injected services do besides."""
+
+AnyAction = (
+    ServiceAction | SetField | Move | Output | Next | PushMpls | PopMpls | Encap | Decap | DecTtl | Multipath | Clone
+)
 
 
 class Rule(msgspec.Struct, frozen=True, array_like=True):
@@ -145,3 +193,41 @@ def cookie(rule: Rule) -> int:
 def match(fields: Mapping[str, Value] | None = None, /, **more: Value) -> Match:
     """A Match from keyword arguments or a mapping."""
     return tuple(sorted({**(fields or {}), **more}.items()))
+
+
+class Bucket(msgspec.Struct, frozen=True, array_like=True):
+    """``weight`` counts in groups that select."""
+
+    actions: tuple[AnyAction, ...]
+    weight: int = 1
+
+
+class Group(msgspec.Struct, frozen=True, array_like=True):
+    """A group of a switch (OpenFlow 1.5 section 5.10). ``kind``: ``all``, ``select`` or ``indirect``."""
+
+    number: int
+    kind: str
+    buckets: tuple[Bucket, ...]
+    owner: str
+
+
+class Band(msgspec.Struct, frozen=True, array_like=True):
+    """Above ``rate`` (kilobits or packets per second, with ``burst`` in the same unit): drop."""
+
+    rate: int
+    burst: int = 0
+
+
+class Meter(msgspec.Struct, frozen=True, array_like=True):
+    """A meter of a switch (OpenFlow 1.5 section 5.11). ``packets``: it counts packets, not kilobits."""
+
+    number: int
+    packets: bool
+    bands: tuple[Band, ...]
+    owner: str
+
+
+FIRST_GROUP, GROUPS = 0x5E000000, 0x1000000
+"""Groups of a switch from here on are Segue's, so many."""
+FIRST_METER, METERS = 0x4000, 0x8000
+"""Meters of a switch from here on are Segue's, so many."""

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import msgspec
 
+from segue.model.program import AnyAction
 from segue.model.view import AnyRecord
 
-PROTOCOL = 1
+PROTOCOL = 2
 
 
 class Message(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
@@ -33,13 +34,15 @@ class Register(Message, frozen=True, tag="register"):
 class Applied(Message, frozen=True, tag="applied"):
     """The switch holds everything up to ``revision`` of ``epoch``. ``missing``: by path id, what it lacks on this node.
 
-    ``error``: why the switch is not as it should be, while that is so.
+    ``error``: why the switch is not as it should be, while that is so. ``refused``: by record key, rules, groups and
+    meters of injected services that the switch will not take, and why; all the rest is in force without them.
     """
 
     epoch: str
     revision: int
     missing: dict[int, list[str]] = {}
     error: str = ""
+    refused: dict[str, str] = {}
 
 
 class Seen(Message, frozen=True, tag="seen"):
@@ -63,7 +66,23 @@ class Counters(Message, frozen=True, tag="counters"):
     retired: dict[str, tuple[int, int]] = {}
 
 
-FromAgent = Register | Applied | Seen | Answer | Counters
+class Punted(Message, frozen=True, tag="punted"):
+    """A packet for an injected service, as ``model.program.ToService`` has it. ``element``: what the packet was met at
+    (the register ``ELEMENT``). ``length``: of the whole packet; ``data`` may be less of it. ``metadata``: the
+    service's. ``lost``: how many came too fast for this agent since the last one that was told."""
+
+    service: int
+    element: int
+    table: int
+    cookie: int
+    reason: int
+    length: int
+    data: bytes
+    metadata: int = 0
+    lost: int = 0
+
+
+FromAgent = Punted | Register | Applied | Seen | Answer | Counters
 
 
 # -- from the server ---------------------------------------------------------------------------------------------------
@@ -86,10 +105,20 @@ class Query(Message, frozen=True, tag="query"):
     args: dict[str, str]
 
 
+class Send(Message, frozen=True, tag="send"):
+    """Packets for the switch to process with ``actions``, behind all that was told before; what is sent before the
+    switch is connected, or is refused by it, is lost, as any packet may be. ``source``: the port that counts as its
+    sender, and so does not get it back; the packet goes nowhere where that port has no interface on the node."""
+
+    actions: tuple[AnyAction, ...]
+    data: bytes
+    source: str = ""
+
+
 class Refuse(Message, frozen=True, tag="refuse"):
     """The server will not go on with this agent, and why. The agent ends."""
 
     reason: str
 
 
-FromServer = Sync | Query | Refuse
+FromServer = Sync | Query | Send | Refuse

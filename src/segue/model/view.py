@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from segue.model.path import Entry, Path
+from segue.model.program import Group, Meter, Rule
 from segue.packet.addresses import Prefix
 
 
@@ -95,7 +96,71 @@ class ClassifyRecord(Record, frozen=True, array_like=True, tag="classify"):
     entries: tuple[Entry, ...]
 
 
-AnyRecord = SelfRecord | PeerRecord | NetworkRecord | PortRecord | RouterRecord | PathRecord | ClassifyRecord
+class Turn(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """One service's turn at a hook. Turns are taken from low ``order`` to high, equal ones by ``name``."""
+
+    order: int
+    name: str
+    service: int
+
+
+class HookRecord(Record, frozen=True, array_like=True, tag="hook"):
+    """The services that packets of one element meet at a hook. Keyed ``hook/HOOK:KIND:KEY``.
+
+    ``element``: ``port`` or ``router``; ``key``: its number. Sent where such packets may be: for ports at ``ingress``
+    and ``egress`` to their own node, for the others to all nodes that know the port.
+    """
+
+    hook: str
+    element: str
+    key: int
+    turns: tuple[Turn, ...]
+
+
+class ServiceRecord(Record, frozen=True, array_like=True, tag="service", cache_hash=True):
+    """A service with elements whose packets may be on this node. Keyed ``service/KEY``.
+
+    ``ports``: those that it may send packets to: (key, name, node), the node empty while nobody knows it.
+    """
+
+    name: str
+    key: int
+    hook: str
+    ports: tuple[tuple[int, str, str], ...]
+
+
+class FlowRecord(Record, frozen=True, array_like=True, tag="flow"):
+    """One of a service's own rules, ready for the switch. Keyed ``flow/SERVICE/NUMBER``."""
+
+    rule: Rule
+
+
+class GroupRecord(Record, frozen=True, array_like=True, tag="group"):
+    """One of a service's groups. Keyed ``group/NUMBER``."""
+
+    group: Group
+
+
+class MeterRecord(Record, frozen=True, array_like=True, tag="meter"):
+    """One of a service's meters. Keyed ``meter/NUMBER``."""
+
+    meter: Meter
+
+
+AnyRecord = (
+    SelfRecord
+    | PeerRecord
+    | NetworkRecord
+    | PortRecord
+    | RouterRecord
+    | PathRecord
+    | ClassifyRecord
+    | HookRecord
+    | ServiceRecord
+    | FlowRecord
+    | GroupRecord
+    | MeterRecord
+)
 
 
 class Binding(msgspec.Struct, frozen=True, array_like=True):

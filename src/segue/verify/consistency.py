@@ -20,7 +20,9 @@ from segue.model.program import (
     Move,
     Multipath,
     PopMpls,
+    PopVlan,
     PushMpls,
+    PushVlan,
     Rule,
     SetField,
 )
@@ -41,6 +43,7 @@ class _Known:
     frame_type: int
     """The ethertype while the packet has an Ethernet header; without one the packet type says it."""
     values: dict[str, int]
+    tags: int = 0
 
     @property
     def eth_type(self) -> int:
@@ -68,7 +71,8 @@ def _complaints(rule: Rule) -> Iterator[str]:
         if mask != (1 << FIELDS[name].width) - 1 and not FIELDS[name].maskable:
             yield f"match on part of {name}"
         values[name] = value
-    known = _Known(values.get("packet_type", ETHERNET), values.get("eth_type", 0), values)
+    tags = int(bool(values.get("vlan_vid", 0) & 0x1000))
+    known = _Known(values.get("packet_type", ETHERNET), values.get("eth_type", 0), values, tags)
     for name in values:
         if name not in known.fields:
             yield f"match on {name} without what it presupposes"
@@ -102,6 +106,14 @@ def _action(action: AnyAction, known: _Known) -> Iterator[str]:
         case DecTtl():
             if known.eth_type not in (ETH_IPV4, ETH_IPV6):
                 yield "TTL of a packet that the match does not say is IP"
+        case PushVlan():
+            if known.tags > 1:
+                yield "a third VLAN tag"
+            known.tags += 1
+        case PopVlan():
+            if not known.tags:
+                yield "VLAN tag popped that the match does not promise"
+            known.tags = max(0, known.tags - 1)
         case PushMpls():
             if known.packet_type != ETHERNET:
                 yield "label pushed onto what is not Ethernet"
@@ -126,7 +138,7 @@ def _action(action: AnyAction, known: _Known) -> Iterator[str]:
 
 
 def _written(name: str, known: _Known) -> Iterator[str]:
-    if name not in known.fields:
+    if name not in known.fields or (name in ("vlan_vid", "vlan_pcp") and not known.tags):
         yield f"{name} written, which the match does not promise"
     elif not FIELDS[name].writable:
         yield f"{name} cannot be written"

@@ -73,7 +73,7 @@ class Field(NamedTuple):
 _N, _P = Layer.NETWORK, Layer.PIPELINE
 
 IPV4_FIELDS = ("ipv4_src", "ipv4_dst", "ip_proto", "ip_dscp", "ip_ecn", "nw_ttl", "ip_frag")
-IPV6_FIELDS = ("ipv6_src", "ipv6_dst", "ipv6_label", "ip_proto", "ip_dscp", "ip_ecn", "nw_ttl", "ip_frag")
+IPV6_FIELDS = ("ipv6_src", "ipv6_dst", "ipv6_flabel", "ip_proto", "ip_dscp", "ip_ecn", "nw_ttl", "ip_frag")
 ARP_FIELDS = ("arp_op", "arp_spa", "arp_tpa", "arp_sha", "arp_tha")
 ND_FIELDS = ("ipv6_nd_target", "nd_options_type", "nd_reserved")
 NSH_CONTEXT = ("nsh_c1", "nsh_c2", "nsh_c3", "nsh_c4")
@@ -95,11 +95,12 @@ FIELDS: dict[str, Field] = {
     "tun_ipv6_src": Field(128, _P, Form.IPV6),
     "tun_ipv6_dst": Field(128, _P, Form.IPV6),
     **{f"reg{n}": Field(32, _P) for n in range(16)},
+    "xreg6": Field(64, _P, Form.HEX),
     "eth_src": Field(48, Layer.LINK, Form.MAC),
     "eth_dst": Field(48, Layer.LINK, Form.MAC),
     "eth_type": Field(16, Layer.LINK, Form.HEX, writable=False, maskable=False),
-    "vlan_vid": Field(13, Layer.LINK, Form.HEX, writable=False),
-    "vlan_pcp": Field(3, Layer.LINK, writable=False, maskable=False),
+    "vlan_vid": Field(13, Layer.LINK, Form.HEX),
+    "vlan_pcp": Field(3, Layer.LINK, maskable=False),
     "mpls_label": Field(20, Layer.LABEL, maskable=False),
     "mpls_tc": Field(3, Layer.LABEL, maskable=False),
     "mpls_bos": Field(1, Layer.LABEL, writable=False, maskable=False),
@@ -108,7 +109,7 @@ FIELDS: dict[str, Field] = {
     "ipv4_dst": Field(32, _N, Form.IPV4),
     "ipv6_src": Field(128, _N, Form.IPV6),
     "ipv6_dst": Field(128, _N, Form.IPV6),
-    "ipv6_label": Field(20, _N, Form.HEX),
+    "ipv6_flabel": Field(20, _N, Form.HEX),
     "ip_proto": Field(8, _N, writable=False, maskable=False),
     "ip_dscp": Field(6, _N, maskable=False),
     "ip_ecn": Field(2, _N, maskable=False),
@@ -120,6 +121,7 @@ FIELDS: dict[str, Field] = {
     "arp_sha": Field(48, _N, Form.MAC),
     "arp_tha": Field(48, _N, Form.MAC),
     **{name: Field(16, _N) for pair in PORTS.values() for name in pair},
+    "tcp_flags": Field(12, _N, Form.HEX, writable=False),
     "icmpv4_type": Field(8, _N, maskable=False),
     "icmpv4_code": Field(8, _N, maskable=False),
     "icmpv6_type": Field(8, _N, maskable=False),
@@ -138,6 +140,8 @@ FIELDS: dict[str, Field] = {
     **{name: Field(32, _N, Form.HEX) for name in NSH_CONTEXT},
 }
 
+PAIRS: dict[str, tuple[str, str]] = {"xreg6": ("reg12", "reg13")}
+"""Registers of 64 bits, each made of two: of the upper half, and of the lower."""
 PIPELINE_ZEROS: dict[str, int] = {name: 0 for name, field in FIELDS.items() if field.layer is _P}
 
 _NETWORK: dict[int, tuple[str, ...]] = {
@@ -173,6 +177,8 @@ def network_view(eth_type: int, stored: Mapping[str, int]) -> dict[str, int]:
         if protocol in PORTS:
             whole = not view["ip_frag"]
             view.update({name: read(name, 0) if whole else 0 for name in PORTS[protocol]})
+            if protocol == PROTO_TCP and not view["ip_frag"] & 2:
+                view["tcp_flags"] = read("tcp_flags", 0)
         elif protocol == PROTO_ICMP and eth_type == ETH_IPV4:
             view.update(icmpv4_type=read("icmpv4_type", 0), icmpv4_code=read("icmpv4_code", 0))
         elif protocol == PROTO_ICMPV6 and eth_type == ETH_IPV6:

@@ -13,6 +13,8 @@ letter where OpenFlow leaves room (ofproto/ofproto-dpif-xlate.c):
   registers. Six times at most (lib/dpif-netdev.c, MAX_RECIRC_DEPTH).
 - What goes wrong (a fourth label, too deep a recursion) undoes what was sent since the last recirculation.
 - Recursion counts only where a stage calls itself or an earlier one.
+- A group's buckets are done to copies, one after the other. Which of several buckets of a ``select`` group it is, the
+  switch decides by a hash of its own: such groups have no meaning here (Undefined).
 - ``Clone`` does its actions to a copy at once, and then the packet goes on as it was. Headers that a copy loses, or
   that a stage called for it adds, would be missing from the packet too, or not, by accident of how the switch writes
   the copy: such rules have no meaning here (Undefined).
@@ -30,14 +32,21 @@ from segue.model.program import (
     Decap,
     DecTtl,
     Encap,
+    Group,
     Move,
     Multipath,
     Next,
     Output,
     PopMpls,
+    PopVlan,
     PushMpls,
+    PushVlan,
     Rule,
     SetField,
+    SetQueue,
+    ToGroup,
+    ToService,
+    UseMeter,
 )
 from segue.model.stages import TABLE
 from segue.packet.addresses import ETH_NSH
@@ -46,7 +55,7 @@ from segue.verify.hash import multipath
 from segue.verify.packet import Impossible, Packet, Undefined
 from segue.verify.table import Ambiguous, Table
 
-__all__ = ["Ambiguous", "Program", "Sent", "Trace", "Undefined", "Visit", "run"]
+__all__ = ["Ambiguous", "Program", "Punt", "Sent", "Trace", "Undefined", "Visit", "run"]
 
 MAX_DEPTH = 64
 MAX_CALLS = MAX_DEPTH * MAX_DEPTH
@@ -54,13 +63,20 @@ MAX_RECIRCULATIONS = 6
 
 
 class Program:
-    """One node's rules, for looking up. ``tables`` numbers the stages; packets enter at the lowest.
+    """One node's rules, for looking up. ``tables`` numbers the stages; packets enter at the lowest. ``groups``: those
+    that rules name, by number.
 
     Raises Ambiguous for two rules that differ in their actions alone, ValueError for an unknown stage.
     """
 
-    def __init__(self, rules: Iterable[Rule] = (), tables: Mapping[str, int] = TABLE) -> None:
+    def __init__(
+        self,
+        rules: Iterable[Rule] = (),
+        tables: Mapping[str, int] = TABLE,
+        groups: Mapping[int, Group] | None = None,
+    ) -> None:
         self.tables = tables
+        self.groups = {} if groups is None else groups
         self.entry = min(tables, key=lambda name: tables[name])
         self._stages = {name: Table() for name in tables}
         self._size = 0
@@ -107,6 +123,14 @@ class Sent:
 
 
 @dataclass(frozen=True)
+class Punt:
+    """A packet for an injected service, as it was then. Whether a meter lets it through is not asked."""
+
+    action: ToService
+    packet: Packet
+
+
+@dataclass(frozen=True)
 class Visit:
     """A stage that the packet was in. ``rule`` is None where nothing matched.
 
@@ -132,6 +156,7 @@ class Trace:
     outputs: tuple[Sent, ...]
     error: str = ""
     recirculations: int = 0
+    punts: tuple[Punt, ...] = ()
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -178,8 +203,9 @@ class _Run:
         self.recirculations = recirculations
         self.visits: list[_Open] = []
         self.outputs: list[Sent] = []
+        self.punts: list[Punt] = []
         self.frames: list[_Frame] = []
-        self.kept = 0
+        self.kept = (0, 0)
         self.depth = 0
         self.calls = 0
         self.unlabelled = False
@@ -194,14 +220,14 @@ class _Run:
                 self.step()
         except Impossible as stop:
             error = str(stop)
-            del self.outputs[self.kept :]
+            del self.outputs[self.kept[0] :], self.punts[self.kept[1] :]
             for frame in self.frames:
                 self.close(frame)
         visits = tuple(
             Visit(open.stage, open.rule, open.before, open.after, tuple(open.events), open.depth, open.lap)
             for open in self.visits
         )
-        return Trace(visits, tuple(self.outputs), error, self.recirculations)
+        return Trace(visits, tuple(self.outputs), error, self.recirculations, tuple(self.punts))
 
     def step(self) -> None:
         frame = self.frames[-1]
@@ -237,7 +263,7 @@ class _Run:
         if self.copies:
             raise Undefined("a copy that goes through the datapath once more")
         if self.recirculations >= MAX_RECIRCULATIONS:
-            self.kept = len(self.outputs)
+            self.kept = (len(self.outputs), len(self.punts))
             raise Impossible(f"more than {MAX_RECIRCULATIONS} recirculations")
         if is_mpls(self.packet.frame.eth_type) and not self.packet.frame.labels:
             raise Undefined("what follows the last label is read as a label")
@@ -245,7 +271,7 @@ class _Run:
         visits = [visit for frame in self.frames for visit in frame.visits]
         self.frames = [_Frame(rest, 0, visits)]
         self.recirculations += 1
-        self.kept = len(self.outputs)
+        self.kept = (len(self.outputs), len(self.punts))
         self.depth = self.calls = 0
         self.unlabelled = False
         if not rest:
@@ -287,7 +313,7 @@ class _Run:
                     raise Undefined("a header taken off a copy")
                 inner = before.frame.inner
                 if before.frame.packet_type == bare(ETH_NSH):
-                    self.kept = len(self.outputs)
+                    self.kept = (len(self.outputs), len(self.punts))
                 self.packet = before.decap()
                 visit.events.append("decap")
                 if inner is not None and self.packet.frame is inner:
@@ -307,6 +333,22 @@ class _Run:
                 link = multipath(before.fields, basis, links, hashed)
                 self.packet = before.set(register, link)
                 visit.events.append(f"{register}={link} of {links} by hash")
+            case PushVlan(ethertype):
+                self.packet = before.push_tag(ethertype)
+                visit.events.append("push VLAN tag")
+            case PopVlan():
+                self.packet = before.pop_tag()
+                visit.events.append("pop VLAN tag")
+            case SetQueue(queue):
+                visit.events.append(f"queue {queue}")
+            case UseMeter(meter):
+                visit.events.append(f"meter {meter}")
+            case ToService(service):
+                self.punts.append(Punt(action, before))
+                visit.events.append(f"copy to service {service}")
+            case ToGroup(number):
+                visit.events.append(f"group {number:#x}")
+                self.group(number, visit)
 
     def only_own_headers(self) -> None:
         if self.copies and len(self.frames) != self.copies[-1]:
@@ -321,6 +363,20 @@ class _Run:
         self.copies.pop()
         self.packet = kept
         visit.events.append("end of copy")
+
+    def group(self, number: int, visit: _Open) -> None:
+        group = self.program.groups.get(number)
+        if group is None:
+            visit.events.append("no such group")
+            self.leave()
+            return
+        buckets = group.buckets
+        if group.kind == "select":
+            buckets = tuple(bucket for bucket in buckets if bucket.weight)
+            if len(buckets) > 1:
+                raise Undefined("a bucket that the switch chooses")
+        for bucket in buckets:
+            self.clone(bucket.actions, visit)
 
     def call(self, stage: str, caller: str) -> None:
         if self.depth >= MAX_DEPTH:

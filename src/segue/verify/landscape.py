@@ -11,6 +11,7 @@ from segue.model.intent import (
     Graph,
     Group,
     Instance,
+    Maps,
     Network,
     Object,
     Objects,
@@ -52,6 +53,11 @@ class Landscape:
         self.classifiers = _of(objects, Classifier)
         self.chains = _of(objects, Chain)
         self.graphs = _of(objects, Graph)
+
+    def maps(self, group: str) -> Maps | None:
+        """How a step's functions rewrite headers; what a tap does is of no account."""
+        found = self.groups.get(group)
+        return None if found is None or found.tap else found.maps
 
     def mac(self, port: Port) -> int:
         return parse_mac(port.mac) if port.mac else derived_mac("port", port.name)
@@ -129,6 +135,13 @@ def ends_of(packet: Packet) -> tuple[Address, Address] | None:
     if family is None:
         return None
     return (family, fields[f"ipv{family}_src"]), (family, fields[f"ipv{family}_dst"])
+
+
+def concerns(maps: Maps, family: int | None) -> bool:
+    """Whether a mapping is about packets of this family: that of its prefixes, if it has any."""
+    sides = (maps.ingress, maps.egress)
+    prefixes = [prefix for side in sides for prefix in (side.source_prefix, side.destination_prefix) if prefix]
+    return family is not None and all(parse_prefix(prefix).family == family for prefix in prefixes)
 
 
 def inside(address: Address, prefix: str | None) -> bool:

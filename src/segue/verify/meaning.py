@@ -21,7 +21,8 @@ A packet that a port sends
    port of its network that has its destination's MAC, or to all of them.
 
 Which instance of a group is free, so long as it has a weight; but packets that agree in what the group hashes meet the
-same one (``spread_key``). Functions are taken to give back what they got.
+same one (``spread_key``). Functions are taken to give back what they got, but for what their group maps: that as
+``functions.translated`` says. Where a group maps the address that a packet goes to, it goes to whoever has the new one.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from segue.model.intent import Chain, Objects, Port, Router
+from segue.model.intent import Chain, Maps, Objects, Port, Router
 from segue.packet.addresses import (
     ETH_ARP,
     ETH_MPLS,
@@ -41,6 +42,7 @@ from segue.packet.addresses import (
     parse_prefix,
 )
 from segue.verify.fields import ND_ADVERT, ND_SOLICIT
+from segue.verify.functions import translated
 from segue.verify.landscape import FAMILY, Address, Landscape, ends_of, inside
 from segue.verify.packet import Packet
 from segue.verify.taking import FORWARD, REVERSE, Taking
@@ -100,7 +102,7 @@ class Outcome:
     ``chain`` is the first that takes it, ``steps`` are those of all.
 
     ``many``: it goes to all ports of its network; behind a chain perhaps to the sender as well.
-    ``copies``: what taps get.
+    ``copies``: what taps get. ``moved``: functions on the way give packets another destination.
     """
 
     refused: bool = False
@@ -110,6 +112,7 @@ class Outcome:
     delivered: tuple[Delivered, ...] | None = ()
     many: bool = False
     copies: tuple[Copied, ...] = ()
+    moved: bool = False
 
 
 class Meaning:
@@ -140,13 +143,13 @@ class Meaning:
         onward: Chain | None = chain
         while onward is not None:
             groups = onward.groups if direction == FORWARD else tuple(reversed(onward.groups))
-            outcome = self._through(groups, direction, sender.network, packet, outcome)
+            outcome, packet = self._through(groups, direction, sender.network, packet, outcome)
             onward = self._taking.onward(onward.name, sender.network, packet) if direction == FORWARD else None
         return self._go_on(sender.network, packet, outcome, None)
 
     def _through(
         self, groups: tuple[str, ...], direction: str, network: str, packet: Packet, outcome: Outcome
-    ) -> Outcome:
+    ) -> tuple[Outcome, Packet]:
         for name in groups:
             group = self._land.groups.get(name)
             members = frozenset(self._candidates(name))
@@ -156,8 +159,11 @@ class Meaning:
                 continue
             hashed = group.hash if group is not None else ()
             step = Step(name, members, hashed if direction == FORWARD else tuple(map(_turned, hashed)))
-            outcome = replace(outcome, steps=(*outcome.steps, step))
-        return outcome
+            maps = self._land.maps(name)
+            moves = outcome.moved or (maps is not None and _moves(maps, direction))
+            outcome = replace(outcome, steps=(*outcome.steps, step), moved=moves)
+            packet = translated(packet, maps, direction == FORWARD)
+        return outcome, packet
 
     # -- 1: what a port may send -----------------------------------------------------------------------------------
 
@@ -240,7 +246,7 @@ class Meaning:
         members = [self._land.instances[name] for step in so_far.steps for name in step.instances]
         unaware = [member for member in members if not member.aware]
         router = self._land.router_of(network)
-        if any(member.mode == "route" for member in unaware):
+        if so_far.moved or any(member.mode == "route" for member in unaware):
             packet = self._readdressed(network, packet, router)
         promised = not unaware or self._keeps_mac(network, packet)
         if (
@@ -352,6 +358,13 @@ def spread_key(packet: Packet, hashed: tuple[str, ...]) -> tuple[int | None, ...
     family = FAMILY.get(fields["eth_type"])
     names = [name.replace("ip_", f"ipv{family}_") if name.startswith("ip_") else name for name in hashed]
     return tuple(fields.get(name) for name in names)
+
+
+def _moves(maps: Maps, direction: str) -> bool:
+    """Whether packets come out with another destination: what was the source, of an answer."""
+    field = "destination_prefix" if direction == FORWARD else "source_prefix"
+    after = getattr(maps.egress, field)
+    return after is not None and after != getattr(maps.ingress, field)
 
 
 def _with(packet: Packet, fields: Mapping[str, int]) -> Packet:

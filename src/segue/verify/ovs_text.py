@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from segue.verify.fields import PIPELINE_ZEROS, format_value
+from segue.verify.fields import PAIRS, PIPELINE_ZEROS, format_value
 from segue.verify.packet import Packet
 
 OVS_NAMES = {
@@ -22,6 +22,7 @@ OVS_NAMES = {
     "ipv6_nd_sll": "nd_sll",
     "ipv6_nd_tll": "nd_tll",
     "tunnel_id": "tun_id",
+    "ipv6_flabel": "ipv6_label",
 }
 """Our field names, those of OpenFlow 1.5, that Open vSwitch's text spells otherwise."""
 
@@ -41,7 +42,7 @@ def flow_text(packet: Packet, in_port: int) -> str:
     ethernet = packet.frame.packet_type == 0
     fragment = packet.fields.get("ip_frag", 0)
     for name, value in packet.fields.items():
-        if name in ("in_port", "vlan_vid", "vlan_pcp") or (name in PIPELINE_ZEROS and not value):
+        if name in ("in_port", "vlan_vid", "vlan_pcp", *PAIRS) or (name in PIPELINE_ZEROS and not value):
             continue
         if name == ("packet_type" if ethernet else "eth_type") or (fragment and name.endswith(("p_src", "p_dst"))):
             continue
@@ -51,7 +52,7 @@ def flow_text(packet: Packet, in_port: int) -> str:
             continue
         words.append(match_text(name, value))
     if packet.frame.tags:
-        words.append(f"vlan_tci={packet.frame.tags[0] | 0x1000:#x}")
+        words.append(f"vlan_tci={packet.frame.tags[0] & 0xFFFF | 0x1000:#x}")
     return ",".join(words)
 
 

@@ -21,6 +21,7 @@ from segue.verify.fields import (
     ETHERNET,
     FIELDS,
     LABEL_FIELDS,
+    PAIRS,
     PIPELINE_ZEROS,
     Layer,
     bare,
@@ -67,9 +68,10 @@ class Label(NamedTuple):
 class Frame:
     """The bytes on the wire. ``eth_type`` is that of what follows the Ethernet header and VLAN tags.
 
-    ``tags``: VLAN tag control words, outermost first. ``labels``: outermost first. ``network``: fields of the headers
-    below, which are those of ethertype ``protocol``. ``inner``: what an NSH header carries. ``payload``: the rest.
-    ``pushed``: how many of the labels this switch has put on.
+    ``tags``: VLAN tag control words, outermost first, above them the tag's ethertype where it is not 0x8100.
+    ``labels``: outermost first. ``network``: fields of the headers below, which are those of ethertype ``protocol``.
+    ``inner``: what an NSH header carries. ``payload``: the rest. ``pushed``: how many of the labels this switch has put
+    on; ``tagged``: how many of the tags.
     """
 
     packet_type: int
@@ -83,17 +85,18 @@ class Frame:
     inner: Frame | None = None
     payload: bytes = b""
     pushed: int = 0
+    tagged: int = 0
 
     @cached_property
     def view(self) -> dict[str, int]:
         """The fields that this frame shows."""
-        eth_type = self.eth_type if len(self.tags) < 2 else ETH_VLAN
+        eth_type = self.eth_type if len(self.tags) - self.tagged < 2 else ETH_VLAN
         view = {"packet_type": self.packet_type, "eth_type": eth_type}
         if self.packet_type == ETHERNET:
             view.update(eth_src=self.eth_src, eth_dst=self.eth_dst, vlan_vid=0)
             if self.tags:
                 view["vlan_vid"] = 0x1000 | self.tags[0] & 0xFFF
-                view["vlan_pcp"] = self.tags[0] >> 13
+                view["vlan_pcp"] = self.tags[0] >> 13 & 7
         if is_mpls(eth_type):
             top = self.labels[0] if self.labels else Label(0, 0, 0)
             bottom = int(len(self.labels) == 1)
@@ -161,17 +164,21 @@ class Packet:
     @cached_property
     def fields(self) -> Mapping[str, int]:
         """Every field that can be matched now, with its value."""
-        return {**PIPELINE_ZEROS, **self.pipeline, **self.frame.view}
+        shown = {**PIPELINE_ZEROS, **self.pipeline, **self.frame.view}
+        for name, (high, low) in PAIRS.items():
+            shown[name] = shown[high] << 32 | shown[low]
+        return shown
 
     @property
     def on_wire(self) -> Packet:
         """The packet once it has left the switch."""
-        return Packet(replace(self.frame, pushed=0))
+        return Packet(replace(self.frame, pushed=0, tagged=0))
 
     def set(self, name: str, value: int, mask: int | None = None) -> Packet:
         """With ``value`` written under ``mask``; unchanged where the packet has no such field.
 
-        Raises ReadOnly, Undefined for a label's field without a label, ValueError for a value that is too large.
+        Raises ReadOnly, Undefined for a label's field without a label or a tag that would be half a tag, ValueError
+        for a value that is too large.
         """
         entry = FIELDS[name]
         if not entry.writable:
@@ -185,9 +192,15 @@ class Packet:
         frame = self.frame
         match entry.layer:
             case Layer.PIPELINE:
+                if name in PAIRS:
+                    high, low = PAIRS[name]
+                    return Packet(frame, {**self.pipeline, high: new >> 32, low: new & 0xFFFFFFFF})
                 return Packet(frame, {**self.pipeline, name: new})
             case Layer.LINK:
-                frame = replace(frame, eth_src=new) if name == "eth_src" else replace(frame, eth_dst=new)
+                if name in ("eth_src", "eth_dst"):
+                    frame = replace(frame, eth_src=new) if name == "eth_src" else replace(frame, eth_dst=new)
+                else:
+                    frame = self._tag(name, new)
             case Layer.LABEL:
                 if not frame.labels:
                     raise Undefined(f"{name} written where no label is left")
@@ -198,6 +211,38 @@ class Packet:
                     return self
                 frame = replace(frame, network={**frame.network, name: new})
         return Packet(frame, self.pipeline)
+
+    def _tag(self, name: str, new: int) -> Frame:
+        """With another VLAN, or its priority; a VLAN on a packet without a tag makes it one."""
+        frame = self._few_tags()
+        first = frame.tags[0] if frame.tags else 0
+        if name == "vlan_pcp":
+            return replace(frame, tags=(first & ~0xE000 | new << 13, *frame.tags[1:]))
+        if not new & 0x1000:
+            raise Undefined("a VLAN written without the bit that says that there is one")
+        made = 0 if frame.tags else 1
+        return replace(frame, tags=(first & ~0x1FFF | new & 0xFFF, *frame.tags[1:]), tagged=frame.tagged + made)
+
+    def push_tag(self, ethertype: int) -> Packet:
+        """With one more VLAN tag, of VLAN 0. Raises Undefined for a third."""
+        frame = self._few_tags()
+        if len(frame.tags) > 1:
+            raise Undefined("a third VLAN tag")
+        tag = (0 if ethertype == ETH_VLAN else ethertype) << 16
+        return Packet(replace(frame, tags=(tag, *frame.tags), tagged=frame.tagged + 1), self.pipeline)
+
+    def pop_tag(self) -> Packet:
+        """Without the outermost VLAN tag, if there is one."""
+        frame = self._few_tags()
+        if not frame.tags:
+            return self
+        return Packet(replace(frame, tags=frame.tags[1:], tagged=max(0, frame.tagged - 1)), self.pipeline)
+
+    def _few_tags(self) -> Frame:
+        frame = self.frame
+        if frame.packet_type != ETHERNET or len(frame.tags) - frame.tagged > 1:
+            raise Undefined("a VLAN tag on or off what has more than the switch reads, or no Ethernet header")
+        return frame
 
     def push_label(self) -> Packet:
         """With one more MPLS label: a copy of the top one, or else made from the IP header as Open vSwitch does.

@@ -14,9 +14,15 @@ from segue.model.program import (
     Next,
     Output,
     PopMpls,
+    PopVlan,
     PushMpls,
+    PushVlan,
     Rule,
     SetField,
+    SetQueue,
+    ToGroup,
+    ToService,
+    UseMeter,
 )
 from segue.model.spread import DEFAULT
 from segue.model.stages import REGISTERS
@@ -61,6 +67,18 @@ def _action(action: AnyAction) -> str:
             return f"pop label to {ethertype:#06x}"
         case DecTtl():
             return "ttl-1"
+        case PushVlan(ethertype=ethertype):
+            return f"push VLAN tag {ethertype:#06x}"
+        case PopVlan():
+            return "pop VLAN tag"
+        case SetQueue(queue=queue):
+            return f"queue {queue}"
+        case UseMeter(meter=meter):
+            return f"meter {meter}"
+        case ToGroup(group=group):
+            return f"group {group:#x}"
+        case ToService(service=service):
+            return f"copy to service {service}"
 
 
 def _name(field: str) -> str:

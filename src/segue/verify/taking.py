@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
-from segue.model.intent import Chain, Classifier, Port
+import msgspec
+
+from segue.model.intent import Chain, Classifier, Maps, Port
 from segue.packet.addresses import (
     ETH_IPV4,
     ETH_IPV6,
@@ -13,12 +16,14 @@ from segue.packet.addresses import (
     PROTO_SCTP,
     PROTO_TCP,
     PROTO_UDP,
+    parse_prefix,
 )
-from segue.verify.landscape import FAMILY, Landscape, ends_of, inside
+from segue.verify.landscape import FAMILY, Landscape, concerns, ends_of, inside
 from segue.verify.packet import Packet
 
 FORWARD, REVERSE = "forward", "reverse"
 PROTOCOLS = {"tcp": PROTO_TCP, "udp": PROTO_UDP, "sctp": PROTO_SCTP}
+PORTED = {*PROTOCOLS, *(str(number) for number in PROTOCOLS.values())}
 TRANSPORT = {number: name for name, number in PROTOCOLS.items()}
 
 
@@ -37,7 +42,7 @@ class Taking:
             for chain in self._land.chains.values()
             if chain.name in self._entering and chain.name not in self._inner
             for direction in ((FORWARD, REVERSE) if chain.symmetric else (FORWARD,))
-            if any(self._matches(self._land.classifiers[name], direction, port, packet) for name in chain.classifiers)
+            if any(self._matches(c, direction, port, packet) for c in self._read(chain, direction, packet))
         ]
         if not found:
             return None
@@ -52,11 +57,55 @@ class Taking:
             for branch in graph.branches
             if branch.chain == chain
             for name in branch.into
-            if any(
-                self._goes_on(self._land.classifiers[c], network, packet) for c in self._land.chains[name].classifiers
-            )
+            if any(self._goes_on(c, network, packet) for c in self._read(self._land.chains[name], FORWARD, packet))
         ]
         return max(found, key=lambda one: one.precedence, default=None)
+
+    def _read(self, chain: Chain, direction: str, packet: Packet) -> list[Classifier]:
+        """The chain's classifiers; for answers, as packets look behind the chain. Of each field the last group along it
+        that maps the field to something says how it looks there, or else what it is like where it goes in."""
+        classifiers = [self._land.classifiers[name] for name in chain.classifiers]
+        family = FAMILY.get(packet.fields["eth_type"])
+        maps = [m for name in chain.groups if (m := self._land.maps(name)) and concerns(m, family)]
+        if not maps or family is None:
+            return classifiers
+        read = self._behind if direction == REVERSE else self._before
+        return [read(c, maps, family) if _is_about(c, family) else c for c in classifiers]
+
+    def _behind(self, c: Classifier, maps: list[Maps], family: int) -> Classifier:
+        said: dict[str, Any] = {}
+        for side in [side for m in reversed(maps) for side in (m.egress, m.ingress)]:
+            if side.protocol is not None and "protocol" not in said and side.protocol not in PORTED:
+                said = {"source_ports": None, "destination_ports": None} | said
+            said = {name: value for name, value in msgspec.structs.asdict(side).items() if value is not None} | said
+        c = msgspec.structs.replace(c, network=self._whereabouts(c)) if self._mapped(said) else c
+        if "source_prefix" in said:
+            c = msgspec.structs.replace(c, source_port=None)
+        if "destination_prefix" in said and not self._is_beyond(c, family):
+            c = msgspec.structs.replace(c, destination_port=None)
+        return msgspec.structs.replace(c, **said)
+
+    def _before(self, c: Classifier, maps: list[Maps], family: int) -> Classifier:
+        """Where a function maps the destination, its port may be where packets come out behind it: it says nothing of
+        where they are sent to, then."""
+        if not any(m.ingress.destination_prefix or m.egress.destination_prefix for m in maps):
+            return c
+        if not self._is_beyond(c, family):
+            return c
+        return msgspec.structs.replace(c, destination_port=None, network=self._whereabouts(c))
+
+    def _mapped(self, said: dict[str, Any]) -> bool:
+        return "source_prefix" in said or "destination_prefix" in said
+
+    def _whereabouts(self, c: Classifier) -> str | None:
+        ends = [self._land.ports[name].network for name in (c.source_port, c.destination_port) if name is not None]
+        return c.network or next((network for network in ends if network), None)
+
+    def _is_beyond(self, c: Classifier, family: int) -> bool:
+        if c.source_port is None or c.destination_port is None or c.destination_prefix is None:
+            return False
+        own = self._land.addresses(self._land.ports[c.destination_port])
+        return not any(inside(address, c.destination_prefix) for address in own if address[0] == family)
 
     def _goes_on(self, c: Classifier, network: str, packet: Packet) -> bool:
         """Whatever port the packet came from."""
@@ -125,6 +174,12 @@ class Taking:
         for network in self._starts(c):
             found |= self._land.near(network, c.destination_prefix) or {network, *self._land.connected(network)}
         return found
+
+
+def _is_about(c: Classifier, family: int) -> bool:
+    """Whether a classifier's prefixes, if it has any, are of this family."""
+    prefixes = [prefix for prefix in (c.source_prefix, c.destination_prefix) if prefix]
+    return all(parse_prefix(prefix).family == family for prefix in prefixes)
 
 
 def _is_ethertype(c: Classifier, packet: Packet) -> bool:

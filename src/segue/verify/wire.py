@@ -15,7 +15,7 @@ def encode(frame: Frame) -> bytes:
     if frame.packet_type == 0:
         out += frame.eth_dst.to_bytes(6, "big") + frame.eth_src.to_bytes(6, "big")
         for tag in frame.tags:
-            out += struct.pack(">HH", _VLAN, tag)
+            out += struct.pack(">HH", tag >> 16 or _VLAN, tag & 0xFFFF)
         out += struct.pack(">H", frame.eth_type)
     for at, label in enumerate(frame.labels):
         bottom = int(at == len(frame.labels) - 1)
@@ -48,7 +48,7 @@ def _network(frame: Frame) -> bytes:
     if frame.protocol == _IPV6:
         ends = get("ipv6_src").to_bytes(16, "big") + get("ipv6_dst").to_bytes(16, "big")
         body = _transport(frame, lambda size: ends + struct.pack(">IBBBB", size, 0, 0, 0, get("ip_proto")))
-        word = 6 << 28 | get("ip_dscp") << 22 | get("ip_ecn") << 20 | get("ipv6_label")
+        word = 6 << 28 | get("ip_dscp") << 22 | get("ip_ecn") << 20 | get("ipv6_flabel")
         return struct.pack(">IHBB", word, len(body), get("ip_proto"), get("nw_ttl")) + ends + body
     if frame.protocol == _ARP:
         return (
@@ -73,7 +73,12 @@ def _transport(frame: Frame, pseudo: Callable[[int], bytes]) -> bytes:
     protocol = fields.get("ip_proto", 0)
     get = fields.get
     if protocol == 6:
-        body = struct.pack(">HHIIHHHH", get("tcp_src", 0), get("tcp_dst", 0), 0, 0, 0x5010, 512, 0, 0) + data
+        body = (
+            struct.pack(
+                ">HHIIHHHH", get("tcp_src", 0), get("tcp_dst", 0), 0, 0, 0x5000 | get("tcp_flags", 0x10), 512, 0, 0
+            )
+            + data
+        )
         return _fill(body, 16, pseudo(len(body)))
     if protocol == 17:
         body = struct.pack(">HHHH", get("udp_src", 0), get("udp_dst", 0), 8 + len(data), 0) + data

@@ -23,10 +23,10 @@ from segue.compile.rules.wiring import Comeback, Wiring, emit_rule
 from segue.engine import Context
 from segue.model.counters import entered, left, visited
 from segue.model.encapsulation import Encapsulation
-from segue.model.path import EMPTY, FIRST_INDEX, NO_COPIES, Hop, Onward, Path, Step, index_of
+from segue.model.path import EMPTY, FIRST_INDEX, NO_COPIES, Headers, Hop, Onward, Path, Step, index_of
 from segue.model.program import AnyAction, Clone, Match, Multipath, Next, Output, SetField, Value, match
 from segue.model.spread import hash_of
-from segue.model.stages import INDEX, LINK, NETWORK, PATH, ROUND, ROUTED, SOURCE_PORT
+from segue.model.stages import INDEX, LINK, NETWORK, PATH, ROUND, SOURCE_PORT
 from segue.model.view import PathRecord
 from segue.packet.addresses import ETH_IPV4, ETH_IPV6, PROTO_ICMPV6
 
@@ -222,26 +222,24 @@ class _OnNode:
 
     def _leave(self, number: int) -> None:
         """Behind the last step the packet goes on as if its source had just sent it, but is not classified again."""
-        routed = any(hop.mode == "route" for hop in self.spec.unaware_before(number))
         lost = self.spec.loses_source_before(number)
         if lost:
             self.ctx.emit(self.wiring.marked, self.spec.network, True)
-        if routed:
-            self.ctx.emit(self.wiring.unframed, self.spec.network, True)
-        restore = (Next("restore"),) if lost else ()
+        mend: tuple[AnyAction, ...] = (Next("restore"),) if lost else ()
+        if self.spec.readdressed:
+            self.ctx.emit(self.wiring.readdressed, self.spec.network, True)
+            mend = (*mend, Next("readdress"))
         here = SetField(NETWORK, self.spec.network)
         off = (SetField(PATH, 0), SetField(INDEX, 0))
-        leave = (SetField(ROUTED, int(routed)), SetField("in_port", 0), *restore, Next("route"))
+        leave = (SetField("in_port", 0), *mend, Next("pre_routing"))
         counter = left(self.spec.chain, self.spec.direction)
         if not self.spec.onward:
             self.rule("steer", 100, self.at(number), *off, here, *leave, counter=counter)
             return
         self.rule("steer", 100, self.at(number), here, Next("branch"), counter=counter)
         self.rule("branch", 100, match({PATH: self.path.id}), *off, *leave)
-        if routed:
-            self.ctx.emit(self.wiring.readdressed, self.spec.network, True)
         for onward in self.spec.onward:
-            self._branch(onward, (*restore, *((Next("readdress"),) if routed else ())))
+            self._branch(onward, mend)
 
     def _branch(self, onward: Onward, mend: tuple[AnyAction, ...]) -> None:
         """To the first step of another path, as their source sent them. Where there is no such path the packets are
@@ -301,10 +299,10 @@ def comeback(ctx: Context, wiring: Wiring, key: int) -> None:
     mine = {SOURCE_PORT: key, PATH: 0}
     for family, value in record.addresses if record and not any(back.rewrites for back in told) else ():
         own = {f"ipv{family}_src": value, "eth_type": ETH_IPV4 if family == 4 else ETH_IPV6}
-        emit_rule(ctx, wiring, "path_return", 18, match(mine | own), (Next("port_security"),), owner)
+        emit_rule(ctx, wiring, "path_return", 18, match(mine | own), (Next("ingress"),), owner)
     for kind in ND_TYPES:
         nd = match(mine, eth_type=ETH_IPV6, ip_proto=PROTO_ICMPV6, icmpv6_type=kind)
-        emit_rule(ctx, wiring, "path_return", 19, nd, (Next("port_security"),), owner)
+        emit_rule(ctx, wiring, "path_return", 19, nd, (Next("ingress"),), owner)
     for back in told:
         spec = back.path.spec
         actions = (*_resume(back.path.id, back.index, spec.source_mac), Next("steer"))
@@ -314,7 +312,7 @@ def comeback(ctx: Context, wiring: Wiring, key: int) -> None:
         if all(spec.ethertype and rival and rival != spec.ethertype for rival in rivals):
             wanted = [(10, {"eth_type": ethertype}) for ethertype in carried]
         else:
-            wanted = [(12, fields) for entry in spec.entries for fields in matches(entry.headers)]
+            wanted = [(12, fields) for headers in _headers(back) for fields in matches(headers)]
         for priority, fields in wanted:
             matched = match(mine | fields)
             emit_rule(ctx, wiring, "path_return", priority, matched, actions, f"chain/{spec.chain}")
@@ -323,9 +321,18 @@ def comeback(ctx: Context, wiring: Wiring, key: int) -> None:
 def _alike(one: Comeback, other: Comeback) -> bool:
     """Whether packets of both could look the same behind the function."""
     a, b = one.path.spec, other.path.spec
-    if one.rewrites or other.rewrites:
+    if any(back.rewrites and not _step(back).behind for back in (one, other)):
         return not (a.ethertype and b.ethertype) or a.ethertype == b.ethertype
-    return any(headers_overlap(mine.headers, theirs.headers) for mine in a.entries for theirs in b.entries)
+    return any(headers_overlap(mine, theirs) for mine in _headers(one) for theirs in _headers(other))
+
+
+def _step(back: Comeback) -> Step:
+    """The one that packets come back from."""
+    return back.path.spec.steps[FIRST_INDEX - back.index - 1]
+
+
+def _headers(back: Comeback) -> tuple[Headers, ...]:
+    return back.path.spec.headers_behind(FIRST_INDEX - back.index - 1)
 
 
 def classify(ctx: Context, wiring: Wiring, key: int) -> None:

@@ -72,22 +72,21 @@ def _known(ctx: Context, wiring: Wiring, record: PortRecord, here: bool) -> None
     mine = {NETWORK: record.network}
     network = ctx.get(wiring.network, record.network)
     if here:
-        go = (SetField(TARGET_PORT, record.key), Next("deliver"))
+        go = (SetField(TARGET_PORT, record.key), Next("egress"))
         emit_rule(ctx, wiring, "forward", 100, match(mine, eth_dst=record.mac), go, owner)
     else:
         away = to_node(ctx, wiring, record.node, TUNNEL_PLAIN, record.network) if record.node else None
         if away:
             emit_rule(ctx, wiring, "forward", 100, match(mine, eth_dst=record.mac), away, owner)
     marked = ctx.get(wiring.marked, record.network)
-    unframed = ctx.get(wiring.unframed, record.network)
     readdressed = ctx.get(wiring.readdressed, record.network)
-    routed = unframed or (network is not None and network.gateway_mac)
+    routed = network is not None and network.gateway_mac
     for family, value in record.addresses:
         answer(ctx, wiring, record.network, family, value, record.mac, owner)
         ethertype = ETH_IPV4 if family == 4 else ETH_IPV6
         host = host_prefix(family, value)
         if routed:
-            found = (SetField("eth_dst", record.mac), Next("forward"))
+            found = (SetField("eth_dst", record.mac), Next("post_routing"))
             emit_rule(ctx, wiring, "neighbor", 100, match(mine | _destination(host), eth_type=ethertype), found, owner)
         if readdressed:
             host_match = match(mine | _destination(host), eth_type=ethertype)
@@ -139,13 +138,19 @@ def interface(ctx: Context, wiring: Wiring, key: int) -> None:
     network = record.network if record else 0
     known = (SetField(SOURCE_PORT, key), SetField(NETWORK, network))
     roles = sorted(ctx.values(wiring.function, key))
-    stage = "path_return" if roles else "port_security"
+    stage = "path_return" if roles else "ingress"
     emit_rule(ctx, wiring, "admission", 50, match(in_port=binding.ofport), (*known, Next(stage)), owner)
     for name_of in sorted({name_of for role in roles for name_of in role}):
         encapsulation = wiring.encapsulations[name_of]
         take = (*known, *encapsulation.take_back(), Next("unwrap"))
         framed = match(in_port=binding.ofport, eth_type=encapsulation.ethertype)
         emit_rule(ctx, wiring, "admission", 60, framed, take, owner)
+    served = ctx.get(wiring.served, key) is not None
+    if served:
+        # What came in by the port does not go out by it: nor do services meet such a packet, as when it is for many.
+        own = match({TARGET_PORT: key}, in_port=binding.ofport)
+        emit_rule(ctx, wiring, "egress", 200, own, (), owner)
     if network:
-        ctx.emit(wiring.outlet, network, (key, binding.ofport))
+        ctx.emit(wiring.outlet, network, (key, binding.ofport, served))
+    if network or ctx.get(wiring.receives, key) is not None:
         emit_rule(ctx, wiring, "deliver", 100, match({TARGET_PORT: key}), (Output(binding.ofport),), owner)

@@ -7,7 +7,7 @@ from segue.compile.rules.ports import answer
 from segue.compile.rules.wiring import Wiring, emit_rule
 from segue.engine import Context
 from segue.model.program import DecTtl, Match, Move, Next, SetField, match
-from segue.model.stages import NETWORK, ROUTED
+from segue.model.stages import NETWORK, VIA
 from segue.model.view import Interface
 from segue.packet.addresses import ETH_IPV4, ETH_IPV6, PROTO_ICMP, PROTO_ICMPV6, Prefix
 
@@ -26,10 +26,6 @@ def router(ctx: Context, wiring: Wiring, key: int) -> None:
     for leg in record.interfaces:
         for family, value in leg.addresses:
             answer(ctx, wiring, leg.network, family, value, leg.mac, owner)
-            if ctx.get(wiring.unframed, leg.network):
-                here = _to_address({NETWORK: leg.network, ROUTED: 1}, family, value)
-                mine = (SetField(ROUTED, 0), SetField("eth_dst", leg.mac), Next("route"))
-                emit_rule(ctx, wiring, "route", 450, here, mine, owner)
             if ctx.get(wiring.readdressed, leg.network):
                 there = _to_address({NETWORK: leg.network}, family, value)
                 emit_rule(ctx, wiring, "readdress", 90, there, (SetField("eth_dst", leg.mac),), owner)
@@ -42,7 +38,7 @@ def router(ctx: Context, wiring: Wiring, key: int) -> None:
                     SetField(NETWORK, other.network),
                     SetField("eth_src", other.mac),
                     SetField("in_port", 0),  # the way on may be the way back
-                    Next("neighbor"),
+                    Next("forwarding"),
                 )
                 emit_rule(ctx, wiring, "route", 100 + prefix.length, _to(leg, prefix), go, owner)
         for route in record.routes:
@@ -52,8 +48,9 @@ def router(ctx: Context, wiring: Wiring, key: int) -> None:
                     SetField(NETWORK, route.network),
                     SetField("eth_src", macs[route.network]),
                     SetField("eth_dst", route.mac),
+                    SetField(VIA, 1),
                     SetField("in_port", 0),
-                    Next("forward"),
+                    Next("forwarding"),
                 )
                 emit_rule(
                     ctx, wiring, "route", 100 + route.destination.length, _to(leg, route.destination), go_via, owner
@@ -87,6 +84,6 @@ def _echo(ctx: Context, wiring: Wiring, leg: Interface, family: int, value: int,
         SetField(field, reply),
         SetField("nw_ttl", TTL),
         SetField("in_port", 0),
-        Next("forward"),
+        Next("post_routing"),
     )
     emit_rule(ctx, wiring, "route", 400, asked, answered, owner)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from segue.compile.marks import MARK, MARK_MASK, NOBODY
 from segue.compile.rules.wiring import Wiring, emit_rule
 from segue.engine import Context
+from segue.model.hooks import HOOKS
 from segue.model.program import AnyAction, Match, Move, Next, SetField, match
-from segue.model.stages import NETWORK, PATH, SOURCE_PORT
+from segue.model.stages import NETWORK, PATH, SOURCE_PORT, VERDICT, VIA
 from segue.model.view import TUNNEL_PLAIN
 from segue.packet.addresses import (
     ETH_ARP,
@@ -41,7 +42,7 @@ ADVERTISE: tuple[AnyAction, ...] = (
 STATIC: tuple[Static, ...] = (
     # A packet from another node is where that node sent it; one from a function must show that it belongs.
     ("path_return", 30, match({SOURCE_PORT: 0}), (Next("steer"),)),
-    ("path_return", 0, match({PATH: 0}), (Next("port_security"),)),
+    ("path_return", 0, match({PATH: 0}), (Next("ingress"),)),
     *(("port_security", 40, match(eth_type=ethertype), ()) for ethertype in (ETH_NSH, ETH_MPLS, ETH_MPLS_MULTICAST)),
     # A path is written by the network alone, whatever else a port may send.
     ("port_security", 40, match(eth_src=(MARK, MARK_MASK)), ()),
@@ -52,9 +53,13 @@ STATIC: tuple[Static, ...] = (
     ),
     *(("port_security", 20, match(eth_type=ethertype), ()) for ethertype in (ETH_IPV4, ETH_IPV6, ETH_ARP)),
     ("responder", 50, SOLICITATION, ADVERTISE),
-    ("classify", 0, (), (Next("route"),)),
+    ("classify", 0, (), (Next("pre_routing"),)),
     ("restore", 50, match(eth_src=(MARK, MARK_MASK)), (SetField("eth_src", NOBODY),)),
-    ("route", 0, (), (Next("forward"),)),
+    ("route", 0, (), (Next("post_routing"),)),
+    ("neighbor", 200, match({VIA: 1}), (SetField(VIA, 0), Next("post_routing"))),
+    # What is of no service passes by; what none of them has taken goes on.
+    *((hook.stage, 0, (), (Next(hook.behind),)) for hook in HOOKS.values()),
+    *(("go_on", 100, match({VERDICT: hook.number}), (Next(hook.behind),)) for hook in HOOKS.values()),
 )
 
 

@@ -11,12 +11,15 @@ from segue.model.program import AnyAction, Match, Rule, cookie
 from segue.model.view import (
     Binding,
     ClassifyRecord,
+    HookRecord,
     NetworkRecord,
     PathRecord,
     PeerRecord,
     PortRecord,
     RouterRecord,
     SelfRecord,
+    ServiceRecord,
+    Turn,
 )
 
 
@@ -32,6 +35,8 @@ class Wiring:
         self.router: Relation[int, RouterRecord] = graph.input("router")
         self.path: Relation[int, PathRecord] = graph.input("path")
         self.classify: Relation[int, ClassifyRecord] = graph.input("classify")
+        self.hook: Relation[str, HookRecord] = graph.input("hook")
+        self.service: Relation[int, ServiceRecord] = graph.input("service")
         self.binding: Relation[str, Binding] = graph.input("binding")
 
         self.rule: Relation[int, Rule] = graph.relation("rule", watched=True)
@@ -49,12 +54,26 @@ class Wiring:
         """By port key: the paths that come back from a function that routes, and keeps no mark."""
         self.marked: Relation[int, bool] = graph.relation("marked")
         """By network key: paths end here whose packets lost their source MAC."""
-        self.unframed: Relation[int, bool] = graph.relation("unframed")
-        """By network key: paths end here whose packets lost both MACs to a function that routes."""
         self.readdressed: Relation[int, bool] = graph.relation("readdressed")
-        """By network key: such packets go on along other paths here."""
-        self.outlet: Relation[int, tuple[int, int]] = graph.relation("outlet")
-        """By network key: (port key, OpenFlow port) of the network's ports here, for flooding."""
+        """By network key: paths end here whose packets lost their destination MAC to a function."""
+        self.outlet: Relation[int, tuple[int, int, bool]] = graph.relation("outlet")
+        """By network key: (port key, OpenFlow port, whether services are attached to it at egress) of the network's
+        ports here, for flooding."""
+        self.served: Relation[int, bool] = graph.relation("served")
+        """By port key: services are attached to it at egress."""
+        self.receives: Relation[int, bool] = graph.relation("receives")
+        """By port key: services may send packets to it."""
+        self.hooked: Relation[tuple[str, int], Met] = graph.relation("hooked")
+        """By hook and network key: the routers with services there."""
+
+
+class Met(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """How a hook knows the packets of an element (what the register ``ELEMENT`` holds), and the services that they
+    meet."""
+
+    element: int
+    match: Match
+    turns: tuple[Turn, ...]
 
 
 class Comeback(msgspec.Struct, frozen=True, array_like=True):

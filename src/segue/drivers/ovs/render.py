@@ -1,7 +1,8 @@
-"""Rules and plans as OpenFlow 1.5 messages. Pure."""
+"""Rules and plans as OpenFlow 1.5 messages; groups and meters are in ``groups``. Pure."""
 
 from __future__ import annotations
 
+from segue.drivers.ovs.punt import to_service
 from segue.model.plan import Plan
 from segue.model.program import (
     COOKIE_COUNTED,
@@ -17,9 +18,15 @@ from segue.model.program import (
     Next,
     Output,
     PopMpls,
+    PopVlan,
     PushMpls,
+    PushVlan,
     Rule,
     SetField,
+    SetQueue,
+    ToGroup,
+    ToService,
+    UseMeter,
     cookie,
 )
 from segue.model.stages import TABLE
@@ -77,6 +84,18 @@ def action(a: AnyAction) -> of.Action:
             return of.PopMpls(ethertype)
         case DecTtl():
             return of.DecNwTtl()
+        case PushVlan(ethertype=ethertype):
+            return of.PushVlan(ethertype)
+        case PopVlan():
+            return of.PopVlan()
+        case SetQueue(queue=queue):
+            return of.SetQueue(queue)
+        case UseMeter(meter=meter):
+            return of.MeterAction(meter)
+        case ToGroup(group=group):
+            return of.Group(group)
+        case ToService():
+            return to_service(a)
     raise ValueError(f"Open vSwitch has no action for {a!r}")
 
 
@@ -116,6 +135,18 @@ def removal(rule: Rule) -> FlowMod:
         match=dict(rule.match),
         cookie=cookie(rule),
         cookie_mask=(1 << 64) - 1,
+    )
+
+
+def vacation(rule: Rule) -> FlowMod:
+    """Removes whatever of Segue's stands in the rule's place."""
+    return FlowMod(
+        command=FlowModCommand.DELETE_STRICT,
+        table_id=TABLE[rule.stage],
+        priority=rule.priority,
+        match=dict(rule.match),
+        cookie=OWN[0],
+        cookie_mask=OWN[1],
     )
 
 

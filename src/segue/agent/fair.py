@@ -1,0 +1,93 @@
+"""Packets that wait to be told to the server: one queue for each injected service, all bounded, taken in turn.
+
+What comes to a full queue is dropped and counted, so a service that gets more than the server takes loses packets of
+its own, and delays others by one packet at the most. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import msgspec
+
+from segue.model.protocol import Punted
+
+MOST_OF_ONE = 128
+"""Packets of one service that wait."""
+MOST_OCTETS = 16 << 20
+"""Of all packets that wait. Beyond it the service with the most loses one."""
+ABOUT_ONE = 200
+"""Octets that a packet costs besides its own."""
+
+
+class _Queue:
+    __slots__ = ("lost", "octets", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: deque[Punted] = deque()
+        self.octets = 0
+        self.lost = 0
+
+
+class Fair:
+    def __init__(self, most_of_one: int = MOST_OF_ONE, most_octets: int = MOST_OCTETS) -> None:
+        self._most_of_one = most_of_one
+        self._most_octets = most_octets
+        self._queues: dict[int, _Queue] = {}
+        """By service; a queue is forgotten when nothing waits and nothing is lost."""
+        self._turns: deque[int] = deque()
+        """Services of which something waits, the next one first."""
+        self.octets = 0
+
+    def __len__(self) -> int:
+        return sum(len(queue.waiting) for queue in self._queues.values())
+
+    def put(self, packet: Punted) -> None:
+        queue = self._queues.get(packet.service)
+        if queue is None:
+            queue = self._queues[packet.service] = _Queue()
+        if len(queue.waiting) >= self._most_of_one:
+            queue.lost += 1
+            return
+        if not queue.waiting:
+            self._turns.append(packet.service)
+        queue.waiting.append(packet)
+        self._weigh(queue, packet, 1)
+        while self.octets > self._most_octets:
+            self._drop()
+
+    def take(self) -> Punted | None:
+        """The next one in turn, with how many of its service were lost since the last one that was taken."""
+        if not self._turns:
+            return None
+        service = self._turns.popleft()
+        queue = self._queues[service]
+        packet = queue.waiting.popleft()
+        self._weigh(queue, packet, -1)
+        lost, queue.lost = queue.lost, 0
+        if queue.waiting:
+            self._turns.append(service)
+        else:
+            del self._queues[service]
+        return msgspec.structs.replace(packet, lost=lost) if lost else packet
+
+    def clear(self) -> None:
+        """What waits is for somebody who is gone: it is lost."""
+        for queue in self._queues.values():
+            queue.lost += len(queue.waiting)
+            queue.waiting.clear()
+            queue.octets = 0
+        self._turns.clear()
+        self.octets = 0
+
+    def _drop(self) -> None:
+        service, queue = max(self._queues.items(), key=lambda item: item[1].octets)
+        self._weigh(queue, queue.waiting.pop(), -1)
+        queue.lost += 1
+        if not queue.waiting:
+            self._turns.remove(service)
+
+    def _weigh(self, queue: _Queue, packet: Punted, sign: int) -> None:
+        octets = sign * (len(packet.data) + ABOUT_ONE)
+        queue.octets += octets
+        self.octets += octets

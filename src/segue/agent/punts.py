@@ -1,0 +1,157 @@
+"""The agent's second connection to its bridge: packets to and from injected services, apart from everything else, so
+that a flood of them delays no change of the program.
+
+Up: what rules of services send (``drivers.ovs.punt``), by way of bounded queues, as fast as the server takes it.
+Down: packets of services for the switch to process, each once the keeper has tried what the server said before it.
+Packets may be lost: while the switch or the server is away, and when they come faster than they go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+from segue.agent.fair import Fair
+from segue.drivers.ovs.punt import CONTROLLER_ID, punted
+from segue.drivers.ovs.render import action, written
+from segue.model.protocol import Punted, Send
+from segue.openflow import protocol as of
+from segue.openflow.client import ClientEvent, Disconnected, OpenFlowClient, OpenFlowError
+from segue.openflow.connection import Received, Refused
+from segue.openflow.wire import CONTROLLER, EncodeError, ProtocolError
+
+log = logging.getLogger(__name__)
+
+SHORTEST, LONGEST = 0.1, 1.0
+"""Seconds between attempts to connect."""
+MOST_SENT = 1024
+MOST_OCTETS = 16 << 20
+"""Packets, and their octets, that wait to be sent down."""
+AT_ONCE = 64
+"""Packets between two barriers: the switch is asked no faster than it can."""
+ALL_REASONS = 0x3F
+
+
+class Punts:
+    """``bridge`` in the Open vSwitch whose sockets are in ``rundir``. ``tried`` returns when the keeper has tried what
+    it was told; ``told`` is called when there is something to ``take``. ``ports``: the logical ports that have an
+    interface on the bridge, and its OpenFlow port."""
+
+    def __init__(
+        self,
+        rundir: Path,
+        bridge: str,
+        tried: Callable[[], Awaitable[None]],
+        told: Callable[[], None],
+        ports: Mapping[str, int],
+    ) -> None:
+        self._target = f"unix:{rundir / bridge}.mgmt"
+        self._tried = tried
+        self._told = told
+        self._ports = ports
+        self._up = Fair()
+        self._down: deque[Send] = deque()
+        self._octets = 0
+        self._some = asyncio.Event()
+        self._client: OpenFlowClient | None = None
+        self.take: Callable[[], Punted | None] = self._up.take
+        self.forget: Callable[[], None] = self._up.clear
+        self.connected = asyncio.Event()
+
+    async def run(self) -> None:
+        """Stay connected, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._connect())
+            tasks.create_task(self._send())
+
+    def send(self, message: Send) -> None:
+        """Send it, unless too many wait already."""
+        if len(self._down) >= MOST_SENT or self._octets + len(message.data) > MOST_OCTETS:
+            return
+        self._down.append(message)
+        self._octets += len(message.data)
+        self._some.set()
+
+    # -- up --------------------------------------------------------------------------------------------------------
+
+    async def _connect(self) -> None:
+        pause = SHORTEST
+        while True:
+            client = OpenFlowClient(self._target, on_event=self._event)
+            try:
+                await client.connect(asynchronous=True)
+                await self._listen(client)
+                pause = SHORTEST
+                self._client = client
+                self.connected.set()
+                await client.wait_closed()
+            except (OpenFlowError, ProtocolError, TimeoutError, OSError) as error:
+                log.debug("packets of services: %s", error)
+            finally:
+                self._client = None
+                self.connected.clear()
+                with contextlib.suppress(ConnectionError):
+                    await client.close()
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST)
+
+    async def _listen(self, client: OpenFlowClient) -> None:
+        """These packets, and nothing else that a switch says of itself."""
+        await client.request(of.SetPacketInFormat(of.PacketInFormat.NXT_PACKET_IN2))
+        nothing = (
+            of.AsyncPortStatusMaster,
+            of.AsyncPortStatusSlave,
+            of.AsyncFlowRemovedMaster,
+            of.AsyncFlowRemovedSlave,
+        )
+        wanted = (of.AsyncPacketInMaster(ALL_REASONS), of.AsyncPacketInSlave(ALL_REASONS))
+        await client.request(of.SetAsync(properties=(*wanted, *(kind(0) for kind in nothing))))
+        await client.request(of.SetControllerId(CONTROLLER_ID))
+
+    def _event(self, event: ClientEvent) -> None:
+        match event:
+            case Received(message=of.NxPacketIn2() as message):
+                packet = punted(message)
+                if packet is not None:
+                    self._up.put(packet)
+                    self._told()
+            case Refused(error=error):
+                log.warning("a packet of a service was refused: %s", OpenFlowError(error))
+            case Disconnected(reason=reason):
+                log.debug("packets of services: %s", reason)
+
+    # -- down ------------------------------------------------------------------------------------------------------
+
+    async def _send(self) -> None:
+        while True:
+            await self._some.wait()
+            self._some.clear()
+            while self._down:
+                # All that wait now: what was told before the last of them was told before the others as well, or is
+                # about packets that come later.
+                batch = [self._down.popleft() for _ in range(min(len(self._down), AT_ONCE))]
+                self._octets -= sum(len(message.data) for message in batch)
+                await self._tried()
+                await self._pass(batch)
+
+    async def _pass(self, batch: list[Send]) -> None:
+        client = self._client
+        if client is None:
+            return
+        try:
+            for message in batch:
+                in_port = self._ports.get(message.source) if message.source else CONTROLLER
+                if in_port is None:
+                    continue  # the port has gone
+                try:
+                    actions = [action(one) for one in written(message.actions)]
+                    await client.send(of.PacketOut(in_port=in_port, actions=actions, data=message.data))
+                except (EncodeError, ValueError, KeyError) as error:
+                    log.warning("a packet of a service cannot be sent: %s", error)
+            await client.barrier()
+        except (OpenFlowError, ProtocolError, OSError) as error:
+            log.debug("packets of services: %s", error)
