@@ -1,0 +1,1 @@
+"""Injected services: what each one may do, and the virtual switch that it sees."""
