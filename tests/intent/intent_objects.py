@@ -5,7 +5,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 import msgspec
 from hypothesis import strategies as st
 
+from segue.model.hooks import HOOKS
 from segue.model.intent import (
+    REWRITES,
+    SOURCES,
     AddressPair,
     Branch,
     Chain,
@@ -13,11 +16,15 @@ from segue.model.intent import (
     Graph,
     Group,
     Instance,
+    Maps,
     Network,
     Node,
+    NTuple,
+    Permissions,
     Port,
     Route,
     Router,
+    Service,
     Subnet,
     is_label,
 )
@@ -124,7 +131,43 @@ def classifiers(draw):
     )
 
 
+@st.composite
+def services(draw):
+    hook = draw(st.sampled_from(list(HOOKS.values())))
+    fields = [field for field in REWRITES if hook.name in ("ingress", "egress") or field not in SOURCES]
+    words = ("drop", "mark", "meter", "queue", "redirect", "copy", "packet_in")
+    return Service(
+        name=draw(NAMES),
+        hook=hook.name,
+        attach=draw(several(st.builds("{}/{}".format, st.sampled_from(hook.elements), NAMES))),
+        order=draw(st.integers(0, 30_000)),
+        permissions=Permissions(
+            **{word: draw(st.booleans()) for word in words}, rewrite=draw(several(st.sampled_from(fields)))
+        ),
+        flows=draw(st.integers(0, 1_000_000)),
+        packet_ins=draw(st.integers(0, 10_000)),
+    )
+
+
+@st.composite
+def mappings(draw):
+    """How a group's instances rewrite headers; all prefixes are of one family."""
+    prefixes = draw(st.sampled_from([("10.0.0.0/24", "10.9.0.1"), ("2001:db8::/64", "2001:db8:1::1/128")]))
+
+    def side():
+        return NTuple(
+            source_prefix=draw(st.sampled_from([None, *prefixes])),
+            destination_prefix=draw(st.sampled_from([None, *prefixes])),
+            source_ports=draw(st.none() | RANGES),
+            destination_ports=draw(st.none() | RANGES),
+            protocol=draw(st.sampled_from([None, "tcp", "17"])),
+        )
+
+    return Maps(side(), side())
+
+
 _OBJECT = st.one_of(
+    services(),
     st.builds(Node, name=NAMES, address=ADDRESSES, encapsulations=several(NAMES)),
     st.builds(Node, name=NAMES, address=ADDRESSES),
     st.builds(Network, name=NAMES, owner=OWNERS),
@@ -153,6 +196,7 @@ _OBJECT = st.one_of(
         owner=OWNERS,
         instances=several(NAMES),
         hash=st.sampled_from([(), *HASHES, *map(_back, HASHES)]),
+        maps=st.none() | mappings(),
     ),
     st.builds(Group, name=NAMES, owner=OWNERS, instances=NAMES.map(lambda name: (name,)), tap=st.booleans()),
     classifiers(),

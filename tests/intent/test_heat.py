@@ -8,7 +8,19 @@ from segue import intent
 from segue.intent.heat_given import read_given
 from segue.intent.heat_pattern import matches
 from segue.intent.problems import Bad
-from segue.model.intent import AddressPair, Chain, Classifier, Group, Instance, Network, Port, Router, Subnet
+from segue.model.intent import (
+    AddressPair,
+    Chain,
+    Classifier,
+    Group,
+    Instance,
+    Maps,
+    Network,
+    NTuple,
+    Port,
+    Router,
+    Subnet,
+)
 from segue.server.conductor import Conductor
 from segue.store.sqlite import SqliteStore
 
@@ -86,6 +98,32 @@ def prefix(value, parameters="", files=(), **given):
     text = f"{HEAD}parameters: {{{parameters}}}\nresources:\n  n: {{type: OS::Neutron::Net, properties: "
     text += f"{{description: {value}}}}}\n"
     return read(text, files, **given)["network", "n"].description
+
+
+MAPPING = """\
+resources:
+  g:
+    type: OS::Neutron::PortPairGroup
+    properties:
+      port_pairs: [nat]
+      port_pair_group_parameters:
+        ppg_n_tuple_mapping:
+          ingress_n_tuple: {source_ip_prefix: {get_param: inside}, source_port_range_max: '1023'}
+          egress_n_tuple:
+            source_ip_prefix: 10.9.0.1/32
+            source_port_range_min: 1024
+            destination_port_range_min: 80
+            destination_port_range_max: 80
+"""
+
+
+def test_an_n_tuple_mapping():
+    found = read(f"{HEAD}parameters: {{inside: {{type: string}}}}\n{MAPPING}", inside="10.0.0.0/24")["group", "g"]
+    assert found.maps == Maps(
+        NTuple(source_prefix="10.0.0.0/24", source_ports=(0, 1023)),
+        NTuple(source_prefix="10.9.0.1/32", source_ports=(1024, 65535), destination_ports=(80, 80)),
+    )
+    assert intent.parse(intent.dump({("group", "g"): found}), "again").objects["group", "g"] == found
 
 
 def test_the_pieces_of_a_chain():

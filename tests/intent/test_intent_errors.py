@@ -28,7 +28,7 @@ CASES = {
     ),
     "segue: 2": "t.yaml:1: segue is \"2\", a format that is not known here; write segue: 1",
     "- a": "t.yaml:1: an intent is a mapping, not a list; write a mapping with some of nodes, networks, subnets, "
-    "routers, ports, instances, groups, classifiers, chains, graphs, lab",
+    "routers, ports, instances, groups, classifiers, chains, graphs, services, lab",
     "ports: [a]": "t.yaml:1: ports is a list; write a mapping of names to ports",
     "ports: {p: x}": 't.yaml:1: port "p": a port is not "x"; write {network: NAME, node: NAME, address: 10.0.0.10}',
     # twice
@@ -61,6 +61,78 @@ CASES = {
         't.yaml:4: graph "g": branches item 1 into is empty; write at least 1'
     ),
     "graphs: {g: {branch: {}, branches: []}}": 't.yaml:1: graph "g": branch and branches say the same thing; keep one',
+    # services
+    "services: {s: {attach: [port/p]}}": (
+        't.yaml:1: service "s": has no hook; write hook: ingress or pre-routing or forward or post-routing or egress'
+    ),
+    "services: {s: {hook: postrouting}}": 't.yaml:1: service "s": hook is "postrouting"; did you mean post-routing?',
+    "services: {s: {hook: input}}": (
+        't.yaml:1: service "s": hook is "input"; write ingress or pre-routing or forward or post-routing or egress'
+    ),
+    "services: {s: ingress}": (
+        't.yaml:1: service "s": a service is not "ingress"; write {hook: ingress, attach: [port/NAME]}'
+    ),
+    "services:\n s:\n  hook: ingress\n  attach: [port/p, vm1]": (
+        't.yaml:4: service "s": attach item 2 is "vm1", which does not say of which kind; '
+        "write port/vm1 or network/vm1 or router/vm1"
+    ),
+    "services: {s: {hook: ingress, attach: [ports/p]}}": (
+        't.yaml:1: service "s": attach item 1 is "ports/p", and no service is attached to that kind; did you mean port?'
+    ),
+    "services: {s: {hook: ingress, attach: [chain/c]}}": (
+        't.yaml:1: service "s": attach item 1 is "chain/c", and no service is attached to that kind; '
+        "write port/NAME or network/NAME or router/NAME"
+    ),
+    "services: {s: {hook: ingress, attach: [port/-]}}": (
+        't.yaml:1: service "s": attach item 1 is "port/-", whose name is "-", which is no name; '
+        "write 1 to 63 letters, digits, . _ and -, starting with a letter or digit"
+    ),
+    "services: {s: {hook: ingress, attach: port/p}}": (
+        't.yaml:1: service "s": attach must be a list, not "port/p"; write [port/p]'
+    ),
+    "services: {s: {hook: ingress, attach: [port/p, network/p, port/p]}}": (
+        't.yaml:1: service "s": attach has "port/p" twice, at 1 and 3; keep one'
+    ),
+    "services:\n s:\n  attach: [network/n, router/r]\n  hook: egress": (
+        't.yaml:3: service "s": attach has router "r", while hook egress is where packets meet a port; '
+        "write hook: pre-routing or forward or post-routing, or attach networks of the router"
+    ),
+    "services: {s: {hook: ingress, order: 30001}}": (
+        't.yaml:1: service "s": order is 30001; write a number from 0 to 30000'
+    ),
+    "services: {s: {hook: ingress, flows: -1}}": (
+        't.yaml:1: service "s": flows is -1; write a number from 0 to 1000000'
+    ),
+    "services: {s: {hook: ingress, packet_ins: many}}": (
+        't.yaml:1: service "s": packet_ins is "many"; write a whole number from 0 to 10000'
+    ),
+    "services: {s: {hook: ingress, packet_ins: 10001}}": (
+        't.yaml:1: service "s": packet_ins is 10001; write a number from 0 to 10000'
+    ),
+    "services: {s: {hook: ingress, permissions: [drop]}}": (
+        't.yaml:1: service "s": permissions must be a mapping, not a list; '
+        "write {drop: true, mark: true, rewrite: [ipv4_dst]}"
+    ),
+    "services:\n s:\n  hook: ingress\n  permissions:\n   dorp: true": (
+        't.yaml:5: service "s": permissions has no field "dorp"; did you mean drop?'
+    ),
+    "services: {s: {hook: ingress, permissions: {everything: true}}}": (
+        't.yaml:1: service "s": permissions has no field "everything"; '
+        "it has drop, mark, meter, queue, redirect, copy, packet_in, rewrite"
+    ),
+    "services: {s: {hook: ingress, permissions: {drop: 'yes'}}}": (
+        't.yaml:1: service "s": permissions drop is "yes"; write true or false, without quotes'
+    ),
+    "services: {s: {hook: ingress, permissions: {rewrite: [ipv4_dest]}}}": (
+        't.yaml:1: service "s": permissions rewrite item 1 is "ipv4_dest"; did you mean ipv4_dst?'
+    ),
+    "services: {s: {hook: ingress, permissions: {rewrite: [vlan, vlan]}}}": (
+        't.yaml:1: service "s": permissions rewrite has "vlan" twice, at 1 and 2; keep one'
+    ),
+    "services: {s: {hook: forward, permissions: {rewrite: [ipv4_src]}}}": (
+        't.yaml:1: service "s": permissions cannot let it rewrite ipv4_src at hook forward, behind the proof of source '
+        "addresses; write hook: ingress or egress, or remove it"
+    ),
     # names
     f'{{"ports": {{"{LONG}": null}}}}': (
         f't.yaml:1: port "{"a" * 39}…": the port\'s name is "{"a" * 39}…", 10000 characters long; '
@@ -241,6 +313,22 @@ CASES = {
     ),
     "groups: {g: {instances: [a], tap: 1}}": (
         't.yaml:1: group "g": tap is "1"; write true or false, without quotes'
+    ),
+    "groups: {g: {instances: [a], tap: true, maps: {}}}": (
+        't.yaml:1: group "g": maps cannot be: a tap gives nothing back; remove maps, or tap'
+    ),
+    "groups: {g: {instances: [a], maps: {ingress: {source_prefix: 10.0.0.1}, egress: {source_prefix: '::1/128'}}}}": (
+        't.yaml:1: group "g": maps has 10.0.0.1 and ::1/128, which are of two families; write a group for each family'
+    ),
+    "groups: {g: {instances: [a], maps: {egress: {source_ports: 80, protocol: icmp}}}}": (
+        't.yaml:1: group "g": maps has ports in egress that protocol icmp does not have; write protocol: tcp (or udp, '
+        "sctp), or remove them"
+    ),
+    "groups: {g: {instances: [a], maps: {out: {}}}}": (
+        't.yaml:1: group "g": maps has no field "out"; it has ingress, egress'
+    ),
+    "groups: {g: {instances: [a], maps: nat}}": (
+        't.yaml:1: group "g": maps must be a mapping, not "nat"; write {ingress, egress}'
     ),
     "groups: {g: {instances: [a], hash: [src_ip]}}": (
         't.yaml:1: group "g": hash item 1 is "src_ip"; write eth_src or eth_dst or ip_src or ip_dst or tcp_src or '

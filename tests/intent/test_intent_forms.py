@@ -13,9 +13,11 @@ from segue.model.intent import (
     Instance,
     Network,
     Node,
+    Permissions,
     Port,
     Route,
     Router,
+    Service,
     Subnet,
 )
 
@@ -298,6 +300,43 @@ def test_graphs_in_both_forms():
     assert one("graphs: {g: {branches: [{chain: a, into: [b, c]}, {chain: b, into: [c]}]}}", "graph", "g") == short
     assert one("graphs: {g: }", "graph", "g") == Graph(name="g")
     assert [found[2] for found in intent.references(short)] == ["a", "b", "c", "b", "c"]
+
+
+def test_services():
+    assert one("services: {s: {hook: egress}}", "service", "s") == Service(name="s", hook="egress")
+    text = (
+        "{hook: pre-routing, attach: [network/n, router/r, port/p], order: 5, flows: 7, packet_ins: 0, permissions: %s}"
+    )
+    service = one(f"services: {{s: {text % '{drop: true, rewrite: [vlan, ipv4_dst]}'}}}", "service", "s")
+    assert service == Service(
+        name="s",
+        hook="pre-routing",
+        attach=("network/n", "router/r", "port/p"),
+        order=5,
+        permissions=Permissions(drop=True, rewrite=("vlan", "ipv4_dst")),
+        flows=7,
+        packet_ins=0,
+    )
+    assert list(intent.references(service)) == [
+        ("attach", ("network",), "n"),
+        ("attach", ("router",), "r"),
+        ("attach", ("port",), "p"),
+    ]
+    assert (
+        intent.dump([service])
+        == """services:
+  s:
+    hook: pre-routing
+    attach: [network/n, router/r, port/p]
+    order: 5
+    permissions: {drop: true, rewrite: [vlan, ipv4_dst]}
+    flows: 7
+    packet_ins: 0
+"""
+    )
+    before = Service(name="s", hook="pre-routing")
+    shown = str(intent.diff({("service", "s"): before}, {("service", "s"): service}))
+    assert "permissions: {} -> {drop: true, rewrite: [vlan, ipv4_dst]}" in shown
 
 
 def test_references():

@@ -68,6 +68,29 @@ graphs: {g: {branch: {quiet: [loud]}}, h: }
 """,
     "moved": BASE.replace("server: {network: web, node: n3", "server: {network: web, node: n1")
     + "chains: {loud: {match: {from: client, to: server}, through: [f1]}}",
+    "service": BASE + "services: {s: {hook: ingress, attach: [port/client, port/f1-in]}}",
+    "services": BASE.replace("server: {network: web, node: n3", "server: {network: web, node: n2")
+    + """
+chains: {loud: {match: {from: client, to: server}, through: [f3]}}
+services:
+  s: {hook: ingress, attach: [network/web], order: 7}
+  t: {hook: post-routing, attach: [port/server, network/web]}
+  u: {hook: ingress, attach: [port/client], permissions: {drop: true}}
+""",
+    "services nowhere": BASE.replace("server: {network: web, node: n3,", "server: {network: web,")
+    + "services: {s: {hook: egress, attach: [network/web]}, t: {hook: pre-routing, attach: [port/server]}}",
+    "routed services": """
+nodes: [n1, n2, n3]
+networks: {web: {cidr: 10.0.0.0/24, gateway: 10.0.0.254}, db: {cidr: 10.1.0.0/24, gateway: 10.1.0.254}}
+routers: {r: [web, db]}
+ports:
+  client: {network: web, node: n1, address: 10.0.0.1}
+  server: {network: db, node: n3, address: 10.1.0.2}
+services:
+  s: {hook: forward, attach: [network/db, router/r]}
+  t: {hook: forward, attach: [router/r, port/client], order: 5}
+  u: {hook: post-routing, attach: [router/r]}
+""",
     "server nowhere": BASE.replace("server: {network: web, node: n3,", "server: {network: web,")
     + "chains: {loud: {match: {from: server, to: client}, through: [f1]}}",
     "routed graph": """

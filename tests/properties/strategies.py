@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 from hypothesis import strategies as st
@@ -20,8 +21,10 @@ from segue.model.intent import (
     Graph,
     Group,
     Instance,
+    Maps,
     Network,
     Node,
+    NTuple,
     Object,
     Objects,
     Port,
@@ -40,6 +43,10 @@ OTHER_ETHERTYPE = 0x88B5
 TRANSPORT = {"tcp": 6, "udp": 17, "sctp": 132}
 SOME_PORTS = (1, 79, 80, 81, 443, 1023, 1024, 40000, 65535)
 RANGES = ((80, 80), (79, 81), (1, 1023), (1024, 65535), (0, 65535), (443, 40000))
+SAME_SIZE = (((80, 80), (443, 443)), ((79, 81), (8079, 8081)), ((1, 1023), (1025, 2047)), ((443, 443), (80, 80)))
+"""Ranges and where they are moved to."""
+NOBODY = 0x80
+"""Between an address that a port may have and one that none has."""
 
 
 def often(draw: st.DrawFn, times: int = 3) -> bool:
@@ -67,10 +74,15 @@ class Draft:
 
 @st.composite
 def intents(
-    draw: st.DrawFn, route_mode: bool = True, symmetric: bool = False, dense: bool = False, graph: bool = False
+    draw: st.DrawFn,
+    route_mode: bool = True,
+    symmetric: bool = False,
+    dense: bool = False,
+    graph: bool = False,
+    maps: bool = False,
 ) -> Objects:
     """``symmetric``: all chains are. ``dense``: there are functions and chains, which take most of what hosts send.
-    ``graph``: the chains are in one."""
+    ``graph``: the chains are in one. ``maps``: many groups map addresses or ports."""
     draft = Draft()
     nodes = NODES[: draw(st.integers(2 if dense else 1, 3))]
     six = seldom(draw)
@@ -79,7 +91,7 @@ def intents(
     _networks(draw, draft)
     _hosts(draw, draft, nodes, dense)
     _router(draw, draft)
-    groups = _functions(draw, draft, nodes, route_mode, dense)
+    groups = _functions(draw, draft, nodes, route_mode, dense, maps)
     if groups:
         _chains(draw, draft, groups, symmetric, dense, graph)
     return draft.objects
@@ -148,7 +160,9 @@ def _router(draw: st.DrawFn, draft: Draft) -> None:
         draft.add(Router(name="r", subnets=tuple(s.name for s in chosen), routes=tuple(routes)))
 
 
-def _functions(draw: st.DrawFn, draft: Draft, nodes: tuple[str, ...], route_mode: bool, dense: bool) -> dict[str, str]:
+def _functions(
+    draw: st.DrawFn, draft: Draft, nodes: tuple[str, ...], route_mode: bool, dense: bool, maps: bool
+) -> dict[str, str]:
     """Instances in groups; returns, by group, the encapsulation that it needs, or ""."""
     groups: dict[str, list[str]] = {}
     needs: dict[str, str] = {}
@@ -172,12 +186,17 @@ def _functions(draw: st.DrawFn, draft: Draft, nodes: tuple[str, ...], route_mode
         )
         groups.setdefault(group, []).append(name)
     for group, members in groups.items():
-        draft.add(_group(draw, group, members))
+        if maps:
+            del members[1:]  # answers find no other one
+        made = _group(draw, group, members)
+        if not made.tap and (often(draw) if maps else seldom(draw)):
+            made = msgspec.structs.replace(made, maps=_maps(draw, draft))
+        draft.add(made)
         if not any(isinstance(i, Instance) and i.weight for i in draft.of("instance") if i.name in members):
             one = draft.objects["instance", members[0]]
             assert isinstance(one, Instance)
             draft.add(Instance(name=one.name, ingress=one.ingress, egress=one.egress, aware=one.aware, mode=one.mode))
-        if len(members) == 1 and draw(st.booleans()):
+        if len(members) == 1 and made.maps is None and draw(st.booleans()):
             needs[members[0]] = needs[group]  # the instance's own name, in place of the group's
     return {name: need for name, need in needs.items() if name in groups or name.startswith("f")}
 
@@ -186,6 +205,23 @@ def _group(draw: st.DrawFn, name: str, members: list[str]) -> Group:
     tap = len(members) == 1 and draw(st.booleans())
     hashed = draw(st.sampled_from([(), (), *HASHES]))
     return Group(name=name, instances=tuple(members), tap=tap, hash=tuple(reversed(hashed)))
+
+
+def _maps(draw: st.DrawFn, draft: Draft) -> Maps:
+    """Of values that keep their places, so that a function can do it, and undo it, without a memory."""
+    sides: list[dict[str, Any]] = [{}, {}]
+    family = draw(st.sampled_from([4, 4, 6]))
+    bits = 32 if family == 4 else 128
+    for end in draw(st.sampled_from([("source",), ("source",), ("destination",), ("source", "destination"), ()])):
+        known = [a for p in _hosts_of(draft) for a in addresses_of(p, family)] or [_inside(draw, OUTSIDE[family])]
+        length = draw(st.sampled_from([bits, bits - 3, bits - 3, bits - 3]))
+        for side, other in zip(sides, (0, draw(st.sampled_from([0, NOBODY, NOBODY]))), strict=True):
+            prefix = (draw(st.sampled_from(known)) ^ other, length)
+            side[f"{end}_prefix"] = str(ipaddress.ip_network(prefix, strict=False))
+    for end in draw(st.sampled_from([(), (), ("source",), ("destination",), ("source", "destination")])):
+        for side, ports in zip(sides, draw(st.sampled_from(SAME_SIZE)), strict=True):
+            side[f"{end}_ports"] = ports
+    return Maps(NTuple(**sides[0]), NTuple(**sides[1]))
 
 
 def _arm(draw: st.DrawFn, draft: Draft, name: str, node: str, number: int, addressed: bool) -> Port:

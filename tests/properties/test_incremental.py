@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable
 from functools import cache
 from typing import Any
 
+from declared_services import served
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from states import TEXTS, objects
@@ -70,6 +71,7 @@ class Both:
         self.switches: dict[str, set[int]] = {}
         """By node: the cookies that it holds, if it goes by what it is told of changes."""
         self.targets: dict[str, Any] = {}
+        self.services: dict[str, Any] = {}
         self.problems: list[Any] = []
 
     def node(self, name: str) -> NodeCompiler:
@@ -88,6 +90,11 @@ class Both:
                 del self.targets[name]
             else:
                 self.targets[name] = target
+        for name, info in changes.services.items():
+            if info is None:
+                del self.services[name]
+            else:
+                self.services[name] = info
         for (node, key), record in changes.views.items():
             self.node(node).record(key, record)
             if record is None:
@@ -105,6 +112,7 @@ class Both:
         return {
             "problems": self.problems,
             "targets": self.server.targets(),
+            "services": self.server.services(),
             "views": {(node, key): record for node in self.nodes for key, record in self.server.view(node).items()},
             "rules": {name: frozenset(compiler.rules) for name, compiler in self.nodes.items() if compiler.program()},
             "missing": {name: compiler.missing() for name, compiler in self.nodes.items() if compiler.missing()},
@@ -113,6 +121,7 @@ class Both:
     def check_told(self) -> None:
         """Whoever goes by changes alone knows all."""
         assert self.targets == self.server.targets()
+        assert self.services == self.server.services()
         views = {(node, key): record for node in self.nodes for key, record in self.server.view(node).items()}
         assert self.told == views
         for name, compiler in self.nodes.items():
@@ -182,7 +191,7 @@ def test_walks_between_named_states(data: st.DataObject) -> None:
 @given(st.data())
 def test_walks_between_random_intents(data: st.DataObject) -> None:
     walk = Walk()
-    for declared in data.draw(st.lists(intents(), min_size=1, max_size=3)):
+    for declared in data.draw(st.lists(intents().flatmap(served), min_size=1, max_size=3)):
         try:
             goal = inputs(declared)
         except Refused:
@@ -226,4 +235,4 @@ def test_what_does_not_change_is_not_told(data: st.DataObject) -> None:
         if kind != "bind":
             getattr(both.server, str(kind))(*where, value)
     changes = both.server.settle()
-    assert (changes.targets, changes.views) == ({}, {})
+    assert (changes.targets, changes.views, changes.services) == ({}, {}, {})

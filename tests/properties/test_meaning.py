@@ -128,12 +128,35 @@ def test_answers_meet_the_same_instances_backwards(data: st.DataObject) -> None:
         if not outcome.chain or outcome.many or len(journey.deliveries) != 1:
             continue
         there = journey.deliveries[0]
-        reply = answer(world.objects, port, there.port, packet)
+        reply = answer(world.objects, port, there.port, there.packet)
         back, backwards = compare(world, meaning, there.port, reply)
         if (backwards.chain, backwards.direction) == (outcome.chain, opposite(outcome.direction)):
             event("answered along the same chain")
             names = [name for name, _ in visited(journey, world)]
             assert [name for name, _ in visited(back, world)] == names[::-1], (explain(journey), explain(back))
+
+
+@CHECKED
+@given(st.data())
+def test_answers_find_their_way_where_functions_rewrite_headers(data: st.DataObject) -> None:
+    world = build(data.draw(intents(symmetric=True, dense=True, maps=True)))
+    meaning = Meaning(world.objects, world.places)
+    for port, packet in data.draw(st.lists(packets(world.objects, proper=True), min_size=1, max_size=8)):
+        journey, outcome = compare(world, meaning, port, packet)
+        if not outcome.chain or outcome.many or len(journey.deliveries) != 1:
+            continue
+        there = journey.deliveries[0]
+        changed = ends(there.packet) != ends(packet)
+        back, backwards = compare(world, meaning, there.port, answer(world.objects, port, there.port, there.packet))
+        same = (backwards.chain, backwards.direction) == (outcome.chain, opposite(outcome.direction))
+        event(f"{'other' if changed else 'the same'} headers, {outcome.direction}, {'' if same else 'not '}answered")
+        if same:
+            names = [name for name, _ in visited(journey, world)]
+            assert [name for name, _ in visited(back, world)] == names[::-1], (explain(journey), explain(back))
+
+
+def ends(packet: Packet) -> list[int]:
+    return [value for name, value in packet.frame.network.items() if name.endswith(("_src", "_dst"))]
 
 
 def opposite(direction: str) -> str:

@@ -18,16 +18,17 @@ from typing import Any
 
 from segue.compile.rules import NodeCompiler
 from segue.encap import available
-from segue.model.intent import Instance, Node, Object, Objects, Port, Ref
-from segue.model.path import FIRST_INDEX
+from segue.model.intent import Group, Instance, Node, Object, Objects, Port, Ref
+from segue.model.path import FIRST_INDEX, Path
 from segue.model.program import Rule
 from segue.model.view import TUNNEL_GPE, TUNNEL_PLAIN, AnyRecord
 from segue.rollout import node as one_switch
 from segue.server.conductor import Conductor
 from segue.store.base import Item, Snapshot, Transaction
 from segue.verify.consistency import refusal
-from segue.verify.functions import aware_step, path_place
+from segue.verify.functions import aware_step, path_place, translated
 from segue.verify.interpreter import Program, run
+from segue.verify.meaning import FORWARD
 from segue.verify.network import Delivery, FunctionHop, Hop, Journey, Network, TunnelEnd, _Arrival
 from segue.verify.packet import Packet
 
@@ -349,14 +350,14 @@ class World:
 
     # -- packets ---------------------------------------------------------------------------------------------------
 
-    def network(self) -> Network:
-        """As it is now; nodes keep their programs up to date in it."""
+    def network(self, programs: Mapping[str, Program] | None = None) -> Network:
+        """As it is now; nodes keep their programs up to date in it. ``programs``: in place of theirs."""
         bindings = {
             name: {number: port for port, number in at.bound.items() if not port.startswith("tunnel:")}
             for name, at in self.nodes.items()
         }
         ends = {name: TunnelEnd(PLAIN, GPE, self._address(name)) for name in self.nodes}
-        programs = {name: at.program for name, at in self.nodes.items()}
+        programs = programs or {name: at.program for name, at in self.nodes.items()}
         return Network(programs, bindings, ends, {port: self._function(port) for port in self.functions})
 
     def _address(self, node: str) -> str:
@@ -371,7 +372,8 @@ class World:
         return lambda packet: self.visit(port, packet)
 
     def visit(self, port: str, packet: Packet) -> list[tuple[str, Packet]]:
-        """What the instance at ``port`` does: nothing, to what is on no path, and to copies that it gets as a tap."""
+        """What the instance at ``port`` does: nothing, to what is on no path, and to copies that it gets as a tap. Its
+        group may say that it rewrites headers."""
         out, instance = self.functions[port]
         place = path_place(packet)
         path = self.conductor.rollouts.paths.get(place[0]) if place else None
@@ -379,11 +381,24 @@ class World:
             return []
         if instance.aware:
             stepped = aware_step(packet)
-            return [] if stepped is packet else [(out, stepped)]
+            return [] if stepped is packet else [(out, self._rewritten(instance, port, stepped, path))]
         if instance.mode == "route":
-            return self._forwarded(port, out, packet)
+            return [
+                (by, self._rewritten(instance, port, sent, None)) for by, sent in self._forwarded(port, out, packet)
+            ]
         source = packet.fields["eth_src"]
-        return [(out, packet)] if source & MARK_MASK == MARK and source != NOBODY else []
+        if source & MARK_MASK != MARK or source == NOBODY:
+            return []
+        path = self.conductor.rollouts.paths.get(source >> 8 & 0xFFFFFF)
+        return [(out, self._rewritten(instance, port, packet, path))]
+
+    def _rewritten(self, instance: Instance, port: str, packet: Packet, path: Path | None) -> Packet:
+        """As the instance's group says; of a function with one port, the path says which way it is passed."""
+        groups = [g for g in self.objects.values() if isinstance(g, Group) and g.maps and instance.name in g.instances]
+        forward = port == instance.ingress
+        if instance.ingress == instance.egress and path is not None:
+            forward = path.spec.direction == FORWARD
+        return translated(packet, groups[0].maps if len(groups) == 1 else None, forward)
 
     def _forwarded(self, port: str, out: str, packet: Packet) -> list[tuple[str, Packet]]:
         """An IP host that forwards: with MACs of its own, and a next hop that nobody here knows."""

@@ -16,7 +16,7 @@ from segue.cli.terminal import complain
 
 ABOUT = """\
 Shows what is declared. With -o yaml or json, in the form that `segue apply` takes. `segue get paths` shows the chains
-as they are rendered: path ids, and the instances of each step.
+as they are rendered: path ids, the instances of each step, and in a service graph the paths that lead on from there.
 
 With --watch, a line follows for each change as it comes, of objects and of the state of chains and nodes, until it is
 interrupted; with -o json, one JSON object a line. A connection that is lost is made again, and nothing is missed."""
@@ -39,6 +39,8 @@ Row = dict[str, Any]
 DEFAULT_PRECEDENCE = 100
 DEFAULT_ENCAPSULATION = "nsh"
 NODE_ENCAPSULATIONS = ["nsh", "mpls"]
+DEFAULT_ORDER = 100
+DEFAULT_FLOWS, DEFAULT_PACKET_INS = 1_000, 100
 """The API leaves out what has its default value; a test holds these equal to the model's."""
 
 
@@ -149,6 +151,12 @@ def _branches(row: Row) -> Cell:
     return "; ".join(f"{branch['chain']} > {', '.join(branch['into'])}" for branch in row.get("branches", []))
 
 
+def _permissions(row: Row) -> Cell:
+    given = row.get("permissions", {})
+    words = [word.replace("_", "-") for word, value in given.items() if value is True]
+    return ", ".join(words + [f"rewrite {field}" for field in given.get("rewrite", [])])
+
+
 def match(row: Row) -> Cell:
     """A classifier in a few words."""
     words = []
@@ -195,6 +203,14 @@ COLUMNS: dict[str, dict[str, Callable[[Row], Cell]]] = {
         "PRECEDENCE": _field("precedence", DEFAULT_PRECEDENCE),
     },
     "graph": {"BRANCHES": _branches},
+    "service": {
+        "HOOK": _field("hook"),
+        "ATTACHED": _field("attach"),
+        "ORDER": _field("order", DEFAULT_ORDER),
+        "MAY": _permissions,
+        "FLOWS": _field("flows", DEFAULT_FLOWS),
+        "PACKET-INS": _field("packet_ins", DEFAULT_PACKET_INS),
+    },
 }
 
 
@@ -222,6 +238,13 @@ def path_table(paths: list[Row]) -> str:
     def steps(path: Row) -> str:
         return " > ".join("|".join(one["instance"] for one in step["instances"]) for step in path["steps"])
 
+    def into(path: Row) -> str:
+        return ", ".join(f"{one['path'] or 'no path'} ({one['chain']})" for one in path["into"])
+
     header = ["PATH", "CHAIN", "DIRECTION", "NETWORK", "ENCAPSULATION", "PHASE", "THROUGH"]
     fields = ("id", "chain", "direction", "network", "encapsulation", "phase")
-    return table(header, [[*(path[field] for field in fields), steps(path)] for path in paths])
+    branches = any(path["into"] for path in paths)
+    rows: list[list[Cell]] = [
+        [*(path[field] for field in fields), steps(path), *([into(path)] if branches else [])] for path in paths
+    ]
+    return table([*header, *(["INTO"] if branches else [])], rows)

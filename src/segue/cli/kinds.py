@@ -19,6 +19,7 @@ PLURALS = {
     "classifier": "classifiers",
     "chain": "chains",
     "graph": "graphs",
+    "service": "services",
 }
 NETWORKING_SFC = {
     "port-pair": "instance",

@@ -18,3 +18,8 @@ def is_mark(mac: int) -> bool:
 
 def mark(path: int, index: int) -> int:
     return MARK | (path << 8) | index
+
+
+def marked(mac: int) -> tuple[int, int]:
+    """The path and the index that a mark says."""
+    return mac >> 8 & 0xFFFFFF, mac & 0xFF

@@ -12,14 +12,19 @@ from typing import Any
 from segue.intent.problems import show
 from segue.intent.values import PORTED
 from segue.model import spread
+from segue.model.hooks import HOOKS
 from segue.model.intent import (
+    SOURCES,
     Classifier,
     Group,
+    Maps,
     Node,
+    NTuple,
     Object,
     Port,
     Ref,
     Router,
+    Service,
     Subnet,
 )
 
@@ -77,6 +82,24 @@ def _group(group: Group) -> Iterator[Fault]:
     reason = spread.refusal(group.hash)
     if reason:
         yield "hash", f"cannot be these: {reason}", f"write {spread.sets()}"
+    if group.maps is not None:
+        yield from _maps(group, group.maps)
+
+
+def _maps(group: Group, maps: Maps) -> Iterator[Fault]:
+    if group.tap:
+        yield "maps", "cannot be: a tap gives nothing back", "remove maps, or tap"
+    prefixes = [prefix for side in (maps.ingress, maps.egress) for prefix in _prefixes(side)]
+    if len(set(map(_version, prefixes))) > 1:
+        yield "maps", f"has {' and '.join(prefixes)}, which are of two families", "write a group for each family"
+    for name, side in (("ingress", maps.ingress), ("egress", maps.egress)):
+        if (side.source_ports or side.destination_ports) and side.protocol not in (None, *PORTED):
+            message = f"has ports in {name} that protocol {side.protocol} does not have"
+            yield "maps", message, "write protocol: tcp (or udp, sctp), or remove them"
+
+
+def _prefixes(side: NTuple) -> list[str]:
+    return [prefix for prefix in (side.source_prefix, side.destination_prefix) if prefix]
 
 
 def _version(prefix: str | None) -> int | None:
@@ -116,12 +139,28 @@ def _classifier(classifier: Classifier) -> Iterator[Fault]:
             yield field, message, f"write protocol: tcp (or udp, sctp), or remove {field}"
 
 
+def _service(service: Service) -> Iterator[Fault]:
+    hook = HOOKS[service.hook]
+    for text in service.attach:
+        kind, _, name = text.partition("/")
+        if kind not in hook.elements:
+            others = [other.name for other in HOOKS.values() if kind in other.elements]
+            message = f"has {kind} {show(name)}, while hook {hook.name} is where packets meet a port"
+            yield "attach", message, f"write hook: {' or '.join(others)}, or attach networks of the {kind}"
+    if hook.name not in ("ingress", "egress"):
+        for field in service.permissions.rewrite:
+            if field in SOURCES:
+                message = f"cannot let it rewrite {field} at hook {hook.name}, behind the proof of source addresses"
+                yield "permissions", message, "write hook: ingress or egress, or remove it"
+
+
 _CHECKERS: dict[str, Callable[[Any], Iterator[Fault]]] = {
     "subnet": _subnet,
     "router": _router,
     "port": _port,
     "classifier": _classifier,
     "group": _group,
+    "service": _service,
 }
 
 

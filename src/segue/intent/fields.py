@@ -15,7 +15,21 @@ import msgspec
 from segue.intent import values as v
 from segue.intent.values import Schema, Type
 from segue.model import spread
-from segue.model.intent import KINDS, MAX_PRECEDENCE, AddressPair, Branch, Route
+from segue.model.hooks import HOOKS
+from segue.model.intent import (
+    KINDS,
+    MAX_FLOWS,
+    MAX_ORDER,
+    MAX_PACKET_INS,
+    MAX_PRECEDENCE,
+    REWRITES,
+    AddressPair,
+    Branch,
+    Maps,
+    NTuple,
+    Permissions,
+    Route,
+)
 from segue.model.path import MAX_STEPS
 
 
@@ -46,6 +60,27 @@ _NAMES = v.listing(v.NAME)
 _SOME_NAMES = v.listing(v.NAME, least=1)
 
 _BRANCH = v.record(Branch, {"chain": v.NAME, "into": _SOME_NAMES})
+
+_N_TUPLE = v.record(
+    NTuple,
+    {
+        "source_prefix": v.PREFIX,
+        "destination_prefix": v.PREFIX,
+        "source_ports": v.PORTS,
+        "destination_ports": v.PORTS,
+        "protocol": v.PROTOCOL,
+    },
+)
+_MAPS = v.record(Maps, {"ingress": _N_TUPLE, "egress": _N_TUPLE})
+
+_PERMISSIONS = v.record(
+    Permissions,
+    {
+        **dict.fromkeys(("drop", "mark", "meter", "queue", "redirect", "copy", "packet_in"), v.FLAG),
+        "rewrite": v.listing(v.choice(*REWRITES)),
+    },
+    form="{drop: true, mark: true, rewrite: [ipv4_dst]}",
+)
 
 _END: Schema = {"anyOf": [v.NAME.schema, v.PREFIX.schema]}
 _MATCH: Schema = {"anyOf": [v.NAME.schema, {"$ref": "#/$defs/classifier"}]}
@@ -136,6 +171,12 @@ FIELDS: dict[str, dict[str, Field]] = {
             "The header fields that choose the instance; addresses, protocol and ports when not said.",
             ["ip_src"],
         ),
+        "maps": Field(
+            v.optional(_MAPS),
+            "How its instances rewrite headers: what packets look like at `ingress`, going in, and at `egress`, "
+            "coming out.",
+            {"ingress": {"source_prefix": "10.0.0.0/24"}, "egress": {"source_prefix": "10.9.0.1"}},
+        ),
     },
     "classifier": {
         "source_port": Field(_OPTIONAL_NAME, "The port that packets come from.", "client"),
@@ -180,6 +221,31 @@ FIELDS: dict[str, dict[str, Field]] = {
         ),
         "exclusive": Field(
             v.FLAG, "Whether chains that follow others take packets behind those alone, and none that come in.", False
+        ),
+    },
+    "service": {
+        "hook": Field(
+            v.choice(*HOOKS),
+            f"Where in the pipeline it meets packets: {', '.join(f'`{name}`' for name in HOOKS)}.",
+            "ingress",
+        ),
+        "attach": Field(
+            v.listing(v.ELEMENT),
+            "Whose packets it meets: `port/NAME`, `network/NAME` (all ports in it) and, but at `ingress` and `egress`, "
+            "`router/NAME`.",
+            ["port/vm1", "network/office"],
+        ),
+        "order": Field(
+            v.integer(0, MAX_ORDER), "The services of a hook run from low to high, equal ones by name.", 100
+        ),
+        "permissions": Field(
+            _PERMISSIONS,
+            "What its rules may do to packets besides letting them go on.",
+            {"drop": True, "mark": True, "rewrite": ["ipv4_dst"]},
+        ),
+        "flows": Field(v.integer(0, MAX_FLOWS), "How many flows it may have.", 1000),
+        "packet_ins": Field(
+            v.integer(0, MAX_PACKET_INS), "How many packets a second each node sends to its controller.", 100
         ),
     },
 }
@@ -245,6 +311,7 @@ SHORT: dict[str, dict[str, Short]] = {
             {"first": ["second", "third"]},
         ),
     },
+    "service": {},
 }
 
 ALIASES: dict[tuple[str, str], tuple[str, ...]] = {
@@ -276,4 +343,5 @@ MISSING: dict[tuple[str, str], tuple[str, str]] = {
     ("group", "instances"): ("has no instances", "write instances: [NAME]"),
     ("chain", "classifiers"): ("has no classifier", "write match: {from: PORT}"),
     ("chain", "groups"): ("has no steps", "write through: [NAME]"),
+    ("service", "hook"): ("has no hook", f"write hook: {' or '.join(HOOKS)}"),
 }

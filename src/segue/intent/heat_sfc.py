@@ -6,7 +6,7 @@ import ipaddress
 
 from segue.intent.heat_values import boolean
 from segue.intent.heat_view import View
-from segue.intent.problems import Path, suggest
+from segue.intent.problems import Path, show, suggest
 from segue.intent.shorts import Draft
 from segue.intent.text import Raw
 from segue.intent.values import PORTED, describe
@@ -92,9 +92,13 @@ def _encapsulation(view: View, name: str, value: Raw, otherwise: str) -> str | N
 def group(view: View) -> Draft | None:
     name = "port_pair_group_parameters"
     asked = view.mapping(name, ("lb_fields", "ppg_n_tuple_mapping"), view.get(name))
-    if _says(asked.get("ppg_n_tuple_mapping")):
-        at: Path = ("ppg_n_tuple_mapping",)
-        view.bad(name, "has ppg_n_tuple_mapping, which Segue cannot do", "remove it", at)
+    key = "ppg_n_tuple_mapping"
+    sides = _part(view, name, (key,), ("ingress_n_tuple", "egress_n_tuple"), asked.get(key))
+    maps = {
+        side.removesuffix("_n_tuple"): said
+        for side, value in sides.items()
+        if (said := _n_tuple(view, name, (key, side), value))
+    }
     pairs, tap = view.several("instance", "port_pairs"), view.flag("tap_enabled")
     if tap and len(pairs) != 1:
         view.bad("port_pairs", f"are {len(pairs)}, while a tap has one", "write a group for each pair")
@@ -103,13 +107,45 @@ def group(view: View) -> Draft | None:
             "instances": (pairs, "port_pairs"),
             "tap": (tap, "tap_enabled"),
             "hash": (asked.get("lb_fields") or None, f"{name}/lb_fields"),
+            "maps": (maps or None, f"{name}/{key}"),
         }
     )
 
 
-def _says(value: Raw) -> bool:
-    """Whether there is anything in it."""
-    return any(map(_says, value.values())) if isinstance(value, dict) else bool(value)
+def _part(view: View, name: str, at: Path, known: tuple[str, ...], value: Raw) -> dict[str, Raw]:
+    """A mapping inside the property ``name``, with known keys; nothing where there is none."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        view.bad(
+            name, f"has {at[-1]}, which must be a mapping, not {describe(value)}", f"write {{{known[0]}: ...}}", at
+        )
+        return {}
+    for key in value:
+        if key not in known:
+            hint = suggest(key, known, f"it has {', '.join(known)}")
+            view.bad(name, f"has {at[-1]}, which has no {show(key)}", hint, (*at, key))
+    return {key: value[key] for key in known if key in value}
+
+
+_N_TUPLE = tuple(
+    f"{side}_{what}" for side in ("source", "destination") for what in ("ip_prefix", "port_range_min", "port_range_max")
+)
+
+
+def _n_tuple(view: View, name: str, at: Path, value: Raw) -> dict[str, Raw]:
+    """One side of a mapping, as an intent has it."""
+    said = _part(view, name, at, _N_TUPLE, value)
+    made: dict[str, Raw] = {}
+    for side in ("source", "destination"):
+        prefix = said.get(f"{side}_ip_prefix")
+        if prefix is not None:
+            made[f"{side}_prefix"] = prefix
+        names = f"{side}_port_range_min", f"{side}_port_range_max"
+        low, high = (view.whole(name, said.get(key), 0, _LAST_PORT, (*at, key), f"{key} ") for key in names)
+        if low is not None or high is not None:
+            made[f"{side}_ports"] = [0 if low is None else low, _LAST_PORT if high is None else high]
+    return made
 
 
 def chain(view: View) -> Draft | None:

@@ -30,6 +30,7 @@ PLURALS = {
     "classifiers": "classifier",
     "chains": "chain",
     "graphs": "graph",
+    "services": "service",
 }
 
 

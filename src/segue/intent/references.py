@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from segue.model.intent import KINDS, Branch, Object
+from segue.model.intent import KINDS, Branch, Object, Service
 
 REFERENCES: dict[str, dict[str, tuple[str, ...]]] = {
     "subnet": {"network": ("network",)},
@@ -15,6 +15,7 @@ REFERENCES: dict[str, dict[str, tuple[str, ...]]] = {
     "classifier": {"source_port": ("port",), "destination_port": ("port",), "network": ("network",)},
     "chain": {"classifiers": ("classifier",), "groups": ("group", "instance")},
     "graph": {"branches": ("chain",)},
+    "service": {"attach": ("port", "network", "router")},
 }
 """kind -> field -> the kinds that its names may be of, the preferred one first."""
 
@@ -33,5 +34,9 @@ def references(thing: Object) -> Iterator[tuple[str, tuple[str, ...], str]]:
             yield field, kinds, value
         elif value is not None:
             for item in value:
+                if isinstance(thing, Service):
+                    kind, _, name = item.partition("/")
+                    yield field, (kind,), name
+                    continue
                 for name in (item.chain, *item.into) if isinstance(item, Branch) else (item,):
                     yield field, kinds, name

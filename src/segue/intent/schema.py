@@ -18,7 +18,8 @@ from segue.intent.parse import VERSION
 from segue.intent.problems import PLURALS
 from segue.intent.values import Schema
 from segue.model import spread
-from segue.model.intent import KINDS
+from segue.model.hooks import HOOKS, Hook
+from segue.model.intent import KINDS, SOURCES
 
 _ABOUT = {
     "node": "A machine that forwards. Short: its address.",
@@ -31,6 +32,7 @@ _ABOUT = {
     "classifier": "Which packets. What is not said matches everything.",
     "chain": "Which packets go through which functions, in order.",
     "graph": "Chains that branch into chains.",
+    "service": "An external application with tables of its own at a hook of the pipeline.",
 }
 
 
@@ -78,7 +80,7 @@ def schema() -> dict[str, Any]:
 def _described(field: Any, default: Any = msgspec.NODEFAULT) -> Schema:
     about = {"description": field.about, "examples": [field.example]}
     if default is not msgspec.NODEFAULT and default is not None:
-        about["default"] = list(default) if isinstance(default, tuple) else default
+        about["default"] = list(default) if isinstance(default, tuple) else msgspec.to_builtins(default)
     inner = field.schema if isinstance(field, Short) else field.type.schema
     return {**about, **inner}
 
@@ -142,6 +144,17 @@ def _exactly(words: tuple[str, ...]) -> Schema:
 _SOME: Schema = {"minItems": 1}
 _GIVEN: Schema = {"not": {"type": "null"}}
 
+
+def _of_hook(hook: Hook) -> Schema:
+    """What a service at ``hook`` cannot have."""
+    then: dict[str, Schema] = {}
+    if missing := [kind for kind in v.ELEMENTS if kind not in hook.elements]:
+        then["attach"] = {"items": {"not": {"pattern": f"^({'|'.join(missing)})/"}}}
+    if hook.name not in ("ingress", "egress"):
+        then["permissions"] = {"properties": {"rewrite": {"items": {"not": {"enum": list(SOURCES)}}}}}
+    return {"if": {"required": ["hook"], "properties": {"hook": {"const": hook.name}}}, "then": {"properties": then}}
+
+
 _RULES: dict[str, list[Schema]] = {
     "network": [_not_both("cidr", "subnets"), {"dependentSchemas": {"gateway": _any_of(("cidr",), ("subnets",))}}],
     "port": [
@@ -160,7 +173,7 @@ _RULES: dict[str, list[Schema]] = {
         _any_of(("instances",)),
         {
             "if": {"required": ["tap"], "properties": {"tap": {"const": True}}},
-            "then": {"properties": {"instances": {"minItems": 1, "maxItems": 1}}},
+            "then": {"properties": {"instances": {"minItems": 1, "maxItems": 1}, "maps": {"type": "null"}}},
         },
         {"properties": {"hash": {"anyOf": [_exactly(fields) for fields in ((), *spread.HASHES)]}}},
     ],
@@ -175,6 +188,7 @@ _RULES: dict[str, list[Schema]] = {
         _not_both("through", "groups"),
     ],
     "graph": [_not_both("branch", "branches")],
+    "service": [_any_of(("hook",)), *(_of_hook(hook) for hook in HOOKS.values())],
 }
 
 

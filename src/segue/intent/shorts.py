@@ -311,6 +311,10 @@ def _graph(name: str, raw: Raw, path: Path) -> Iterator[Draft]:
     yield Draft("graph", name, body, path, written={"branches": ("branch",)})
 
 
+def _service(name: str, raw: Raw, path: Path) -> Iterator[Draft]:
+    yield Draft("service", name, _mapping("service", raw, "write {hook: ingress, attach: [port/NAME]}"), path)
+
+
 _EXPANDERS: dict[str, Callable[[str, Raw, Path], Iterator[Draft]]] = {
     "node": _node,
     "network": _network,
@@ -322,4 +326,5 @@ _EXPANDERS: dict[str, Callable[[str, Raw, Path], Iterator[Draft]]] = {
     "classifier": _classifier,
     "chain": _chain,
     "graph": _graph,
+    "service": _service,
 }

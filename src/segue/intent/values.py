@@ -15,6 +15,7 @@ import msgspec
 
 from segue.intent.problems import Bad, show, suggest
 from segue.intent.text import Plain, Raw
+from segue.model.hooks import HOOKS
 from segue.model.intent import KINDS, MAX_TEXT, is_label
 from segue.packet.addresses import (
     ETH_ARP,
@@ -38,6 +39,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,15}\Z")
 _LENGTH = re.compile(r"[0-9]{1,3}\Z")
 _RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?\Z")
+ELEMENTS = tuple(dict.fromkeys(kind for hook in HOOKS.values() for kind in hook.elements))
+"""The kinds that a service can be attached to."""
 _OWNER = re.compile(r"([a-z]+)/(.*)\Z", re.DOTALL)
 
 
@@ -287,6 +290,27 @@ def read_owner(value: Raw) -> str:
     return text
 
 
+def read_element(value: Raw) -> str:
+    """``port/vm1``: what a service is attached to."""
+    text = read_text(value)
+    kind, slash, name = text.partition("/")
+    if not slash:
+        shown = kind if _NAME.match(kind) else "NAME"
+        raise Bad(f"is {show(text)}, which does not say of which kind", f"write {_either(ELEMENTS, shown)}")
+    if kind not in ELEMENTS:
+        near = suggest(kind, ELEMENTS, f"write {_either(ELEMENTS, 'NAME')}")
+        raise Bad(f"is {show(text)}, and no service is attached to that kind", near)
+    try:
+        check_name(name)
+    except Bad as bad:
+        raise Bad(f"is {show(text)}, whose name {bad.message}", bad.hint) from None
+    return text
+
+
+def _either(kinds: tuple[str, ...], name: str) -> str:
+    return " or ".join(f"{kind}/{name}" for kind in kinds)
+
+
 def read_label(value: Raw) -> str:
     """Text for people: one line of what can be shown, and never long."""
     text = read_text(value)
@@ -340,15 +364,18 @@ def listing(inner: Type, key: Callable[[Any], Any] | None = None, least: int = 0
     return Type(read, schema)
 
 
-def record(cls: type[msgspec.Struct], fields: dict[str, Type], short: str | None = None) -> Type:
-    """A small mapping inside an object; ``short`` names the field that bare text stands for."""
+def record(
+    cls: type[msgspec.Struct], fields: dict[str, Type], short: str | None = None, form: str | None = None
+) -> Type:
+    """A small mapping inside an object; ``short`` names the field that bare text stands for, ``form`` shows one."""
     required = [f.name for f in msgspec.structs.fields(cls) if f.required]
 
     def read(value: Raw) -> Any:
         if short is not None and isinstance(value, str):
             value = {short: value}
         if not isinstance(value, dict):
-            raise Bad(f"must be a mapping, not {describe(value)}", f"write {{{', '.join(required)}}}")
+            hint = f"write {form}" if form else f"write {{{', '.join(required or fields)}}}"
+            raise Bad(f"must be a mapping, not {describe(value)}", hint)
         values = {}
         for key, raw in value.items():
             if key not in fields:
@@ -421,4 +448,5 @@ PORTS = Type(
         ]
     },
 )
+ELEMENT = Type(read_element, {"type": "string", "pattern": f"^({'|'.join(ELEMENTS)})/{NAME_PATTERN[1:]}"})
 OWNER = Type(read_owner, {"type": "string", "pattern": f"^({'|'.join(KINDS)})/{NAME_PATTERN[1:]}"})

@@ -107,17 +107,36 @@ class Instance(Object, frozen=True, kw_only=True, omit_defaults=True):
     weight: int = 1
 
 
+class NTuple(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What packets look like on one side of a function, as far as the function has to do with it (an n-tuple)."""
+
+    source_prefix: str | None = None
+    destination_prefix: str | None = None
+    source_ports: tuple[int, int] | None = None
+    destination_ports: tuple[int, int] | None = None
+    protocol: str | None = None
+
+
+class Maps(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How functions rewrite headers: packets look like ``ingress`` going in, and like ``egress`` coming out (an n-tuple
+    mapping). What neither names stays as it is. Answers have it the other way round."""
+
+    ingress: NTuple = NTuple()
+    egress: NTuple = NTuple()
+
+
 class Group(Object, frozen=True, kw_only=True, omit_defaults=True):
     """Interchangeable instances for one step (a port pair group).
 
     ``tap``: a copy of each packet goes to the group's one instance, and the packet itself goes on; what the instance
     sends is not on the path. ``hash``: the header fields that choose the instance, as ``model.spread`` has them;
-    without any, addresses, protocol and ports do.
+    without any, addresses, protocol and ports do. ``maps``: how the instances rewrite headers.
     """
 
     instances: tuple[str, ...]
     tap: bool = False
     hash: tuple[str, ...] = ()
+    maps: Maps | None = None
 
 
 class Classifier(Object, frozen=True, kw_only=True, omit_defaults=True):
@@ -173,6 +192,67 @@ class Graph(Object, frozen=True, kw_only=True, omit_defaults=True):
     exclusive: bool = False
 
 
+DEFAULT_ORDER = 100
+MAX_ORDER = 30_000
+DEFAULT_FLOWS, DEFAULT_PACKET_INS = 1_000, 100
+MAX_FLOWS, MAX_PACKET_INS = 1_000_000, 10_000
+SOURCES = ("eth_src", "ipv4_src", "ipv6_src")
+REWRITES = (
+    "eth_src",
+    "eth_dst",
+    "ipv4_src",
+    "ipv4_dst",
+    "ipv6_src",
+    "ipv6_dst",
+    "tcp_src",
+    "tcp_dst",
+    "udp_src",
+    "udp_dst",
+    "sctp_src",
+    "sctp_dst",
+    "nw_ttl",
+    "ip_ecn",
+    "vlan",
+)
+"""What an injected service may be permitted to rewrite. ``vlan``: push, pop and set VLAN tags."""
+
+
+class Permissions(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the rules of an injected service may do to packets besides letting them go on, which they always may.
+
+    ``mark``: write the DSCP. ``meter``: through meters of its own. ``queue``: choose the queue of the port that the
+    packet leaves by. ``redirect``: send packets to its own ports in place of where they go. ``copy``: the same with
+    copies. ``packet_in``: have packets sent to its controller. ``rewrite``: header fields, of ``REWRITES``; source
+    addresses (``SOURCES``) at ``ingress`` and ``egress`` alone, where nobody else can be deceived.
+    """
+
+    drop: bool = False
+    mark: bool = False
+    meter: bool = False
+    queue: bool = False
+    redirect: bool = False
+    copy: bool = False
+    packet_in: bool = False
+    rewrite: tuple[str, ...] = ()
+
+
+class Service(Object, frozen=True, kw_only=True, omit_defaults=True):
+    """An external application with tables of its own in the pipeline (topology service injection).
+
+    ``hook``: one of ``model.hooks``. ``attach``: elements whose traffic it meets, as ``port/NAME``, ``network/NAME`` or
+    ``router/NAME``; a network stands for all its ports. ``order``: the services of one hook run from low to high,
+    equal ones by name. ``flows``: how many it may have at most; ``packet_ins``: how many packets a second each node
+    sends to its controller at most.
+    """
+
+    hook: str
+    attach: tuple[str, ...] = ()
+    order: int = DEFAULT_ORDER
+    permissions: Permissions = Permissions()
+    flows: int = DEFAULT_FLOWS
+    packet_ins: int = DEFAULT_PACKET_INS
+
+
 def is_label(text: str) -> bool:
     """Whether ``text`` can be shown on one line as it is: no control, formatting or unassigned characters."""
     return text.isprintable() or all(c.isprintable() or unicodedata.category(c) == "Zs" for c in text)
@@ -189,6 +269,7 @@ KINDS: dict[str, type[Object]] = {
     "classifier": Classifier,
     "chain": Chain,
     "graph": Graph,
+    "service": Service,
 }
 """Kinds in the order in which they may refer to one another: later to earlier."""
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from segue.compile.views.entries import Direction
+from segue.compile.views.mapping import readings
 from segue.compile.views.wiring import Origin, PortInfo, Wiring, complain
 from segue.engine import Context
 from segue.model.intent import Chain, Graph
@@ -122,7 +123,7 @@ def _ways(ctx: Context, w: Wiring, chain: Chain) -> Iterator[Direction]:
     for name in chain.classifiers:
         classifier = ctx.get(w.classifier, name)
         if classifier is not None:
-            yield Direction(ctx, w, chain, classifier, True)
+            yield from readings(ctx, w, chain, classifier, True)
 
 
 def _start(way: Direction, network: str, entry: Entry) -> Origin:

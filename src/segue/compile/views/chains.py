@@ -13,12 +13,13 @@ from itertools import pairwise
 import msgspec
 
 from segue.compile.views.branches import entries_behind, ports_behind, unaware_before
-from segue.compile.views.entries import FAMILY, Direction
+from segue.compile.views.entries import FAMILY
+from segue.compile.views.mapping import Look, between, looks, readings, rewritten, unported
 from segue.compile.views.wiring import PortInfo, Use, Wiring, complain
 from segue.engine import Context
 from segue.model.encapsulation import Encapsulation
 from segue.model.intent import Chain, Instance
-from segue.model.path import Entry, Hop, Onward, PathSpec, Step, Target
+from segue.model.path import Entry, Headers, Hop, Onward, PathSpec, Step, Target
 from segue.model.spread import ordered, refusal, turned
 
 
@@ -49,6 +50,8 @@ class _Rendering:
     def __init__(self, ctx: Context, w: Wiring, chain: Chain, encapsulation: Encapsulation) -> None:
         self.ctx, self.w, self.chain, self.encapsulation = ctx, w, chain, encapsulation
         self.sound = True
+        self.looks = looks(ctx, w, chain)
+        self.every = [look for step in self.looks for look in step]
 
     def complain(self, field: str, message: str) -> None:
         self.sound = False
@@ -60,14 +63,26 @@ class _Rendering:
             if one.tap and two.tap:
                 message = f"groups {one.group!r} and {two.group!r} are taps, one right behind the other; "
                 self.complain("groups", message + "put a group that is none between them, or leave one out")
+        self._mapped()
         paths = self._direction("forward", steps)
         if self.chain.symmetric:
-            paths += self._direction("reverse", tuple(_turn(step) for step in reversed(steps)))
+            paths += self._direction("reverse", tuple(map(self._turn, reversed(steps))))
         if not self.sound:
             return
         for spec in paths:
             self._uses(spec)
         self.ctx.emit(self.w.target, self.chain.name, Target(self.chain.name, tuple(paths)))
+
+    def _mapped(self) -> None:
+        """Whether what groups map can be had of these classifiers' packets."""
+        for name in self.chain.classifiers if self.every else ():
+            classifier = self.ctx.get(self.w.classifier, name)
+            if classifier is not None and unported(self.ctx, self.w, self.chain, classifier):
+                self.complain(
+                    "groups",
+                    f"its groups map ports, but classifier {name!r} does not say of which protocol; write "
+                    "protocol: tcp (or udp, sctp) in it",
+                )
 
     def _step(self, name: str) -> Step:
         group = self.ctx.get(self.w.group, name)
@@ -75,12 +90,14 @@ class _Rendering:
         if group is None and self.ctx.get(self.w.instance, name) is None:
             self.complain("groups", f"there is no group or instance {name!r}")
             members = ()
-        hops = [hop for hop in (self._hop(member) for member in members) if hop]
         tap = group is not None and group.tap
+        maps = group.maps if group is not None and not tap else None
+        changed = rewritten(maps)
+        hops = [hop for hop in (self._hop(member) for member in members) if hop]
         if not any(hop.weight for hop in hops) and self.sound:
             where = "copies" if tap else "packets"
             self.complain("groups", f"group {name!r} has no instance with a weight; {where} would have nowhere to go")
-        if self.chain.symmetric and len(hops) > 1 and any(hop.rewrites and not hop.aware for hop in hops):
+        if maps is None and self.chain.symmetric and len(hops) > 1 and any(h.rewrites and not h.aware for h in hops):
             self.complain(
                 "groups",
                 f"group {name!r} rewrites headers, so answers could not find the instance that they came by; "
@@ -98,7 +115,53 @@ class _Rendering:
                 f"group {name!r} has hash: [{', '.join(fields)}], and answers come with other MAC addresses, so they "
                 f"could not find the instance that they came by; hash IP addresses, or write symmetric: false",
             )
-        return Step(name, zlib.crc32(name.encode()) & 0x7FFF, tuple(hops), (), tap, fields)
+        hashed = sorted(changed & _hashed(fields))
+        if self.chain.symmetric and len(hops) > 1 and hashed:
+            self.complain(
+                "groups",
+                f"group {name!r} maps {' and '.join(hashed)}, by which it chooses, so answers could not find the "
+                "instance that they came by; use a group of one instance, a hash over what stays, or symmetric: false",
+            )
+        if changed:
+            hops = [msgspec.structs.replace(hop, rewrites=True) for hop in hops]
+        basis = zlib.crc32(name.encode()) & 0x7FFF
+        return Step(name, basis, tuple(hops), (), tap, fields, "destination_prefix" in changed)
+
+    def _turn(self, step: Step) -> Step:
+        """The step as answers meet it: in by the egress port, out by the ingress port. A tap hears both directions at
+        its ingress port."""
+        group = self.ctx.get(self.w.group, step.group)
+        hops = step.hops if step.tap else tuple(_turned(hop) for hop in step.hops)
+        moves = group is not None and not step.tap and "source_prefix" in rewritten(group.maps)
+        return msgspec.structs.replace(step, hops=hops, hash=turned(step.hash), moves=moves)
+
+    def _looked(self, forward: bool, ethertype: int, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+        """The steps, with what packets look like behind functions that route, where groups map something: by that
+        alone such a packet may be known again."""
+        made: list[Step] = []
+        blind = False
+        for number, step in enumerate(steps):
+            at = number if forward else len(steps) - 1 - number
+            blind = blind or (not self.looks[at] and any(hop.rewrites for hop in step.hops if not step.tap))
+            if self.every and not step.tap and any(hop.mode == "route" and not hop.aware for hop in step.hops):
+                passed = [look for one in self.looks[:at] for look in one]
+                passed += self.looks[at] if forward else self.looks[at][:1]
+                step = msgspec.structs.replace(step, behind=self._behind(forward, ethertype, passed, blind))
+            made.append(step)
+        return tuple(made)
+
+    def _behind(self, forward: bool, ethertype: int, passed: list[Look], blind: bool) -> tuple[Headers, ...]:
+        """``blind``: a function that rewrites, nobody says what, has been passed."""
+        found: dict[Headers, None] = {}
+        for name in self.chain.classifiers:
+            classifier = self.ctx.get(self.w.classifier, name)
+            if classifier is None:
+                continue
+            for way in between(self.ctx, self.w, self.chain, classifier, forward, passed, self.every):
+                for headers in () if way.unknown else way.headers():
+                    if ethertype in (0, headers.ethertype):
+                        found[Headers(headers.ethertype) if blind else headers] = None
+        return tuple(sorted(found, key=repr))
 
     def _hop(self, name: str) -> Hop | None:
         instance = self.ctx.get(self.w.instance, name)
@@ -136,23 +199,29 @@ class _Rendering:
             if classifier is None:
                 self.complain("classifiers", f"there is no classifier {name!r}")
                 continue
-            way = Direction(self.ctx, self.w, self.chain, classifier, direction == "forward")
+            ways = list(readings(self.ctx, self.w, self.chain, classifier, direction == "forward"))
             found = False
-            for network, entry in way.entries():
+            for network, entry in (one for way in ways for one in way.entries()):
                 found = True
                 if inner:
                     continue
                 ethertype = entry.headers.ethertype if self.encapsulation.per_ethertype else 0
                 grouped.setdefault((network, ethertype), {})[entry] = None
             if not found:
-                self.sound = self.sound and not way.unknown
+                self.sound = self.sound and not any(way.unknown for way in ways)
         if direction == "forward":
             for source in sorted(self.ctx.values(self.w.behind, self.chain.name)):
                 for network, entry in entries_behind(self.ctx, self.w, self.chain, source):
                     ethertype = entry.headers.ethertype if self.encapsulation.per_ethertype else 0
                     grouped.setdefault((network, ethertype), {})[entry] = None
         return [
-            self._path(direction, network, ethertype, tuple(sorted(entries, key=_order)), steps)
+            self._path(
+                direction,
+                network,
+                ethertype,
+                tuple(sorted(entries, key=_order)),
+                self._looked(direction == "forward", ethertype, steps),
+            )
             for (network, ethertype), entries in sorted(grouped.items())
         ]
 
@@ -233,10 +302,12 @@ class _Rendering:
         """A frame that is not IP has its MAC addresses alone, and must get them back."""
         others = [entry for entry in entries if entry.headers.ethertype not in FAMILY]
         unaware = [hop for step in steps if not step.tap for hop in step.hops if not hop.aware]
-        if not others or not unaware:
+        if not others or not (unaware or self.every):
             return
         what = f"frames of EtherType {others[0].headers.ethertype:#06x}"
-        if any(hop.mode == "route" for hop in unaware):
+        if self.every:
+            self.complain("groups", f"{what} cannot pass a group that maps headers")
+        elif any(hop.mode == "route" for hop in unaware):
             self.complain("groups", f"{what} cannot pass a function that routes")
         elif not source_mac:
             self.complain(
@@ -246,8 +317,8 @@ class _Rendering:
             )
 
     def _uses(self, spec: PathSpec) -> None:
-        headers = tuple(sorted({entry.headers for entry in spec.entries}, key=repr))
         for number, step in enumerate(spec.steps):
+            headers = tuple(sorted(set(spec.headers_behind(number)), key=repr))
             for hop in () if step.tap else step.hops:
                 if hop.mode == "route" and not hop.aware:
                     use = Use(
@@ -259,6 +330,7 @@ class _Rendering:
                         number,
                         hop.egress,
                         headers,
+                        bool(step.behind),
                     )
                     self.ctx.emit(self.w.use, hop.instance, use)
 
@@ -284,11 +356,16 @@ def _hop(instance: Instance, ingress: PortInfo, egress: PortInfo) -> Hop:
     )
 
 
-def _turn(step: Step) -> Step:
-    """The step as answers meet it: in by the egress port, out by the ingress port. A tap hears both directions at its
-    ingress port."""
-    hops = step.hops if step.tap else tuple(_turned(hop) for hop in step.hops)
-    return msgspec.structs.replace(step, hops=hops, hash=turned(step.hash))
+_SAID = {"ip_src": "source_prefix", "ip_dst": "destination_prefix", "src": "source_ports", "dst": "destination_ports"}
+"""By field of a hash, or the end of its name: what a mapping calls it."""
+
+
+def _hashed(fields: tuple[str, ...]) -> set[str]:
+    """What of a mapping's words chooses an instance."""
+    if not fields:
+        return {*_SAID.values(), "protocol"}
+    found = {_SAID[f if f.startswith("ip_") else f.partition("_")[2]] for f in fields if not f.startswith("eth_")}
+    return found | {"protocol"} if "source_ports" in found else found
 
 
 def _turned(hop: Hop) -> Hop:

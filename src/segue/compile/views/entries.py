@@ -56,7 +56,7 @@ class Direction:
         if self.unknown:
             return
         port = self.port
-        headers = list(self._headers())
+        headers = list(self.headers())
         for name, key in self._networks():
             for asked in headers:
                 yield (
@@ -74,7 +74,7 @@ class Direction:
     def entries_behind(self, chain: str, network: str, key: int, ethertype: int) -> Iterator[Entry]:
         """For packets of ``ethertype`` that started in ``network`` and have come to the end of ``chain``. The port that
         they came from is of no account there; all else that the classifier says holds."""
-        for asked in self._headers() if self.meets(network) else ():
+        for asked in self.headers() if self.meets(network) else ():
             if asked.ethertype == ethertype:
                 yield Entry(self.classifier.name, key, 0, "", self.chain.precedence, asked, chain)
 
@@ -148,7 +148,7 @@ class Direction:
             if own.contains(prefix)
         }
 
-    def _headers(self) -> Iterator[Headers]:
+    def headers(self) -> Iterator[Headers]:
         c = self.classifier
         source = parse_prefix(self.from_prefix) if self.from_prefix else None
         wanted = parse_prefix(self.to_prefix) if self.to_prefix else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 
 from segue.compile.overlap import headers_overlap
+from segue.compile.views.mapping import family
 from segue.compile.views.wiring import Use, Wiring, complain
 from segue.engine import Context
 from segue.model.spread import refusal, sets
@@ -48,6 +49,12 @@ def group(ctx: Context, w: Wiring, name: str) -> None:
     reason = refusal(declared.hash)
     if reason:
         complain(ctx, w, ("group", name), "hash", f"{reason}; write {sets()}")
+    if declared.maps is not None and declared.tap:
+        message = "a tap gives nothing back that could be mapped; remove maps, or write tap: false"
+        complain(ctx, w, ("group", name), "maps", message)
+    if declared.maps is not None and family(declared.maps) is None:
+        message = "prefixes of IPv4 and IPv6 do not map to one another; write a group for each"
+        complain(ctx, w, ("group", name), "maps", message)
 
 
 def use(ctx: Context, w: Wiring, name: str) -> None:
@@ -63,7 +70,7 @@ def use(ctx: Context, w: Wiring, name: str) -> None:
     for one, two in combinations(uses, 2):
         if one.egress != two.egress:
             continue
-        reason = _confused(one, two, declared.rewrites)
+        reason = _confused(one, two, declared.rewrites and not (one.known and two.known))
         if reason and (one.chain, one.direction) == (two.chain, two.direction) and one.network != two.network:
             reason += "; or let the chain's classifiers say in which network: their packets start"
         if reason:

@@ -10,9 +10,11 @@
                         the conductor gives targets identities and phases
                                                     |
     path, live --> led, ends --> relevant --> view (records by node) <-- everything above
+                                    |           ^
+    service --> attached -----------+-> member -+--> service_info
 
-``problem``, ``target`` and ``view`` are watched. A problem refuses the change that caused it; a target is what the
-conductor rolls out; a view is what agents are told.
+``problem``, ``target``, ``view`` and ``service_info`` are watched. A problem refuses the change that caused it; a
+target is what the conductor rolls out; a view is what agents are told; a virtual switch shows a service_info.
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ from typing import Any
 
 import msgspec
 
-from segue.compile.views import branches, chains, elements, functions, records
-from segue.compile.views.wiring import Problem, Use, Wiring
+from segue.compile.views import branches, chains, elements, functions, records, services
+from segue.compile.views.wiring import Problem, ServiceInfo, Use, Wiring
 from segue.engine import Context, Graph, Relation
 from segue.model.encapsulation import Encapsulations
 from segue.model.intent import KINDS, Object, Ref
@@ -37,6 +39,7 @@ class ViewChanges(msgspec.Struct):
     problems: list[Problem]
     targets: dict[str, Target | None]
     views: dict[tuple[str, str], AnyRecord | None]
+    services: dict[str, ServiceInfo | None]
 
 
 class ViewCompiler:
@@ -81,6 +84,10 @@ class ViewCompiler:
         family("router record", w.router, records.router_record, w.view)
         family("path record", w.path, records.path_record, w.view)
         family("classify record", w.live, records.classify_record, w.view)
+        family("service", w.service, services.service, w.attached, w.problem)
+        family("services of port", w.port_info, services.port, w.member, w.view)
+        family("services of router", w.router, services.router, w.member, w.view)
+        family("service record", w.service, services.record, w.service_info, w.view)
 
         self._by_kind: dict[str, Relation[str, Any]] = {kind: getattr(w, kind) for kind in KINDS}
 
@@ -106,7 +113,9 @@ class ViewCompiler:
         targets |= dict(deltas["target"].added)
         views: dict[tuple[str, str], AnyRecord | None] = {key: None for key, _ in deltas["view"].removed}
         views |= dict(deltas["view"].added)
-        return ViewChanges(sorted(self._wiring.problem), targets, views)
+        services: dict[str, ServiceInfo | None] = {name: None for name, _ in deltas["service info"].removed}
+        services |= dict(deltas["service info"].added)
+        return ViewChanges(sorted(self._wiring.problem), targets, views, services)
 
     def view(self, node: str) -> dict[str, AnyRecord]:
         """All that ``node`` is told, by record key."""
@@ -118,3 +127,6 @@ class ViewCompiler:
 
     def targets(self) -> dict[str, Target]:
         return dict(self._wiring.target.items())
+
+    def services(self) -> dict[str, ServiceInfo]:
+        return dict(self._wiring.service_info.items())

@@ -18,10 +18,11 @@ from segue.model.intent import (
     Port,
     Ref,
     Router,
+    Service,
     Subnet,
 )
 from segue.model.path import Entry, Headers, Path, Target
-from segue.model.view import Record
+from segue.model.view import Record, Turn
 from segue.packet.addresses import Prefix
 
 
@@ -55,7 +56,8 @@ class PortInfo(msgspec.Struct, frozen=True):
 
 
 class Use(msgspec.Struct, frozen=True, order=True):
-    """A step of a path that visits an instance which routes: what comes back must be told apart by its headers."""
+    """A step of a path that visits an instance which routes: what comes back must be told apart by its headers.
+    ``known``: they are what is to be seen behind it, even if it rewrites them."""
 
     chain: str
     direction: str
@@ -65,6 +67,7 @@ class Use(msgspec.Struct, frozen=True, order=True):
     step: int
     egress: int
     headers: tuple[Headers, ...]
+    known: bool = False
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -75,6 +78,39 @@ class Origin(msgspec.Struct, frozen=True):
     network: int
     ethertype: int
     port: PortInfo | None
+
+
+class Attached(msgspec.Struct, frozen=True, order=True, cache_hash=True):
+    """An element that a service is attached to. ``kind``: ``port`` or ``router``; a network is here as its ports.
+    ``mac``: of a router that of its leg in the first of its networks by name, 0 without any. ``node`` is empty while
+    nobody knows it, and for routers, which are on all. ``network``: the key of a port's network, 0 without one."""
+
+    kind: str
+    name: str
+    key: int
+    mac: int
+    node: str
+    network: int = 0
+
+
+class ServiceInfo(msgspec.Struct, frozen=True, cache_hash=True):
+    """A service as it is now. ``elements`` are in the order of kinds and names."""
+
+    declared: Service
+    key: int
+    elements: tuple[Attached, ...]
+
+    @property
+    def name(self) -> str:
+        return self.declared.name
+
+    @property
+    def hook(self) -> str:
+        return self.declared.hook
+
+
+Element = tuple[str, str]
+"""(``port``, ``network`` or ``router``, name)."""
 
 
 class Wiring:
@@ -92,8 +128,9 @@ class Wiring:
         self.classifier: Relation[str, Classifier] = graph.input("classifier")
         self.chain: Relation[str, Chain] = graph.input("chain")
         self.graph: Relation[str, Graph] = graph.input("graph")
+        self.service: Relation[str, Service] = graph.input("service")
         self.id: Relation[Ref, int] = graph.input("id")
-        """The numeric identity of nodes, networks, routers and ports."""
+        """The numeric identity of nodes, networks, routers, ports and services."""
         self.location: Relation[str, str] = graph.input("location")
         """By port name: the node whose switch has its interface, as its agent reports."""
         self.path: Relation[int, Path] = graph.input("path")
@@ -140,6 +177,11 @@ class Wiring:
         """By network name: nodes where paths of that network end."""
         self.relevant: Relation[str, str] = graph.relation("relevant")
         """By network name: nodes that must know its ports."""
+        self.attached: Relation[Element, tuple[str, Turn, str]] = graph.relation("attached")
+        """By element as declared: the turns of the services attached to it, each with its hook and project."""
+        self.member: Relation[str, tuple[Attached, tuple[str, ...]]] = graph.relation("member")
+        """By service name: its elements, each with the names of the networks that it is in."""
+        self.service_info: Relation[str, ServiceInfo] = graph.relation("service info", watched=True)
         self.view: Relation[tuple[str, str], Record] = graph.relation("view", watched=True)
         """By (node name, record key): what the node is told."""
 
