@@ -13,12 +13,15 @@ A path that others led to is removed a drain time after the last of those.
 Chains that change together flip together, because a packet that leaves one chain may belong to the other; a
 rollout is the set of such chains. One that waits for a node does not hold up others.
 
+A step looks only at rollouts and draining paths to which something has happened since the last one (``waits``).
+
 Nothing here does I/O or reads a clock. Callers give acknowledgements and the time, and carry out what ``take``
 returns: first to the store, then to the nodes.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
@@ -26,6 +29,7 @@ import msgspec
 
 from segue.model.path import FIRST_PATH_ID, LAST_PATH_ID, NO_COPIES, Entry, Path, PathSpec, Step, Target
 from segue.rollout.slots import assign
+from segue.rollout.waits import Behind, Cause, Lacks, Unpublished, Waits
 
 Wanted = tuple[tuple[int, tuple[Entry, ...]], ...]
 """(path id, packets that are to enter it), in the order of the target's paths."""
@@ -54,11 +58,17 @@ def _silent(_: str) -> str:
     return "has no agent connected"
 
 
-class Rollouts:
-    """``drain``: seconds between the last entry into a path and its removal."""
+def _nobody(_: str) -> None:
+    pass
 
-    def __init__(self, drain: float) -> None:
+
+class Rollouts:
+    """``drain``: seconds between the last entry into a path and its removal. ``stirred`` is called with each chain of
+    which something here has become another, but for nodes' acknowledgements."""
+
+    def __init__(self, drain: float, stirred: Callable[[str], None] = _nobody) -> None:
         self.drain = drain
+        self._stirred = stirred
         self.paths: dict[int, Path] = {}
         self.live: dict[int, tuple[Entry, ...]] = {}
         self._of_chain: dict[str, set[int]] = {}
@@ -75,6 +85,10 @@ class Rollouts:
         self._withdrawn: dict[int, int] = {}
         """By draining path: the revision by which its entries were withdrawn."""
         self._deadline: dict[int, float] = {}
+        self._ends: list[tuple[float, int]] = []
+        """The deadlines, as a heap; those of paths that are gone, too."""
+        self._flips, self._drains = Waits(), Waits()
+        """What rollouts wait for, and paths that drain."""
         self._acked: dict[str, int] = {}
         self._missing: dict[str, Mapping[int, list[str]]] = {}
         self._changes = Progress({}, {}, {})
@@ -106,6 +120,7 @@ class Rollouts:
                 for path in self._open(chain)
                 if _alike(path.spec, spec)
             )
+        self.stir()
 
     # -- what is asked for ---------------------------------------------------------------------------------------
 
@@ -128,10 +143,13 @@ class Rollouts:
         together.update(chain for chain in after if chain in self._pending)
         for number in {self._pending[chain] for chain in together if chain in self._pending}:
             together |= self._chains.pop(number)
+            self._flips.drop(number)
         self._number += 1
         self._chains[self._number] = together
+        self._flips.stir([self._number])
         for chain in together:
             self._pending[chain] = self._changes.pending[chain] = self._number
+            self._stirred(chain)
 
     def _match(self, chain: str, target: Target | None) -> Wanted:
         """The target's paths among those that exist; new ones where there are none like them."""
@@ -185,14 +203,41 @@ class Rollouts:
     def published(self, revision: int, paths: Iterable[int], withdrawn: Iterable[int]) -> None:
         """The changes taken before have gone out as ``revision``."""
         for key in paths:
-            self._published.setdefault(key, revision)
+            if self._published.setdefault(key, revision) == revision:
+                self.placed([key])
         for key in withdrawn:
-            self._withdrawn.setdefault(key, revision)
+            if self._withdrawn.setdefault(key, revision) == revision:
+                self._drains.stir([key])
+
+    def placed(self, paths: Iterable[int]) -> None:
+        """The nodes of these paths may be others than they were."""
+        for key in paths:
+            path = self.paths.get(key)
+            if path is None:
+                continue
+            self._drains.stir([key])
+            chain = path.spec.chain
+            self._stirred(chain)
+            if chain in self._pending:
+                self._flips.stir([self._pending[chain]])
+
+    def stir(self) -> None:
+        """The next step looks at all."""
+        self._flips.stir(self._chains)
+        self._drains.stir(self._withdrawn)
 
     def acknowledged(self, node: str, revision: int, missing: Mapping[int, list[str]]) -> None:
         """``node``'s switch holds all up to ``revision``; ``missing``: what its paths lack there."""
+        before = self._missing.get(node, {})
         self._acked[node] = revision
         self._missing[node] = missing
+        self._flips.acknowledged(node, revision)
+        self._drains.acknowledged(node, revision)
+        for key in before.keys() | missing.keys():
+            if before.get(key) != missing.get(key):
+                self._flips.found(node, key)
+                if key in self.paths:
+                    self._stirred(self.paths[key].spec.chain)
 
     def lost(self, node: str) -> None:
         """The node's agent has gone; what it said before no longer counts."""
@@ -201,19 +246,60 @@ class Rollouts:
     # -- what follows --------------------------------------------------------------------------------------------
 
     def advance(self, now: float, nodes_of: Callable[[int], set[str]]) -> None:
-        """Flip what is ready, remove what has drained."""
-        for number in sorted(self._chains):
-            if not any(self.waiting(chain, nodes_of) for chain in self._chains[number]):
+        """Flip what is ready, remove what has drained. Where ``nodes_of`` gives another answer than before, it is said
+        (``placed``, ``stir``)."""
+        for number in self._flips.due():
+            if number not in self._chains:
+                continue
+            cause = self._in_the_way(number, nodes_of)
+            if cause is None:
+                self._flips.drop(number)
                 self._flip(number)
-        for key, revision in list(self._withdrawn.items()):
-            if key not in self._deadline:
-                if key not in self._led and all(self._acked.get(node, -1) >= revision for node in nodes_of(key)):
-                    self._deadline[key] = now + self.drain
-            elif now >= self._deadline[key]:
+            else:
+                self._flips.wait(number, cause)
+        while self._ends and now >= self._ends[0][0]:
+            end, key = heapq.heappop(self._ends)
+            if self._deadline.get(key) == end:
                 self._set(key, None)
+        for key in self._drains.due():
+            if key not in self._withdrawn or key in self._deadline or key in self._led:
+                continue
+            behind = self._behind(key, self._withdrawn[key], nodes_of)
+            if behind is None:
+                self._drains.drop(key)
+                self._deadline[key] = now + self.drain
+                heapq.heappush(self._ends, (now + self.drain, key))
+            else:
+                self._drains.wait(key, behind)
 
     def next_deadline(self) -> float | None:
-        return min(self._deadline.values(), default=None)
+        while self._ends and self._deadline.get(self._ends[0][1]) != self._ends[0][0]:
+            heapq.heappop(self._ends)
+        return self._ends[0][0] if self._ends else None
+
+    def _in_the_way(self, number: int, nodes_of: Callable[[int], set[str]]) -> Cause | None:
+        """Something for which a rollout waits; None: it can flip."""
+        for chain in self._chains[number]:
+            for key, _ in self._wanted.get(chain, ()):
+                if self.paths[key].phase != "prepare":
+                    continue
+                revision = self._published.get(key)
+                behind = self._behind(key, revision or 0, nodes_of)
+                if behind is not None:
+                    return behind
+                for node in nodes_of(key):
+                    if revision is None:
+                        return Unpublished()
+                    if not all(reason.startswith(NO_COPIES) for reason in self._missing[node].get(key, ())):
+                        return Lacks(node, key)
+        return None
+
+    def _behind(self, key: int, revision: int, nodes_of: Callable[[int], set[str]]) -> Behind | None:
+        """A node of the path that has not said that it holds ``revision``."""
+        for node in nodes_of(key):
+            if self._acked.get(node, -1) < revision:
+                return Behind(node, revision)
+        return None
 
     def _flip(self, number: int) -> None:
         for chain in self._chains.pop(number):
@@ -227,6 +313,7 @@ class Rollouts:
                     self._enter(path.id, None)
             del self._pending[chain]
             self._changes.pending[chain] = None
+            self._stirred(chain)
 
     def waiting(
         self, chain: str, nodes_of: Callable[[int], set[str]], why: Callable[[str], str] = _silent
@@ -247,6 +334,16 @@ class Rollouts:
                     lacking = self._missing[node].get(key, ())
                     reasons.extend(reason for reason in lacking if not reason.startswith(NO_COPIES))
         return list(dict.fromkeys(reasons))
+
+    def awaited(self, chain: str, nodes_of: Callable[[int], set[str]]) -> set[str]:
+        """The nodes whose next acknowledgement may change what ``waiting`` says."""
+        return {
+            node
+            for key, _ in self._wanted.get(chain, ())
+            if self.paths[key].phase == "prepare"
+            for node in nodes_of(key)
+            if self._acked.get(node, -1) < self._published.get(key, 0)
+        }
 
     def is_pending(self, chain: str) -> bool:
         return chain in self._pending
@@ -291,14 +388,17 @@ class Rollouts:
         else:
             spec = self.paths.pop(key).spec
             _withdraw(self._of_chain, spec.chain, key)
+            self._stirred(spec.chain)
             for other in {onward.path for onward in spec.onward}:
                 _withdraw(self._led, other, key)
+                self._drains.stir([other])
             for known in (self._published, self._withdrawn, self._deadline):
                 known.pop(key, None)
         self._changes.paths[key] = path
 
     def _know(self, path: Path) -> None:
         self.paths[path.id] = path
+        self._stirred(path.spec.chain)
         self._of_chain.setdefault(path.spec.chain, set()).add(path.id)
         for onward in path.spec.onward:
             self._led.setdefault(onward.path, set()).add(path.id)
@@ -330,7 +430,7 @@ def _alike(one: PathSpec, other: PathSpec) -> bool:
 
 
 def _essence(spec: PathSpec) -> tuple[object, ...]:
-    steps = tuple((step.group, step.basis, step.hops, step.tap, step.hash) for step in spec.steps)
+    steps = tuple(msgspec.structs.replace(step, slots=()) for step in spec.steps)
     return (spec.direction, spec.encapsulation, spec.network, spec.ethertype, spec.source_mac, steps, spec.onward)
 
 
