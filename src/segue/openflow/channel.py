@@ -77,7 +77,7 @@ class Channel(Link):
     """One connection. `on_event` is called, in the event loop, with whatever answers nothing: Received, Refused,
     Garbled."""
 
-    __slots__ = ("_on_open", "_streams", "_waiting")
+    __slots__ = ("_held", "_on_open", "_streams", "_waiting")
 
     def __init__(
         self,
@@ -91,6 +91,7 @@ class Channel(Link):
         self._on_open = on_open
         self._waiting: dict[int, asyncio.Future[Any]] | None = None
         self._streams: dict[int, asyncio.Queue[Any]] | None = None
+        self._held = False
 
     @typed
     async def request(self, msg: Message, timeout: float | None = 10.0) -> Any:  # noqa: ASYNC109
@@ -121,6 +122,15 @@ class Channel(Link):
         """The reply to come, of a message that has one, without a limit of time. ConnectionLost, EncodeError. Where a
         thousand are asked at a time, this takes less memory than `request`."""
         return self._post(msg)[0]
+
+    def hold(self) -> None:
+        """Reads no more until `release`: who handles what was read has enough of it."""
+        self._held = True
+        self._regulate()
+
+    def release(self) -> None:
+        self._held = False
+        self._regulate()
 
     async def barrier(self, timeout: float | None = 10.0) -> None:  # noqa: ASYNC109
         """Returns when the peer has carried out everything sent before."""
@@ -240,8 +250,8 @@ class Channel(Link):
 
     def _lagging(self) -> bool:
         """A stream's consumer takes its time; bearable for longer if somebody waits for something else meanwhile."""
-        if not self._streams:
-            return False
+        if self._held or not self._streams:
+            return self._held
         ahead = max(parts.qsize() for parts in self._streams.values())
         return ahead >= (_MOST_PARTS_AHEAD if self._waiting else _PARTS_AHEAD)
 

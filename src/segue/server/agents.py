@@ -8,20 +8,37 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from segue.intent.problems import Bad
 from segue.intent.values import check_name
-from segue.model.protocol import PROTOCOL, Answer, Applied, Counters, FromAgent, FromServer, Query, Register, Seen, Sync
+from segue.model.protocol import (
+    PROTOCOL,
+    Answer,
+    Applied,
+    Counters,
+    FromAgent,
+    FromServer,
+    Punted,
+    Query,
+    Register,
+    Seen,
+    Send,
+    Sync,
+)
 from segue.model.view import AnyRecord
 from segue.server.conductor import Conductor
 from segue.server.counted import Counted
 
 COUNTING = 3.0
 """Seconds in which a node must tell its counters: whoever asks how things are waits for the slowest."""
+
+
+MOST_SENDS = 1_000
+"""Packets that wait to be sent to an agent; more are lost, as in any queue."""
 
 
 class NoAnswer(Exception):
@@ -31,8 +48,9 @@ class NoAnswer(Exception):
 class Session:
     """One agent's connection. ``outgoing`` is awaited by whoever writes to the socket."""
 
-    def __init__(self, conductor: Conductor, counted: Counted, node: str) -> None:
+    def __init__(self, conductor: Conductor, counted: Counted, node: str, punted: Callable[[Punted], None]) -> None:
         self.node = node
+        self._punted = punted
         self.replaced = False
         self._conductor = conductor
         self._counted = counted
@@ -40,6 +58,7 @@ class Session:
         self._pending: dict[str, AnyRecord | None] = dict(conductor.listen(node, self._told))
         self._whole = True
         self._queries: list[Query] = []
+        self._sends: list[Send] = []
         self._asked: dict[int, asyncio.Future[Any]] = {}
         self._numbers = itertools.count(1)
         self._wake.set()
@@ -60,7 +79,14 @@ class Session:
             messages.append(Sync(self._conductor.epoch, self._conductor.revision, self._whole, records))
             self._whole = False
         queries, self._queries = self._queries, []
-        return [*messages, *queries]
+        sends, self._sends = self._sends, []
+        return [*messages, *queries, *sends]
+
+    def send(self, packet: Send) -> None:
+        """Goes behind all that the agent was told before."""
+        if len(self._sends) < MOST_SENDS:
+            self._sends.append(packet)
+            self._wake.set()
 
     def replace(self) -> None:
         """Another agent has registered for the node: what this one says no longer counts, and it is to hear so."""
@@ -71,13 +97,15 @@ class Session:
         if self.replaced:
             return
         match message:
-            case Applied(epoch=epoch, revision=revision, missing=missing, error=error):
+            case Applied(epoch=epoch, revision=revision, missing=missing, error=error, refused=refused):
                 if epoch == self._conductor.epoch:
-                    self._conductor.applied(self.node, revision, missing, error)
+                    self._conductor.applied(self.node, revision, missing, error, refused)
             case Seen(ports=ports):
                 self._conductor.seen(self.node, ports)
             case Counters(live=live, retired=retired):
                 self._counted.report(self.node, live, retired)
+            case Punted():
+                self._punted(message)
             case Answer(id=number, result=result, error=error):
                 asked = self._asked.pop(number, None)
                 if asked is not None and not asked.done():
@@ -115,6 +143,8 @@ class Agents:
         self._conductor = conductor
         self._counted = counted
         self._sessions: dict[str, Session] = {}
+        self.punted: Callable[[Punted], None] = _nobody
+        """Gets packets for injected services."""
 
     def register(self, message: Register) -> Session | str:
         """A session, or why there is none."""
@@ -127,7 +157,7 @@ class Agents:
         before = self._sessions.get(message.node)
         if before is not None:
             before.replace()
-        session = Session(self._conductor, self._counted, message.node)
+        session = Session(self._conductor, self._counted, message.node, lambda packet: self.punted(packet))
         self._sessions[message.node] = session
         return session
 
@@ -139,6 +169,11 @@ class Agents:
     @property
     def nodes(self) -> list[str]:
         return sorted(self._sessions)
+
+    def send(self, node: str, packet: Send) -> None:
+        """Has the node's switch process a packet; lost while it has no agent."""
+        if (session := self._sessions.get(node)) is not None:
+            session.send(packet)
 
     async def ask(self, node: str, what: str, args: dict[str, str] | None = None, within: float = 10.0) -> Any:
         """Raises NoAnswer."""
@@ -166,3 +201,7 @@ class Agents:
 
         found = await asyncio.gather(*(one(node) for node in self.nodes))
         return [problem for problem in found if problem]
+
+
+def _nobody(packet: Punted) -> None:
+    """Where there are no services, no packet is for one."""

@@ -20,15 +20,17 @@ from typing import Protocol
 import msgspec
 
 from segue.compile.overlap import OverlapIndex, entries_overlap
-from segue.compile.views import Problem, ViewCompiler
+from segue.compile.views import Problem, ViewChanges, ViewCompiler
 from segue.encap import available
 from segue.model.intent import Object, Objects, Ref
 from segue.model.path import FIRST_PATH_ID, Entry, Target
 from segue.model.view import AnyRecord
 from segue.rollout import Progress, Rollouts
+from segue.server.beyond import Beyond, Injector, Told
 from segue.server.declared import After, Declared
 from segue.server.history import History, Movement
 from segue.server.records import Writes, load
+from segue.server.remembered import Remembered
 from segue.store.base import Store, StoreError, Transaction
 
 log = logging.getLogger(__name__)
@@ -39,6 +41,7 @@ Listener = Callable[[int, Mapping[str, AnyRecord | None]], None]
 Targets = dict[str, Target | None]
 Beside = Mapping[str, bytes | None]
 """Keys that others keep in the store, and what is to be there; None deletes."""
+NONE: Mapping[str, str] = {}
 RETRY = 1.0
 """Seconds before a step that could not be written is tried again."""
 
@@ -92,10 +95,18 @@ class Conductor:
         self._seen: dict[str, frozenset[str]] = {}
         """By node: the ports whose interfaces its agent has seen."""
         self.companion: Companion | None = None
+        self._beyond = Beyond()
+        self.remembered = Remembered()
         self._load()
+
+    @property
+    def stored(self) -> int:
+        """The store's revision. ``revision`` is another: the number of the last update for nodes."""
+        return self._store.revision
 
     def _load(self) -> None:
         """Everything from the store, anew."""
+        self.remembered.clear()
         snapshot = self._store.snapshot("")
         self.history.load(snapshot)
         state = load(snapshot)
@@ -110,7 +121,7 @@ class Conductor:
         """By node: what its agent says is wrong with the switch."""
         self.views: dict[str, View] = {}
         self.compiler = ViewCompiler(available())
-        self.rollouts = Rollouts(self._drain)
+        self.rollouts = Rollouts(self._drain, self.remembered.forget)
         self._held = Progress({}, {}, {})
         """Steps of rollouts that the store has yet to take."""
         self._overlaps = OverlapIndex()
@@ -135,7 +146,8 @@ class Conductor:
         self.rollouts.load(
             state.paths.values(), state.live, state.pending, self._targets, state.next_id.get("path", FIRST_PATH_ID)
         )
-        self._publish(changes.views)
+        self._beyond.anew(changes.services)
+        self._publish(self._beyond.records | changes.views)
         drained = [key for key, path in state.paths.items() if path.phase == "drain"]
         self.rollouts.published(self.revision, state.paths, drained)
 
@@ -204,12 +216,22 @@ class Conductor:
             self._put_target(name, target)
         targets = self._with_leading(targets)
         self.rollouts.want(targets, self._in_the_way(targets))
-        nodes = self._carry_out(writes, changes.views)
+        nodes = self._carry_out(writes, changes)
         self.history.note(self._store.revision, before, after)
         self._problems = set(changes.problems)
+        self._felt(after)
         if self.companion:
             self.companion.changed(after)
         return Outcome(before, after, tuple(sorted(under_way | targets.keys())), self.revision, nodes)
+
+    def _felt(self, after: After) -> None:
+        """Chains are declared by other objects; whether a node is declared, ``nodes_of`` asks."""
+        for kind, name in after:
+            if kind == "chain":
+                self.remembered.forget(name)
+            elif kind == "node":
+                self.remembered.clear()
+                self.rollouts.stir()
 
     def _places(self, after: After) -> dict[str, str]:
         """Where the interfaces are of new ports that do not say it."""
@@ -323,6 +345,7 @@ class Conductor:
         """What ``node`` has said no longer counts."""
         self.acked.pop(node, None)
         self.rollouts.lost(node)
+        self.remembered.clear()
 
     def why(self, node: str) -> str:
         """Why ``node`` does not hold what it was told, as a predicate."""
@@ -338,15 +361,23 @@ class Conductor:
     def connected(self) -> frozenset[str]:
         return frozenset(self._listeners)
 
-    def applied(self, node: str, revision: int, missing: Mapping[int, list[str]], error: str) -> None:
-        """``node``'s switch holds everything up to ``revision``, or says why it does not."""
+    def applied(
+        self, node: str, revision: int, missing: Mapping[int, list[str]], error: str, refused: Mapping[str, str] = NONE
+    ) -> None:
+        """``node``'s switch holds everything up to ``revision`` but what it has ``refused`` of services, or says why it
+        does not."""
         if error:
-            self.errors[node] = error
-            self._silent(node)
+            if self.errors.get(node) != error or node in self.acked:
+                self.errors[node] = error
+                self._silent(node)
         else:
-            self.errors.pop(node, None)
-            self.acked[node] = min(revision, self.revision)
-            self.rollouts.acknowledged(node, self.acked[node], missing)
+            held = min(revision, self.revision)
+            if self.errors.pop(node, None) is not None or held < self.acked.get(node, held):
+                self.remembered.clear()
+            self.acked[node] = held
+            self.rollouts.acknowledged(node, held, missing)
+            self._beyond.refused(node, refused)
+            self.remembered.heard(node)
         self.moved.set()
         self.advance()
 
@@ -372,7 +403,7 @@ class Conductor:
         try:
             targets = self._with_leading(targets)
             self.rollouts.want(targets, self._in_the_way(targets))
-            self._carry_out(writes, changes.views)
+            self._carry_out(writes, changes)
         except StoreError as error:
             log.warning("where ports are cannot be written, and is tried again: %s", error)
             self._reload()
@@ -394,7 +425,7 @@ class Conductor:
         self.rollouts.advance(loop.time(), self.nodes_of)
         again = bool(self._held)
         try:
-            self._carry_out(Writes(), {})
+            self._carry_out(Writes(), None)
         except StoreError as error:
             if not again:
                 log.warning("a step of a rollout cannot be written, and is tried again: %s", error)
@@ -411,8 +442,8 @@ class Conductor:
         key = f"path/{path}"
         return {node for node, view in self.views.items() if key in view and ("node", node) in self.declared.objects}
 
-    def _carry_out(self, writes: Writes, views: Mapping[tuple[str, str], AnyRecord | None]) -> frozenset[str]:
-        """Write what rollouts changed, with ``writes``; then derive, and tell the nodes: those are returned.
+    def _carry_out(self, writes: Writes, derived: ViewChanges | None) -> frozenset[str]:
+        """Write what rollouts changed, with ``writes``; then derive the rest, and tell the nodes: those are returned.
 
         Raises StoreError; then nobody was told anything, and what rollouts changed is kept for the next time.
         """
@@ -428,7 +459,8 @@ class Conductor:
         if writes:
             self._store.commit(Transaction(puts=writes.puts, deletes=tuple(writes.deletes)))
         self._held = Progress({}, {}, {})
-        told = dict(views)
+        told = dict(derived.views) if derived else {}
+        self._beyond.services(derived.services if derived else {})
         if progress:
             for path_id, path in progress.paths.items():
                 self.compiler.path(path_id, path)
@@ -442,13 +474,33 @@ class Conductor:
         self._flipped.update(
             {name: (self.revision, nodes) for name, number in progress.pending.items() if number is None}
         )
+        for name in progress.pending:
+            self.remembered.forget(name)
         if progress:
             # A step may have made the next one possible: paths without nodes to wait for flip at once.
             asyncio.get_running_loop().call_soon(self.advance)
         self.moved.set()
         return nodes
 
-    def _publish(self, changes: Mapping[tuple[str, str], AnyRecord | None]) -> frozenset[str]:
+    @property
+    def injector(self) -> Injector | None:
+        """Who adds to what nodes are told. Set once; it hears at once of all services that there are."""
+        return self._beyond.injector
+
+    @injector.setter
+    def injector(self, injector: Injector) -> None:
+        self.publish(self._beyond.begin(injector, self.compiler.services(), self.views))
+
+    def publish(self, changes: Told) -> int:
+        """Tell the nodes of records that are not the compiler's; returns the revision that has them."""
+        self._beyond.keep(changes)
+        self._tell(changes)
+        return self.revision
+
+    def _publish(self, changes: Told) -> frozenset[str]:
+        return self._tell(self._beyond.added(changes))
+
+    def _tell(self, changes: Told) -> frozenset[str]:
         """Tell the nodes what changes for them; returns which those are."""
         if not changes:
             return frozenset()
@@ -461,6 +513,7 @@ class Conductor:
             else:
                 view[key] = record
             by_node.setdefault(node, {})[key] = record
+        self.rollouts.placed({int(key[5:]) for _, key in changes if key.startswith("path/")})
         for node, records in by_node.items():
             self.sent[node] = self.revision
             if node in self._listeners:
@@ -486,6 +539,12 @@ class Conductor:
             if self.knows(node) and self.acked.get(node, -1) < min(self.sent.get(node, 0), revision):
                 reasons.append(f"node {node} {self.why(node)}")
         return list(dict.fromkeys(reasons))
+
+    def awaited(self, chain: str) -> set[str]:
+        """The nodes whose next acknowledgement may change what ``waiting`` says of a chain."""
+        revision, nodes = self._flipped.get(chain, (0, frozenset()))
+        behind = {node for node in nodes if self.acked.get(node, -1) < revision}
+        return behind | self.rollouts.awaited(chain, self.nodes_of)
 
     async def settled(self, outcome: Outcome, within: float) -> list[str]:
         """Wait until ``outcome`` is in force everywhere; returns why it is not when ``within`` seconds are over."""

@@ -32,15 +32,18 @@ from segue.neutron.errors import Fault
 from segue.neutron.names import KIND_OF, LONE, NATIVE, Names, id_of
 from segue.neutron.seen import Sight
 from segue.neutron.state import Changes, Resource, State, require
-from segue.neutron.translate import Key, Translation, Wanted, precedence
+from segue.neutron.translate import Key, Translation, Wanted, precedence, touched
 from segue.server.conductor import Beside, Conductor, Outcome, Overlap, Refused
 from segue.server.declared import After
+from segue.server.order import Order
 from segue.server.status import chain_state
 from segue.store.base import Store, StoreError
 
 log = logging.getLogger(__name__)
 
 ROOM = "neutron/"
+AT_ONCE = 50
+"""Chains whose status is computed before others may run."""
 _WAITING = ("port_pair", "port_chain", "service_graph")
 _ORDER = {kind: position for position, kind in enumerate(NATIVE)}
 
@@ -58,11 +61,16 @@ class Neutron:
             kind, _, id = key.removeprefix(ROOM).partition("/")
             self._records[kind, unquote(id)] = _decode(item.value)
         self._names = Names()
-        self.state = State(self._records)
+        self._order = Order(store)
+        self._order.before(self._records)
+        self._order.before(_key_of(ref) for ref in self._objects if ref[0] in KIND_OF)
+        self.state = State(self._records, self._place)
         self._sight = Sight(self.state)
         self._own: Wanted | None = None
         """What a request of the API is just declaring."""
         self._own_changed: list[Ref] = []
+        self._tried: list[Ref] = []
+        """What others were declaring last; it may have been refused."""
         self._refused: dict[Key, str] = {}
         """Why objects that are records alone were not taken when they were last tried."""
         self._waiting = {key for key in self._records if key[0] in _WAITING}
@@ -108,7 +116,8 @@ class Neutron:
 
     def quotas(self) -> list[tuple[str, dict[str, int]]]:
         """The projects that have limits of their own, with all their limits."""
-        return [(id, quota.limits(self.state, id)) for kind, id in self._records if kind == quota.KIND]
+        projects = sorted((key for key in self._records if key[0] == quota.KIND), key=self._order.of)
+        return [(id, quota.limits(self.state, id)) for _, id in projects]
 
     def set_quota(self, project: str, values: Mapping[str, Any]) -> None:
         self._change([quota.update(self.state, project, dict(values))])
@@ -130,6 +139,28 @@ class Neutron:
         there, and is ``BUILD`` so long. Of what is ``ACTIVE`` there may be remarks instead of reasons.
         """
         name = self._names.name("chain", chain)
+        status: tuple[str, list[str]] | None = self._conductor.remembered.get(name)
+        if status is None:
+            status = self._compute(chain, name)
+            self._conductor.remembered.keep(name, status, self._conductor.awaited(name))
+        return status
+
+    async def catch_up(self, chains: Iterable[str]) -> None:
+        """Compute the status of these, a few at a time. What changes meanwhile is computed when it is asked for."""
+        computed = 0
+        for chain in chains:
+            if self._names.name("chain", chain) in self._conductor.remembered or self._is_gone(chain):
+                continue
+            self.status_of(chain)
+            computed += 1
+            if computed % AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    def _is_gone(self, chain: str) -> bool:
+        return self.state.get("port_chain", chain) is None
+
+    def _compute(self, chain: str, name: str) -> tuple[str, list[str]]:
+        """What it is made of, ``_forget`` and the conductor know, and forget the result when that changes."""
         if ("chain", name) not in self._objects:
             refused = self._refused.get(("port_chain", chain))
             reasons = self._translation().lacks("port_chain", chain) or ([refused] if refused else [])
@@ -155,22 +186,40 @@ class Neutron:
     def _translation(self) -> Translation:
         return Translation(self.state, self._objects, self._names, self._conductor.locations)
 
+    def _place(self, kind: str, id: str) -> float:
+        """A group that an instance stands for comes with it."""
+        lone = self._names.lone(id) if kind == "port_pair_group" else None
+        return self._order.of((kind, id) if lone is None else ("port_pair", id_of("instance", lone)))
+
+    def _forget(self, keys: Iterable[Key]) -> None:
+        """The status of chains in which these objects are, or have been."""
+        for kind, id in touched(self.state, keys):
+            if kind == "port_chain":
+                self._conductor.remembered.forget(self._names.name("chain", id))
+
     def _change(self, steps: Iterable[Changes]) -> None:
         """Take each step as it comes, for the next one is judged by it; then all of them into the store, or none."""
+        self._order.drop()
         translation = self._translation()
         undo: Changes = {}
         changes: Changes = {}
         try:
             for step in steps:
                 translation.about(step)
+                self._forget(step)
                 undo = {key: self.state.get(*key) for key in step} | undo
                 self.state.apply(step)
                 changes |= step
             wanted = translation.wanted()
-            self._declare(wanted, {_key(*key): _text(value) for key, value in changes.items()})
+            made = [key for key, value in changes.items() if value is not None]
+            order = self._order.change(made, changes.keys() - made)
+            self._declare(wanted, order | {_key(*key): _text(value) for key, value in changes.items()})
         except BaseException:
+            self._order.drop()
             self.state.apply(undo)
             raise
+        self._order.keep()
+        self._forget(changes)
         for key, value in changes.items():
             self._refused.pop(key, None)
             if value is None:
@@ -225,12 +274,17 @@ class Neutron:
 
     def beside(self, after: After) -> Beside:
         """The records of what is deleted go with it, unless something that is a record alone needs it."""
-        gone: dict[str, bytes | None] = {}
+        if self._own is None:
+            self._order.drop()
+            self._tried = list(after)
+        ours = [(ref, value) for ref, value in after.items() if ref[0] in KIND_OF]
+        going = [_key_of(ref) for ref, value in ours if value is None and ref not in (self._own or ())]
+        gone = self._order.change([_key_of(ref) for ref, value in ours if value is not None], going)
         problems = []
         for ref, value in after.items():
             if value is not None or ref[0] not in KIND_OF or ref in (self._own or ()):
                 continue
-            key = KIND_OF[ref[0]], id_of(*ref)
+            key = _key_of(ref)
             for kind, id in self._users(*key):
                 if kind == "port_pair_group" and self._names.lone(id) is not None:
                     continue
@@ -248,6 +302,8 @@ class Neutron:
         if self._own is not None:
             self._own_changed = refs
         else:
+            if self._tried == refs:
+                self._order.keep()
             self._new_nodes = self._new_nodes or any(kind == "node" for kind, _ in refs)
             self._sync(refs, {})
             self._settle_soon()
@@ -297,6 +353,8 @@ class Neutron:
         mine = sorted({ref for ref in refs if ref[0] in KIND_OF}, key=lambda ref: _ORDER[KIND_OF[ref[0]]])
         networks = set()
         lone = _groups(*(before or {}).values())
+        keys = [_key_of(ref) for ref in mine]
+        self._forget(keys)
         for ref in mine:
             kind, id = KIND_OF[ref[0]], self._names.know(ref)
             old, value = self.state.get(kind, id), self._objects.get(ref)
@@ -324,6 +382,7 @@ class Neutron:
             network, subnets = self.state.get("network", id), list(self.state.subnets_of_network(id))
             if network is not None and network["subnets"] != subnets:
                 self.state.apply({("network", id): {**network, "subnets": subnets}})
+        self._forget(keys)
 
     def _follow(self, kind: str, id: str, old: Resource | None, value: Object) -> None:
         """``value`` is declared; ``old`` is what the API has shown of it."""
@@ -345,6 +404,7 @@ class Neutron:
                 group = self._sight.lone(instance)
             if self.state.get("port_pair_group", id) != group:
                 self.state.apply({("port_pair_group", id): group})
+                self._forget([("port_pair_group", id)])
 
     # -- what could not be declared ------------------------------------------------------------------------------
 
@@ -377,13 +437,17 @@ class Neutron:
     def _try(self, wanted: Wanted) -> None:
         if not wanted:
             return
+        self._order.drop()
         try:
             self._declare(wanted, {})
         except Fault as fault:
-            self._refused.update((_native_key(ref), fault.message) for ref in wanted if ref not in self._objects)
+            refused = [_key_of(ref) for ref in wanted if ref not in self._objects]
+            self._refused.update((key, fault.message) for key in refused)
+            self._forget(refused)
         except StoreError as error:
             log.warning("what has become possible cannot be written, and is tried at the next change: %s", error)
         else:
+            self._order.keep()
             self._sync(self._own_changed, wanted)
 
 
@@ -392,7 +456,7 @@ def _groups(*resources: Resource | None) -> list[str]:
     return [id for each in resources if each is not None for id in each.get("port_pair_groups", ())]
 
 
-def _native_key(ref: Ref) -> Key:
+def _key_of(ref: Ref) -> Key:
     return KIND_OF[ref[0]], id_of(*ref)
 
 

@@ -23,7 +23,7 @@ from segue.server.history import ROOM, ref_of
 from segue.server.states import States
 from segue.store.base import Change, Compacted, Snapshot, Store
 
-What = Literal["added", "changed", "removed", "status", "listed", "reset"]
+What = Literal["added", "changed", "removed", "status", "listed", "reset", "packet-in", "lost"]
 CHUNK = 500
 """Events that are given at once."""
 WATCHED = ("chain", "node")

@@ -1,7 +1,7 @@
 """How the conductor's state lies in the store: keys and values, and nothing else about it.
 
     object/KIND/NAME   what was declared
-    id/KIND/NAME       its numeric identity (nodes, networks, routers, ports)
+    id/KIND/NAME       its numeric identity (nodes, networks, routers, ports, services)
     next/KIND          the next identity of that kind; next/path: the next path id
     path/ID            a path with its phase
     live/ID            the packets that enter it
@@ -23,7 +23,7 @@ from segue.model.path import Entry, Path
 from segue.store.base import Snapshot
 
 ROOMS = frozenset({"object", "id", "next", "path", "live", "pending", "location", "counted"})
-IDENTIFIED = ("node", "network", "router", "port")
+IDENTIFIED = ("node", "network", "router", "port", "service")
 
 _encode = msgspec.json.Encoder().encode
 _objects = {kind: msgspec.json.Decoder(cls) for kind, cls in KINDS.items()}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from segue.openflow.channel import Tls
 from segue.server.agents import Agents
 from segue.server.conductor import Conductor
 from segue.server.counted import Counted
 from segue.server.neutron import Neutron
 from segue.server.news import News
 from segue.server.records import load
+from segue.server.services import Services
 from segue.server.tracing import Tracer
 from segue.store.base import Store, StoreError, Transaction
 
@@ -21,18 +23,32 @@ COUNT_EVERY = 10.0
 
 
 class Service:
-    def __init__(self, store: Store, drain: float) -> None:
+    """``tls``: what controllers of injected services are met with by ``ssl``; ``ports``: where those of projects may
+    call."""
+
+    def __init__(self, store: Store, drain: float, tls: Tls = None, ports: range = range(0)) -> None:
         self._store = store
         self.conductor = Conductor(store, drain)
         self.counted = Counted(load(store.snapshot("counted/")).counted)
         self.agents = Agents(self.conductor, self.counted)
         self.neutron = Neutron(store, self.conductor)
+        self.injected = Services(store, self.conductor, self.agents, tls, ports)
         self.news = News(store, self.conductor)
         self.tracer = Tracer(self.conductor, self.agents)
+
+    def end_streams(self) -> None:
+        """Answers that have no end of their own get one: the server is about to end."""
+        self.news.close()
+        self.injected.end_streams()
 
     async def run(self) -> None:
         """Until cancelled."""
         self.conductor.advance()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.injected.run())
+            tasks.create_task(self._count())
+
+    async def _count(self) -> None:
         while True:
             await asyncio.sleep(COUNT_EVERY)
             await self.agents.count()

@@ -58,6 +58,8 @@ def counters_by_chain(totals: dict[str, Count]) -> dict[str, list[tuple[str, str
     order = {"entered": 0, "visited": 1, "left": 2}
     found: dict[str, list[tuple[str, int, str, str, Count]]] = {}
     for name, count in totals.items():
+        if name.startswith("service/"):
+            continue
         what, chain, direction, *rest = name.split("/")
         step, instance = rest if rest else (what, "")
         found.setdefault(chain, []).append((direction, order[what], step, instance, count))

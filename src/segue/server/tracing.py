@@ -1,7 +1,7 @@
 """``segue trace``: the reference interpreter over the programs that nodes hold, and the switches' own word for it.
 
 Programs are compiled here from the same records that agents get, with the port numbers that agents report. Functions
-are taken to pass packets on unchanged, as they came: what a real one does is its own affair.
+are taken to pass packets on as they came, but for what their group maps: what a real one does is its own affair.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import msgspec
 
-from segue.compile.marks import is_mark
+from segue.compile.marks import is_mark, marked
 from segue.compile.rules import NodeCompiler
 from segue.encap import available
-from segue.model.intent import Group, Instance, Node
+from segue.model.intent import Group, Instance, Maps, Node
 from segue.model.path import FIRST_INDEX
 from segue.model.view import TUNNEL_GPE, TUNNEL_PLAIN, AnyRecord, NetworkRecord, PortRecord, RouterRecord
 from segue.packet.addresses import derived_mac, parse_mac
@@ -22,7 +22,7 @@ from segue.server.agents import Agents, NoAnswer
 from segue.server.conductor import Conductor
 from segue.verify.explain import explain
 from segue.verify.flow_text import Endpoint, Flow, flow_packet, parse_flow
-from segue.verify.functions import aware_step, path_place
+from segue.verify.functions import aware_step, path_place, translated
 from segue.verify.interpreter import Program
 from segue.verify.live import compare, questions
 from segue.verify.network import Function, FunctionHop, Hop, Journey, Network, TunnelEnd
@@ -44,7 +44,7 @@ class _Node:
 
     def __init__(self) -> None:
         self.compiler = NodeCompiler(available())
-        self.program = Program()
+        self.program = Program(groups=self.compiler.groups)
         self._records: dict[str, AnyRecord] = {}
         self._ports: dict[str, int] = {}
 
@@ -170,13 +170,28 @@ class Tracer:
         def passed_on(packet: Packet) -> list[tuple[str, Packet]]:
             if self._is_copy(instance, at, packet):
                 return []
+            maps, forward = self._maps(instance, at, packet)
             if instance.aware:
-                return [(out, aware_step(packet))]
+                return [(out, translated(aware_step(packet), maps, forward))]
             if instance.mode == "route":
-                return [(out, packet.set("eth_src", mac))]
-            return [(out, packet)]
+                packet = packet.set("eth_src", mac)
+            return [(out, translated(packet, maps, forward))]
 
         return passed_on
+
+    def _maps(self, instance: Instance, at: str, packet: Packet) -> tuple[Maps | None, bool]:
+        """How the instance rewrites a packet, and whether that goes forward: as the group of the step says; of one that
+        routes, and shows no path, as the one of its groups does that maps something."""
+        source = packet.fields["eth_src"]
+        place = path_place(packet) or (marked(source) if is_mark(source) else None)
+        path = self._conductor.rollouts.paths.get(place[0]) if place else None
+        objects = self._conductor.declared.objects
+        if place is not None and path is not None and 0 <= FIRST_INDEX - place[1] < len(path.spec.steps):
+            group = objects.get(("group", path.spec.steps[FIRST_INDEX - place[1]].group))
+            return getattr(group, "maps", None), path.spec.direction == "forward"
+        groups = [value for value in objects.values() if isinstance(value, Group) and instance.name in value.instances]
+        said = list(dict.fromkeys(group.maps for group in groups if group.maps is not None))
+        return said[0] if len(said) == 1 else None, at == instance.ingress
 
     def _mac(self, port: str) -> int:
         declared = getattr(self._conductor.declared.objects.get(("port", port)), "mac", None)

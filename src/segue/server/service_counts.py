@@ -1,0 +1,100 @@
+"""What nodes' switches have counted for one service, added up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+Ask = Callable[[str, Mapping[str, str]], Awaitable[dict[str, Any]]]
+"""(what, arguments) -> by node what it answers; "" is there if some node has not answered."""
+
+
+class Flows(msgspec.Struct, frozen=True):
+    """``counts``: (packets, bytes) by flow number, over all nodes; ``idle``: seconds since the last packet, of the node
+    that had it last. ``complete``: every node with elements of the service has answered."""
+
+    counts: dict[int, tuple[int, int]]
+    idle: dict[int, float]
+    complete: bool
+
+
+class Counts:
+    """Several who want to know of flows at once are answered together."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._next: asyncio.Task[Flows] | None = None
+        self._last: dict[int, tuple[int, int]] = {}
+        self._before: dict[int, tuple[int, int]] = {}
+        """By flow number: what its rules had counted when it was told to count anew."""
+
+    async def flows(self) -> Flows:
+        """What is counted at some time after the call."""
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_task(self._flows())
+        return await asyncio.shield(self._next)
+
+    async def _flows(self) -> Flows:
+        await asyncio.sleep(0)  # whoever asks in this turn of the loop is answered too
+        self._next = None
+        answers = await self._ask("service-counts", {})
+        counts: dict[int, tuple[int, int]] = {}
+        idle: dict[int, float] = {}
+        for answer in _answered(answers):
+            for key, (packets, octets, seconds, _) in answer.items():
+                number = int(key.rpartition("/")[2])
+                before = counts.get(number, (0, 0))
+                counts[number] = (before[0] + packets, before[1] + octets)
+                idle[number] = min(idle.get(number, seconds), seconds)
+        # A rule that is put anew, on a switch that was restarted, begins anew by itself; one that is gone needs none.
+        self._before = {number: count for number, count in self._before.items() if number in counts}
+        for number, (packets, octets) in self._before.items():
+            now = counts.get(number, (0, 0))
+            counts[number] = (max(0, now[0] - packets), max(0, now[1] - octets))
+        self._last = counts
+        return Flows(counts, idle, "" not in answers)
+
+    def anew(self, numbers: Iterable[int]) -> None:
+        """These flows count from nothing now (OFPFF_RESET_COUNTS), that is, from what was last read."""
+        for number in numbers:
+            before, last = self._before.get(number, (0, 0)), self._last.get(number, (0, 0))
+            self._before[number] = (before[0] + last[0], before[1] + last[1])
+
+    async def ports(self) -> dict[int, Counter[str]]:
+        """By the port's key in the network: its interface's counters, by name."""
+        found: dict[int, Counter[str]] = {}
+        for answer in _answered(await self._ask("service-port-counts", {})):
+            for key, counted in answer.items():
+                found.setdefault(int(key), Counter()).update(counted)
+        return found
+
+    async def groups(self, numbers: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """By the switches' number: packets, bytes, and [packets, bytes] of each bucket."""
+        return await self._added("group-counts", numbers, "buckets")
+
+    async def meters(self, numbers: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """By the switches' number: packets, bytes, and [packets, bytes] of each band."""
+        return await self._added("meter-counts", numbers, "bands")
+
+    async def _added(self, what: str, numbers: Iterable[int], parts: str) -> dict[int, dict[str, Any]]:
+        asked = " ".join(map(str, numbers))
+        found: dict[int, dict[str, Any]] = {}
+        if not asked:
+            return found
+        for answer in _answered(await self._ask(what, {"numbers": asked})):
+            for key, one in answer.items():
+                total = found.setdefault(int(key), {"packets": 0, "bytes": 0, parts: [[0, 0] for _ in one[parts]]})
+                total["packets"] += one["packets"]
+                total["bytes"] += one["bytes"]
+                for mine, theirs in zip(total[parts], one[parts], strict=False):
+                    mine[0] += theirs[0]
+                    mine[1] += theirs[1]
+        return found
+
+
+def _answered(answers: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [answer for node, answer in answers.items() if node]

@@ -1,0 +1,133 @@
+"""How a service's virtual switch and its controller come together: Segue calls the controller, or is called by it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from segue.openflow.channel import Channel, Dialer, Listener, Tls, listen
+from segue.openflow.endpoint import parse
+from segue.openflow.limits import Limits
+from segue.openflow.wire import V10, V13, V14, V15
+
+log = logging.getLogger(__name__)
+
+VERSIONS = (V10, V13, V14, V15)
+LIMITS = Limits()
+LONGEST = 300
+"""Letters of a target."""
+RETRY = 2.0
+"""Seconds before an address that was taken is tried again."""
+
+
+class Controller(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the holder of a token has registered. ``target``: ``tcp:HOST[:PORT]`` or ``ssl:...`` is called;
+    ``ptcp:PORT[:HOST]`` or ``pssl:...`` is where Segue waits to be called. ``versions``: as on the wire; empty: all."""
+
+    target: str
+    versions: tuple[int, ...] = ()
+
+
+class BadTarget(ValueError):
+    """What cannot be a service's controller; says why, and what to write instead."""
+
+
+def checked(target: str, *, secure: bool, ports: range | None) -> str:
+    """The target as it will be shown. Raises BadTarget. ``secure``: the server has certificates for TLS. ``ports``:
+    those at which it may wait to be called; None: any.
+
+    Unix sockets are the server's own business: whoever has a token need not have an account on its machine. To wait
+    takes a port of the server's machine, of which there is one each: whoever is no administrator gets those alone that
+    one has set aside. It waits on the loopback address unless it names another.
+    """
+    if len(target) > LONGEST:
+        raise BadTarget(f"a target has at most {LONGEST} letters; write tcp:HOST:PORT")
+    try:
+        endpoint = parse(target)
+    except ValueError as error:
+        raise BadTarget(str(error)) from None
+    if endpoint.kind == "unix":
+        raise BadTarget(f"{target!r} is a socket on the server's machine; write tcp:HOST:PORT or ptcp:PORT")
+    if endpoint.secure and not secure:
+        raise BadTarget(
+            f"{target!r} needs certificates, and this server has none for controllers of services; start it with "
+            "--services-certificate, --services-key and --services-authority, or write tcp: in place of ssl:"
+        )
+    if endpoint.passive and ports is not None and endpoint.port not in ports:
+        some = f"{ports[0]} to {ports[-1]} are set aside for that" if ports else "none is set aside for that"
+        raise BadTarget(
+            f"{target!r} takes a port of the server's machine, of which {some} (--services-listen); write "
+            "tcp:HOST:PORT, and have the controller wait there"
+        )
+    if endpoint.passive and not endpoint.host:
+        endpoint = msgspec.structs.replace(endpoint, host="127.0.0.1")
+    return str(endpoint)
+
+
+class Door:
+    """Keeps one service reachable by its controller until it is closed. ``on_channel`` gets each connection."""
+
+    def __init__(self, controller: Controller, on_channel: Callable[[Channel], None], tls: Tls) -> None:
+        self.controller = controller
+        self._on_channel = on_channel
+        self._tls = tls
+        self._settings: dict[str, Any] = {
+            "side": "switch",
+            "versions": controller.versions or VERSIONS,
+            "limits": LIMITS,
+        }
+        self._dialer: Dialer | None = None
+        self._listener: Listener | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._why = ""
+
+    def open(self) -> None:
+        if parse(self.controller.target).passive:
+            self._task = asyncio.get_running_loop().create_task(self._listen())
+        else:
+            self._dialer = Dialer(self.controller.target, self._on_channel, tls=self._tls, **self._settings)
+            self._dialer.start()
+
+    def close(self) -> None:
+        if self._dialer is not None:
+            self._dialer.close()
+        if self._task is not None:
+            self._task.cancel()
+        if self._listener is not None:
+            self._listener.close()
+
+    @property
+    def trouble(self) -> str:
+        """Why there is no connection, if it is known."""
+        if self._dialer is not None:
+            return self._dialer.failure or ""
+        return self._why
+
+    @property
+    def address(self) -> str:
+        """Where it waits to be called, with the port that it was given; else the target."""
+        return self._listener.addresses[0] if self._listener is not None else self.controller.target
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                self._listener = await listen(self.controller.target, self._on_channel, tls=self._tls, **self._settings)
+            except (OSError, ValueError) as error:
+                if not self._why:
+                    log.warning("service controller at %s: %s", self.controller.target, error)
+                self._why = str(error)
+                await asyncio.sleep(RETRY)
+            else:
+                self._why = ""
+                return
+
+
+async def ended(channel: Channel) -> None:
+    """Ends a connection that is to be heard of no more."""
+    with contextlib.suppress(ConnectionError):
+        await channel.aclose("the service's token no longer holds")

@@ -1,0 +1,335 @@
+"""The injected services: their rooms, what the store keeps of them, and what nodes are told.
+
+    injected/KEY            what is kept of a service (service_room.About): port numbers, token, controller
+    injected/KEY/flow/N     one of its flows; likewise group/N and meter/N
+
+A service is declared like any object; here is what its application does with it. One writer gathers what all services
+have changed, makes it durable in one transaction, and then tells the nodes: so what nodes hold is in the store, and a
+crash leaves a change out whole, or it is continued. While the store cannot be written, services are refused changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from segue.compile.views import ServiceInfo
+from segue.inject import saved
+from segue.inject.changes import Changes
+from segue.inject.errors import Refusal
+from segue.inject.rooms import Numbers
+from segue.model.program import AnyAction
+from segue.model.protocol import Punted, Send
+from segue.model.view import AnyRecord
+from segue.openflow.channel import Tls
+from segue.server.agents import Agents, NoAnswer
+from segue.server.conductor import Conductor
+from segue.server.service_access import About
+from segue.server.service_room import Room
+from segue.store.base import Snapshot, Store, StoreError, Transaction
+
+log = logging.getLogger(__name__)
+
+PREFIX = "injected/"
+GATHER = 0.001
+"""Seconds in which changes are gathered into one transaction."""
+RETRY = 1.0
+"""Seconds before what could not be written is tried again."""
+ASKING = 5.0
+"""Seconds in which a node must tell what it has counted for a service."""
+
+_encode = msgspec.json.Encoder().encode
+_about = msgspec.json.Decoder(About)
+
+Records = dict[tuple[str, str], AnyRecord | None]
+
+
+class Unwritable(Refusal):
+    """What was asked for would not be on the disk."""
+
+
+class Services:
+    """The conductor's injector. ``tls``: for controllers that are called, or call, by ``ssl``. ``ports``: those at
+    which services of projects may wait for their controllers."""
+
+    def __init__(
+        self, store: Store, conductor: Conductor, agents: Agents, tls: Tls = None, ports: range = range(0)
+    ) -> None:
+        self._store = store
+        self._conductor = conductor
+        self._agents = agents
+        self.tls = tls
+        self.ports = ports
+        self.numbers = Numbers()
+        self.rooms: dict[int, Room] = {}
+        self.by_name: dict[str, Room] = {}
+        self._nodes: dict[int, set[str]] = {}
+        """By service: the nodes that hold it."""
+        self._dirty: dict[int, Room] = {}
+        self._saving: dict[int, Room] = {}
+        self._wake = asyncio.Event()
+        self._trouble: StoreError | None = None
+        self._running = False
+        self._leaving: dict[int, dict[str, AnyRecord]] = {}
+        """By service that is gone: what nodes may still hold of it."""
+        self._kept = _kept(store.snapshot(PREFIX))
+        agents.punted = self.punted
+        conductor.injector = self
+        self._forget_strays()
+
+    # -- what is declared ------------------------------------------------------------------------------------------
+
+    def services(self, changed: Mapping[str, ServiceInfo | None]) -> None:
+        """By name, as the conductor tells it."""
+        for name, info in changed.items():
+            room = self.by_name.get(name)
+            if room is not None and (info is None or info.key != room.key):
+                self._remove(room)
+                room = None
+            if info is None:
+                continue
+            if room is None:
+                self._add(info)
+            else:
+                room.changed(info)
+
+    def _add(self, info: ServiceInfo) -> None:
+        kept = self._kept.pop(info.key, None)
+        about = _about.decode(kept.about) if kept and kept.about else About(info.name)
+        if about.meter:
+            self.numbers.meters.claim(about.meter)
+        else:
+            about.meter = self.numbers.meters.take() or 0
+        room = Room(self, info, about)
+        self.rooms[info.key] = self.by_name[info.name] = room
+        if kept is not None:
+            room.load(kept.entries)
+        else:
+            self.save(room)
+        if self._running:
+            room.access.open()
+
+    def _remove(self, room: Room) -> None:
+        """The service is gone, with all that it had."""
+        room.close()
+        room.datapath.clear()
+        self._leaving[room.key] = room.published
+        del self.rooms[room.key], self.by_name[room.name]
+        if room.about.meter:
+            self.numbers.meters.give(room.about.meter)
+        self._dirty.pop(room.key, None)
+        self._saving.pop(room.key, None)
+        self._forget(f"{PREFIX}{room.key}")
+
+    def _forget_strays(self) -> None:
+        """What a crash has left of services that are not declared any more."""
+        for key in list(self._kept):
+            del self._kept[key]
+            self._forget(f"{PREFIX}{key}")
+
+    def _forget(self, prefix: str) -> None:
+        keys = [key for key in self._store.snapshot(prefix).items if key == prefix or key.startswith(f"{prefix}/")]
+        if keys:
+            try:
+                self._store.commit(Transaction(deletes=tuple(keys)))
+            except StoreError as error:
+                log.warning("what is left of a service stays in the store until the next start: %s", error)
+
+    # -- what nodes hold -------------------------------------------------------------------------------------------
+
+    def beyond(self, changes: Mapping[tuple[str, str], AnyRecord | None]) -> Records:
+        """What goes with changes of the nodes' views: a node that gets a service gets all that is its."""
+        more: Records = {}
+        for (node, key), record in changes.items():
+            kind, _, rest = key.partition("/")
+            if kind != "service":
+                continue
+            service = int(rest)
+            nodes = self._nodes.setdefault(service, set())
+            room = self.rooms.get(service)
+            published = room.published if room is not None else self._leaving.get(service, {})
+            if record is None:
+                nodes.discard(node)
+                more.update({(node, one): None for one in published})
+            elif node not in nodes:
+                nodes.add(node)
+                more.update({(node, one): value for one, value in published.items()})
+            if not nodes:
+                del self._nodes[service]
+                self._leaving.pop(service, None)
+        return more
+
+    def refused(self, node: str, refused: Mapping[str, str]) -> None:
+        """``node``'s switch will not take these records."""
+        for room in self.rooms.values():
+            if room.refused:
+                room.refused = {where: reason for where, reason in room.refused.items() if where[0] != node}
+        for key, reason in refused.items():
+            kind, _, rest = key.partition("/")
+            found = self._room_of(kind, rest)
+            if found is not None:
+                found.refuse(node, kind, int(rest.rpartition("/")[2]), reason)
+
+    def _room_of(self, kind: str, rest: str) -> Room | None:
+        if kind == "flow":
+            return self.rooms.get(int(rest.partition("/")[0]))
+        number = int(rest)
+        for room in self.rooms.values():
+            entries: Iterable[Any] = (room.datapath.groups if kind == "group" else room.datapath.meters).values()
+            if number == room.about.meter or any(entry.switch == number for entry in entries):
+                return room
+        return None
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def check_writable(self) -> None:
+        """Raises Refusal while what was changed cannot be kept."""
+        if self._trouble is not None:
+            raise Unwritable("OFPFMFC_UNKNOWN", f"nothing can be kept now: {self._trouble}")
+
+    def schedule(self, room: Room) -> None:
+        self._dirty[room.key] = room
+        self._wake.set()
+
+    def save(self, room: Room) -> None:
+        """What is kept of it beside flows has changed."""
+        room.sequence += 1
+        self._saving[room.key] = room
+        self.schedule(room)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        self._running = True
+        for room in self.rooms.values():
+            room.access.open()
+        try:
+            while True:
+                await self._wake.wait()
+                await asyncio.sleep(GATHER)
+                self._wake.clear()
+                await self._write()
+        finally:
+            self._running = False
+            for room in list(self.rooms.values()):
+                room.close()
+
+    async def _write(self) -> None:
+        dirty, self._dirty = self._dirty, {}
+        saving, self._saving = self._saving, {}
+        # A node that does not say what was counted must not keep other services waiting.
+        batches = [(room, *room.take()) for room in dirty.values() if room.counted_last()]
+        puts: dict[str, bytes] = {}
+        deletes: dict[str, None] = {}
+        for room in saving.values():
+            puts[f"{PREFIX}{room.key}"] = _encode(room.about)
+        for room, _, changes in batches:
+            for key, value in saved.writes(changes):
+                where = f"{PREFIX}{room.key}/{key}"
+                if value is None:
+                    deletes[where] = None
+                else:
+                    puts[where] = value
+        if puts or deletes:
+            transaction = Transaction(puts=puts, deletes=tuple(deletes))
+            while True:
+                try:
+                    await asyncio.to_thread(self._store.commit, transaction)
+                except StoreError as error:
+                    if self._trouble is None:
+                        log.warning("changes of services cannot be written, and are tried again: %s", error)
+                    self._trouble = error
+                    await asyncio.sleep(RETRY)
+                else:
+                    self._trouble = None
+                    break
+        self._publish(batches)
+        for room, sequence, changes in batches:
+            room.wrote(sequence, self._conductor.revision)
+            room.gone(changes.removed)
+
+    def _publish(self, batches: list[tuple[Room, int, Changes]]) -> None:
+        records: Records = {}
+        for room, _, changes in batches:
+            if self.rooms.get(room.key) is not room:
+                self._forget(f"{PREFIX}{room.key}")  # it went while this was written
+                continue
+            ours = room.publish(changes)
+            for node in self._nodes.get(room.key, ()):
+                records.update({(node, key): record for key, record in ours.items()})
+        if records:
+            self._conductor.publish(records)
+
+    async def acknowledged(self, service: int, revision: int) -> None:
+        """Every node that has an agent and holds the service has what it was told by ``revision``."""
+        moved = asyncio.Event()
+        self._conductor.moved.followers.add(moved)
+        try:
+            while self._behind(service, revision):
+                moved.clear()
+                await moved.wait()
+        finally:
+            self._conductor.moved.followers.discard(moved)
+
+    def _behind(self, service: int, revision: int) -> bool:
+        conductor = self._conductor
+        return any(
+            node in conductor.connected
+            and node not in conductor.errors
+            and conductor.acked.get(node, -1) < min(revision, conductor.sent.get(node, 0))
+            for node in self._nodes.get(service, ())
+        )
+
+    # -- nodes -----------------------------------------------------------------------------------------------------
+
+    def end_streams(self) -> None:
+        """The server is about to end."""
+        for room in self.rooms.values():
+            room.end_streams()
+
+    def nodes(self, service: int) -> list[str]:
+        return sorted(self._nodes.get(service, ()))
+
+    async def ask(self, service: int, what: str, args: Mapping[str, str]) -> dict[str, Any]:
+        """By node what it answers; "" is there if some node does not."""
+        answers: dict[str, Any] = {}
+        asked = {"service": str(service), **args}
+
+        async def one(node: str) -> None:
+            try:
+                answers[node] = await self._agents.ask(node, what, asked, ASKING)
+            except NoAnswer:
+                answers[""] = None
+
+        await asyncio.gather(*(one(node) for node in self.nodes(service)))
+        return answers
+
+    def send(self, node: str, actions: tuple[AnyAction, ...], data: bytes, source: str) -> None:
+        self._agents.send(node, Send(actions, data, source))
+
+    def punted(self, packet: Punted) -> None:
+        room = self.rooms.get(packet.service)
+        if room is not None:
+            room.punted(packet)
+
+
+class Kept(msgspec.Struct):
+    """What the store has of one service. ``entries``: its flows, groups and meters by their key in it."""
+
+    about: bytes = b""
+    entries: dict[str, bytes] = {}
+
+
+def _kept(snapshot: Snapshot) -> dict[int, Kept]:
+    found: dict[int, Kept] = {}
+    for key, item in snapshot.items.items():
+        service, _, rest = key.removeprefix(PREFIX).partition("/")
+        kept = found.setdefault(int(service), Kept())
+        if rest:
+            kept.entries[rest] = item.value
+        else:
+            kept.about = item.value
+    return found
