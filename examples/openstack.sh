@@ -6,6 +6,7 @@
 # Needs root, and `openstack` with networking-sfc's commands, from python-openstackclient and python-neutronclient: where
 # OPENSTACK says, else in .venv-clients, else in the PATH. LAB and LISTEN are the lab's name and its server's address.
 # The network stays up.
+# `make clean` removes it, unless LAB says another name.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,4 +1,4 @@
-"""Runs one application of os-ken or Ryu: ``python ken.py os_ken|ryu lean|stock 1.0|1.3 HOST PORT``.
+"""Runs one application of os-ken or Ryu: ``python ken.py os_ken|ryu lean|stock|MODULE 1.0|1.3 HOST PORT [PATH...]``.
 
 Executed by the interpreter of the peer's own environment, of which it uses nothing else. This is what ``ryu-manager``
 does, without its options; os-ken has no such command any more, and its faster hub is eventlet's.
@@ -33,8 +33,8 @@ def main() -> None:
 
 
 def _module(package: str, application: str, version: str) -> str:
-    if application == "lean":
-        return "ken_lean"
+    if application != "stock":
+        return "ken_lean" if application == "lean" else application
     stock = "simple_switch" if version == "1.0" else "simple_switch_13"
     return f"ryu.app.{stock}" if package == "ryu" else stock
 

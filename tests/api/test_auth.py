@@ -124,7 +124,8 @@ MAY = [
     ("WEBSOCKET", "//v1//agent/", "agent"),
     ("WEBSOCKET", "/v1/other", "admin"),
     ("GET", "/", "admin member reader operator agent nobody"),
-    ("POST", "/", "admin"),
+    ("POST", "/", "admin member reader operator agent nobody"),
+    ("WEBSOCKET", "/", "admin"),
     ("GET", "/elsewhere", "admin"),
     ("GET", "/V1/objects", "admin"),
     ("GET", "/v2.0.json", "admin"),
@@ -264,7 +265,23 @@ def test_a_path_that_is_not_there_tells_nothing_without_a_token(guarded: Running
 
 
 def test_versions_are_seen_without_a_token(guarded: Running) -> None:
-    assert guarded.ask("/").status != 401
+    assert guarded.ask("/").status == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_nothing_else_can_be_done_with_versions(guarded: Running, admin: str, method: str) -> None:
+    for headers in ({}, {"X_Auth_Token": admin}):
+        answer = guarded.ask("/", method, b"{}", **headers)
+        assert (answer.status, answer.headers["allow"]) == (405, "GET")
+        assert answer.body["NeutronError"]["type"] == "HTTPMethodNotAllowed"
+
+
+def test_what_is_sent_to_the_versions_is_not_read(guarded: Running) -> None:
+    with contextlib.closing(guarded.connect()) as connection:
+        connection.putrequest("POST", "/")
+        connection.putheader("Content-Length", str(1 << 40))
+        connection.endheaders(b"[")
+        assert connection.getresponse().status == 405
 
 
 def test_roles_hold_on_the_wire(guarded: Running, tokens: Tokens) -> None:

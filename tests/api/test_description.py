@@ -68,7 +68,7 @@ def test_it_names_the_query_parameters_that_there_are(handlers: dict[tuple[str, 
 
 def test_every_operation_has_a_name_of_its_own() -> None:
     names = [operation["operationId"] for _, _, operation, _ in operations()]
-    assert len(set(names)) == len(names) == 10 + 4 * len(KINDS)
+    assert len(set(names)) == len(names) == 10 + 13 + 4 * len(KINDS)
     assert {"putChain", "getChain", "listChains", "deleteChain", "followEvents"} <= set(names)
 
 

@@ -21,7 +21,15 @@ from segue.cli.tables import table
 from segue.cli.terminal import coloured
 from segue.intent.problems import PLURALS
 from segue.intent.text import MAX_SIZE
-from segue.model.intent import DEFAULT_PRECEDENCE, ENCAPSULATION_DEFAULT, KINDS, Node
+from segue.model.intent import (
+    DEFAULT_FLOWS,
+    DEFAULT_ORDER,
+    DEFAULT_PACKET_INS,
+    DEFAULT_PRECEDENCE,
+    ENCAPSULATION_DEFAULT,
+    KINDS,
+    Node,
+)
 
 
 def test_copies_of_the_model_are_true() -> None:
@@ -29,6 +37,11 @@ def test_copies_of_the_model_are_true() -> None:
     assert {plural: kind for kind, plural in kinds.PLURALS.items()} == PLURALS
     assert get.DEFAULT_PRECEDENCE == DEFAULT_PRECEDENCE
     assert get.DEFAULT_ENCAPSULATION == ENCAPSULATION_DEFAULT
+    assert (get.DEFAULT_ORDER, get.DEFAULT_FLOWS, get.DEFAULT_PACKET_INS) == (
+        DEFAULT_ORDER,
+        DEFAULT_FLOWS,
+        DEFAULT_PACKET_INS,
+    )
     default = next(field.default for field in msgspec.structs.fields(Node) if field.name == "encapsulations")
     assert tuple(get.NODE_ENCAPSULATIONS) == default
     assert (files.LARGEST, files.LARGEST_BODY, files.FILES) == (MAX_SIZE, LARGEST_BODY, FILES)
@@ -80,6 +93,20 @@ def test_a_graph_in_words():
     row = {"name": "g", "branches": [{"chain": "a", "into": ["b", "c"]}, {"chain": "b", "into": ["c"]}]}
     assert [show(row) for show in get.COLUMNS["graph"].values()] == ["a > b, c; b > c"]
     assert [show({"name": "g"}) for show in get.COLUMNS["graph"].values()] == [""]
+
+
+def test_a_service_in_words():
+    row = {
+        "name": "s",
+        "hook": "ingress",
+        "attach": ["port/p", "network/n"],
+        "permissions": {"drop": True, "packet_in": True, "rewrite": ["vlan", "ip_ecn"]},
+        "flows": 7,
+    }
+    columns = get.COLUMNS["service"].values()
+    may = "drop, packet-in, rewrite vlan, rewrite ip_ecn"
+    assert [show(row) for show in columns] == ["ingress", "port/p, network/n", 100, may, 7, 100]
+    assert [show({"name": "s", "hook": "egress"}) for show in columns] == ["egress", "", 100, "", 1000, 100]
 
 
 def test_the_client_loads_little() -> None:

@@ -94,7 +94,7 @@ def test_a_server_that_breaks_off(nowhere: Session) -> None:
 
 
 def node(name: str, state: str, reason: str = "") -> dict[str, Any]:
-    return {"name": name, "state": state, "reason": reason, "revision": 1}
+    return {"name": name, "state": state, "reason": reason, "told": 1, "holds": 1}
 
 
 def test_waiting_goes_on_until_all_is_ready(nowhere: Session) -> None:

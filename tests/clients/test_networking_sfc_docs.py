@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import os
 import re
@@ -83,7 +84,10 @@ def test_the_page_does_what_it_says(shell: Shell) -> None:
     (asked,) = (answer for line, answer in said.items() if line.startswith("curl"))
     assert '"status":"BUILD"' in asked and "has no agent connected" in asked
     (group,) = ask(shell.url, "GET", "sfc/port_pair_groups")["port_pair_groups"]
-    assert [shell.python(program) for program in programs] == [f"checked ['{group['id']}']\n"]
+    shown, mapped = map(shell.python, programs)
+    assert shown == f"checked ['{group['id']}']\n"
+    assert ast.literal_eval(mapped)["egress_n_tuple"]["source_ip_prefix"] == "10.0.0.99/32"
+    assert "egress: {source_prefix: 10.0.0.99/32, source_ports: [1024, 65535]}" in shell.run("segue get groups -o yaml")
 
 
 def test_the_real_command_takes_its_settings_from_the_environment(shell: Shell) -> None:

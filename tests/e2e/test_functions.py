@@ -5,11 +5,13 @@ The path is known again by the interface that they send on, or, where several sh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from segue.lab import namespace
 from segue.lab.spec import LabHost, LabPort
 from segue.packet.addresses import derived_mac
 
@@ -280,3 +282,58 @@ def test_answers_go_back_through_nat(fabric: Fabric) -> None:
             assert sorted(arrived.values()) == sorted(added(data, 1) for data in sent.values())
             back = made.back(family, arrived.__getitem__)
             assert back == {flow: added(data, 2) for flow, data in sent.items()}
+
+
+def maps(family: int) -> dict[str, Any]:
+    client, nat = (INTENT["ports"][name]["addresses"][family == 6] for name in ("kc", "nat-out"))
+    return {"ingress": {"source_prefix": client}, "egress": {"source_prefix": nat}}
+
+
+def test_chains_share_a_translator_that_says_what_it_does(fabric: Fabric) -> None:
+    """By what comes out of it packets of several chains are told apart, and answers by what they answer."""
+    chains = {}
+    for family in (4, 6):
+        for protocol, other in (("udp", "x"), ("tcp", "y")):
+            match = {"from": "kc", "to": "ks", "protocol": protocol, "ethertype": f"ipv{family}"}
+            nat = {"instances": ["nat"], "maps": maps(family)}
+            chains[f"{protocol}{family}"] = chain(match, [nat, other], symmetric=True)
+    apply(fabric, {"chains": chains})
+    with talk(fabric) as made:
+        for family in (4, 6):
+            sent = {flow: b"flow %d" % flow for flow in made.flows}
+            arrived = made.there(family, sent.__getitem__)
+            assert translated(made.peers.values(), family)
+            assert sorted(arrived.values()) == sorted(added(data, 1) for data in sent.values())
+            assert made.back(family, arrived.__getitem__) == {flow: added(data, 2) for flow, data in sent.items()}
+            assert connected(fabric, family) == (INTENT["ports"]["nat-out"]["addresses"][family == 6], added(b"tcp", 2))
+    counts = Bench(fabric, []).all_counts()
+    for name in chains:
+        there, back = ({step: many for (way, step), many in counts[name].items() if way == one} for one in WAYS)
+        # Both steps, and both ends of the path.
+        assert len(there) == len(back) == 4, counts
+        assert len(set(there.values())) == len(set(back.values())) == 1, counts
+
+
+WAYS = ("forward", "reverse")
+
+
+def connected(fabric: Fabric, family: int) -> tuple[str, bytes]:
+    """Who a TCP connection comes from, as the server sees it, and what its echo brings back to the client."""
+    kind = socket.AF_INET if family == 4 else socket.AF_INET6
+
+    def inside(member: str, make: Callable[[], socket.socket]) -> socket.socket:
+        made = namespace.inside(fabric.lab.namespace(member), make)
+        made.settimeout(5)
+        return made
+
+    with (
+        inside("ks", lambda: socket.create_server(("", 7000), family=kind)) as listening,
+        inside("kc", lambda: socket.socket(kind, socket.SOCK_STREAM)) as client,
+    ):
+        client.connect((INTENT["ports"]["ks"]["addresses"][family == 6], 7000))
+        client.sendall(b"tcp")
+        server, peer = listening.accept()
+        with server:
+            server.settimeout(5)
+            server.sendall(server.recv(100))
+            return str(peer[0]), client.recv(100)

@@ -242,6 +242,10 @@ def test_group_parameters_are_completed(value: Any, kept: Any) -> None:
             "FlowClassifierInvalidPortValue",
         ),
         (
+            {"ppg_n_tuple_mapping": {"egress_n_tuple": {"source_port_range_min": 2, "source_port_range_max": 1}}},
+            "PPGParametersInvalidNTupleMappingParameter",
+        ),
+        (
             {"ppg_n_tuple_mapping": {"ingress_n_tuple": {"protool": None}}},
             "PPGParametersInvalidNTupleMappingParameter",
         ),

@@ -8,7 +8,20 @@ from typing import Any
 import pytest
 
 from segue.intent import dump, parse
-from segue.model.intent import Branch, Chain, Classifier, Graph, Instance, Object, Port, Ref, Router
+from segue.model.intent import (
+    Branch,
+    Chain,
+    Classifier,
+    Graph,
+    Group,
+    Instance,
+    Maps,
+    NTuple,
+    Object,
+    Port,
+    Ref,
+    Router,
+)
 from segue.neutron.attributes import KINDS, OMITTED, REQUIRED
 from segue.neutron.names import LONE, Names, derived, id_of, is_uuid
 from segue.neutron.seen import Sight, pools
@@ -213,21 +226,36 @@ def test_taps_and_lb_fields() -> None:
     assert (group.tap, group.hash) == (True, ("ip_src", "ip_dst"))
 
 
-def test_functions_whose_group_maps_n_tuples_rewrite() -> None:
+def test_n_tuple_mappings() -> None:
     world = World(whole())
-    mapping = {"ingress_n_tuple": {"source_ip_prefix": "10.0.0.0/8"}, "egress_n_tuple": {}}
-    world.change("port_pair_group", GROUP, port_pair_group_parameters={"lb_fields": [], "ppg_n_tuple_mapping": mapping})
-    assert declared("instance", PAIR, world).rewrites
-    assert world.translation().lacks("port_chain", CHAIN) == []
-    (remark,) = world.translation().remarks(CHAIN)
-    assert remark.startswith(f"the n-tuple mapping of port pair group {GROUP} is not needed")
+    egress = {"source_ip_prefix": "192.0.2.7/24", "source_port_range_min": 1024, "destination_port_range_max": 80}
+    mapping = {"ingress_n_tuple": {"source_ip_prefix": "10.0.0.0/8", "destination_ip_prefix": None}}
+    mapping["egress_n_tuple"] = egress
+    parameters = {"lb_fields": [], "ppg_n_tuple_mapping": mapping}
     world.change("port_chain", CHAIN, chain_parameters={"correlation": "mpls", "symmetric": True})
-    assert ("chain", CHAIN) not in world.objects
-    (reason,) = world.translation().lacks("port_chain", CHAIN)
-    assert reason.startswith(f"port pair group {GROUP} maps n-tuples, and answers would enter by the new ones")
-    world.change("port_pair_group", GROUP, port_pairs=[])
-    assert not declared("instance", PAIR, world).rewrites
-    assert list(World(whole()).translation().remarks(CHAIN)) == []
+    world.change("port_pair_group", GROUP, port_pair_group_parameters=parameters)
+    maps = declared("group", GROUP, world).maps
+    assert maps == Maps(
+        NTuple(source_prefix="10.0.0.0/8"),
+        NTuple(source_prefix="192.0.2.0/24", source_ports=(1024, 65535), destination_ports=(0, 80)),
+    )
+    assert world.translation().lacks("port_chain", CHAIN) == []
+    assert ("chain", CHAIN) in world.objects
+    assert list(world.translation().remarks(CHAIN)) == []
+    for nothing in ({}, {"ingress_n_tuple": {}, "egress_n_tuple": {"source_ip_prefix": None}}):
+        parameters = {"lb_fields": [], "ppg_n_tuple_mapping": nothing}
+        world.change("port_pair_group", GROUP, port_pair_group_parameters=parameters)
+        assert declared("group", GROUP, world).maps is None
+
+
+def test_a_tap_maps_nothing() -> None:
+    world = World(whole())
+    mapping = {"ingress_n_tuple": {}, "egress_n_tuple": {"source_ip_prefix": "192.0.2.7/32"}}
+    parameters = {"lb_fields": [], "ppg_n_tuple_mapping": mapping}
+    world.change("port_pair_group", GROUP, tap_enabled=True, port_pair_group_parameters=parameters)
+    assert declared("group", GROUP, world).maps is None
+    (remark,) = world.translation().remarks(CHAIN)
+    assert remark == f"the n-tuple mapping of port pair group {GROUP} is not used: a tap gives nothing back"
 
 
 def chained(world: World, *numbers: int) -> list[str]:
@@ -297,6 +325,22 @@ def test_an_applied_graph_is_shown() -> None:
     one, two, three = (id_of("chain", name) for name in ("one", "two", "three"))
     shown = Sight(State()).fresh("service_graph", graph)
     assert (shown["name"], shown["port_chains"]) == ("fork", {one: [two, three], two: [three]})
+
+
+def test_an_applied_mapping_is_shown() -> None:
+    maps = Maps(
+        NTuple(source_prefix="10.0.0.7"), NTuple(source_prefix="192.0.2.0/24", source_ports=(5, 9), protocol="tcp")
+    )
+    group = Group(name="nats", instances=("nat",), maps=maps)
+    shown = Sight(State()).fresh("port_pair_group", group)
+    assert shown["port_pair_group_parameters"]["ppg_n_tuple_mapping"] == {
+        "ingress_n_tuple": {"source_ip_prefix": "10.0.0.7/32"},
+        "egress_n_tuple": {
+            "source_ip_prefix": "192.0.2.0/24",
+            "source_port_range_min": 5,
+            "source_port_range_max": 9,
+        },
+    }
 
 
 def test_only_what_a_change_is_about_is_set() -> None:

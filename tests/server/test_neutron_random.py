@@ -1,4 +1,5 @@
-"""Random requests, native changes, full disks and restarts: the API's state and what is declared always agree."""
+"""Random requests, native changes, full disks and restarts: the API's state and what is declared always agree, lists
+are in the order in which objects came, and no status that is remembered is another than what would be computed."""
 
 from __future__ import annotations
 
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 from test_neutron import ADMIN, APPLIED, NODES, Bench
 
+from segue.intent import parse
 from segue.neutron.attributes import KINDS
+from segue.neutron.body import create_values
 from segue.neutron.errors import Fault
 from segue.neutron.names import KIND_OF, id_of
 from segue.server.conductor import Refused
@@ -91,6 +94,50 @@ class Requests:
         kind = self.kind()
         self.b.neutron.delete(ADMIN, kind, self.one(kind))
 
+    def do_subnet(self) -> None:
+        cidr = f"172.16.{self.rng.randrange(200)}.0/24"
+        self.b.create("subnet", network_id=self.one("network"), cidr=cidr, ip_version=4, gateway_ip=None)
+
+    def do_several(self) -> None:
+        bodies = [{"name": f"several {self.rng.randrange(99)}"} for _ in range(3)]
+        values = [create_values("network", {"network": body}, ADMIN) for body in bodies]
+        self.b.neutron.create(ADMIN, "network", values)
+
+    def do_graph(self) -> None:
+        one, two = self.one("port_chain"), self.one("port_chain")
+        self.b.create("service_graph", port_chains={one: [two]})
+
+    def do_quota(self) -> None:
+        project = self.rng.choice("abcde")
+        if self.rng.random() < 0.3:
+            self.b.neutron.reset_quota(project)
+        else:
+            self.b.neutron.set_quota(project, {"port": self.rng.randrange(99)})
+
+    def do_acknowledge(self) -> None:
+        conductor = self.b.conductor
+        paths = self.rng.sample(sorted(conductor.rollouts.paths), min(2, len(conductor.rollouts.paths)))
+        missing = {path: [self.rng.choice(["port x has no interface", "no copies: y"])] for path in paths}
+        revision = self.rng.randint(max(0, conductor.revision - 3), conductor.revision)
+        error = self.rng.choice(["", "", "", "the switch is gone"])
+        conductor.applied(self.rng.choice(NODES), revision, self.rng.choice([{}, missing]), error)
+
+    def do_agent(self) -> None:
+        """One goes, or comes again."""
+        node, conductor = self.rng.choice(NODES), self.b.conductor
+        listener = conductor._listeners.get(node)
+        if listener is None:
+            conductor.listen(node, lambda revision, records: None)
+        else:
+            conductor.unlisten(node, listener)
+
+    def do_advance(self) -> None:
+        self.b.conductor.advance()
+
+    def do_try(self) -> None:
+        """What is said and not done leaves no trace."""
+        self.b.conductor.apply(dict(parse("networks: {tried: 10.250.0.0/24}", "test").objects), dry_run=True)
+
     def do_router(self) -> None:
         self.b.create("router", name="r")
 
@@ -123,6 +170,17 @@ def check(b: Bench) -> None:
     assert len(known) == len(records)
     lone = {group for chain in b.neutron.state.all("port_chain") for group in chain["port_pair_groups"]}
     assert {id for _, id in resources.keys() - declared - known} <= lone
+    for chain in b.neutron.state.all("port_chain"):
+        name = b.neutron._names.name("chain", chain["id"])
+        assert b.neutron.status_of(chain["id"]) == b.neutron._compute(chain["id"], name)
+
+
+def listed(b: Bench) -> dict[str, list[str]]:
+    state = b.neutron.state
+    found = {kind: [one["id"] for one in state.all(kind)] for kind in KINDS}
+    found |= {f"{kind} of shop": [one["id"] for one in state.all(kind, "shop")] for kind in KINDS}
+    found |= {f"{kind} named loud": list(state.named(kind, "loud")) for kind in KINDS}
+    return found | {"quotas": [project for project, _ in b.neutron.quotas()]}
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -151,11 +209,13 @@ def test_the_api_and_what_is_declared_agree(tmp_path: Path, seed: int) -> None:
             if number % 7 == 0:
                 await b.calm(2)
             if number % 10 == 0:
-                state = b.neutron.state
+                state, before = b.neutron.state, listed(b)
                 b.reopen()
+                assert listed(b) == before
+                check(b)
                 assert b.neutron.state.resources() == state.resources()
                 assert b.neutron.state.indexes() == state.indexes()
         b.store.close()
         return happened
 
-    assert len(asyncio.run(main())) > 12
+    assert len(asyncio.run(main())) > 20

@@ -23,7 +23,11 @@ from segue.api.events import events
 from segue.api.neutron import NeutronAPI
 from segue.api.objects import Resources
 from segue.api.permission import room
+from segue.api.refusals import Refusals
 from segue.api.resources import Intents
+from segue.api.service_tokens import ByService
+from segue.api.services import Services
+from segue.api.target import in_origin_form
 from segue.server.service import Service
 
 LARGEST_BODY = 65 << 20
@@ -47,8 +51,8 @@ def application(service: Service) -> Litestar:
             service.keep_counts()
 
     return Litestar(
-        route_handlers=[Intents, Resources, events, openapi, agent],
-        state=State({"service": service}),
+        route_handlers=[Intents, Resources, Services, events, openapi, agent],
+        state=State({"service": service, "refusals": Refusals()}),
         lifespan=[running],
         exception_handlers={Exception: answer},
         request_max_body_size=LARGEST_BODY,
@@ -119,7 +123,7 @@ async def serve(
     ``access``: who may ask; everybody without it. ``connections``: how many at a time; 0: any number.
     """
     config = uvicorn.Config(
-        Gate(doors(service), access or Access()),
+        in_origin_form(Gate(doors(service), access or Access(), injected=ByService(service.injected))),
         http=bounded(connections),
         log_config=None,
         access_log=False,
@@ -131,4 +135,4 @@ async def serve(
         lifespan="on",
         timeout_graceful_shutdown=2,
     )
-    await _Server(config, ready, tls, service.news.close).serve(list(sockets))
+    await _Server(config, ready, tls, service.end_streams).serve(list(sockets))

@@ -1,7 +1,7 @@
 """The gate before the application: who speaks, whether they may, and how much of it.
 
 It stands before the router, so that nothing passes it, a path that is not there included, and wraps HTTP and WebSocket
-alike. Whom it lets through is the request's ``user``, a ``segue.neutron.caller.Caller``: ``caller_of``.
+alike. Whom it lets through is the request's ``user``, a ``segue.neutron.caller.Caller``: ``admitted.caller_of``.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, cast
+from typing import Any, NoReturn, Protocol, cast
 
 import msgspec
 from litestar.types import ASGIApp, Message, Receive, Send
 from uvicorn.protocols.utils import ClientDisconnected
 
-from segue.api.limits import DEEPEST, LARGEST_NEUTRON, Buckets, depth, whence
+from segue.api.admitted import Admitted, address_of
+from segue.api.limits import DEEPEST, LARGEST_NEUTRON, Buckets, depth
 from segue.api.permission import ADMIN, ANYBODY, denied, foreign_page, room
+from segue.api.service_tokens import ByService
 from segue.api.token_file import TokenFile
 from segue.neutron.caller import Caller
 
@@ -35,14 +37,6 @@ _WRONG_RATE, _WRONG_BURST = 1.0, 20.0
 """Wrong tokens from one address, and lines in the log about one, each second and at once."""
 _UNAUTHENTICATED = "The request you have made requires authentication."
 _CLOSE_POLICY = 1008
-
-
-class Admitted(msgspec.Struct, frozen=True):
-    """``key``: what the log and the limits call the caller. ``holds``: whether it would still be let in."""
-
-    caller: Caller
-    key: str
-    holds: Callable[[], bool]
 
 
 class Authority(Protocol):
@@ -79,14 +73,6 @@ class Access(msgspec.Struct, frozen=True):
     rate: float = 0.0
 
 
-def caller_of(scope: Any) -> Caller:
-    """Who asks, of a request that the gate let through; raises LookupError for one that has not come through it."""
-    try:
-        return cast("Caller", scope["user"])
-    except KeyError:
-        raise LookupError("this request did not come through the gate") from None
-
-
 class Refusal(Exception):
     """``title``: short, and Neutron's ``type`` where Neutron answers."""
 
@@ -96,9 +82,18 @@ class Refusal(Exception):
 
 
 class Gate:
-    def __init__(self, app: ASGIApp, access: Access, clock: Callable[[], float] = time.monotonic) -> None:
+    """``injected``: whose tokens those of services are; without it nobody's."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        access: Access,
+        clock: Callable[[], float] = time.monotonic,
+        injected: ByService | None = None,
+    ) -> None:
         self._app = app
         self._authority = access.authority
+        self._injected = injected
         self._clock = clock
         self._asked = Buckets(access.rate, 2 * access.rate)
         self._wrong = Buckets(_WRONG_RATE, _WRONG_BURST)
@@ -129,14 +124,20 @@ class Gate:
             self._say(scope, f"a page of {headers['origin'][:100]!r} in a browser")
             raise Refusal(403, "Forbidden", "pages of other servers may not ask this one")
         method = "WEBSOCKET" if scope["type"] == "websocket" else scope["method"]
-        if local:
+        presented = _presented(headers)
+        found = self._injected.admit(presented) if self._injected is not None and presented else None
+        if isinstance(found, str):
+            self._unknown(found, True, scope)
+        if local and found is None:
             return Admitted(ADMIN, "", _always)
-        if self._authority is None:
-            admitted = Admitted(ADMIN, _address(scope), _always)
+        if found is not None:
+            admitted = found
+        elif self._authority is None:
+            admitted = Admitted(ADMIN, address_of(scope), _always)
         elif room(path) == "versions":
-            admitted = Admitted(ANYBODY, _address(scope), _always)
+            admitted = Admitted(ANYBODY, address_of(scope), _always)
         else:
-            admitted = await self._authenticated(self._authority, headers, method, scope)
+            admitted = await self._authenticated(self._authority, presented, method, scope)
         self._limit(self._asked, admitted.key)
         no = denied(admitted.caller, method, path)
         if no is not None:
@@ -145,16 +146,17 @@ class Gate:
             raise Refusal(no.status, "PolicyNotAuthorized" if no.status == 403 else "HTTPNotFound", no.message)
         return admitted
 
-    async def _authenticated(self, authority: Authority, headers: dict[str, str], method: str, scope: Any) -> Admitted:
-        presented = _presented(headers)
+    async def _authenticated(self, authority: Authority, presented: str, method: str, scope: Any) -> Admitted:
         found = await authority.admit(presented, method, scope["path"]) if presented else "no token"
-        if isinstance(found, Admitted):
-            return found
-        if presented:  # those who send none guess nothing; clients ask that way what there is
-            self._limit(self._wrong, _address(scope))
-        self._say(scope, found)
-        challenges = tuple(("www-authenticate", challenge) for challenge in authority.challenge)
-        raise Refusal(401, "Unauthorized", _UNAUTHENTICATED, challenges)
+        return found if isinstance(found, Admitted) else self._unknown(found, bool(presented), scope)
+
+    def _unknown(self, why: str, guessed: bool, scope: Any) -> NoReturn:
+        """``guessed``: who sends no token guesses nothing; clients ask that way what there is."""
+        if guessed:
+            self._limit(self._wrong, address_of(scope))
+        self._say(scope, why)
+        challenges = self._authority.challenge if self._authority is not None else ByFile.challenge
+        raise Refusal(401, "Unauthorized", _UNAUTHENTICATED, tuple(("www-authenticate", one) for one in challenges))
 
     def _limit(self, buckets: Buckets, key: str) -> None:
         wait = buckets.take(key, self._clock())
@@ -163,7 +165,7 @@ class Gate:
             raise Refusal(429, "TooManyRequests", text, (("retry-after", str(math.ceil(wait))),))
 
     def _say(self, scope: Any, reason: str) -> None:
-        address = _address(scope)
+        address = address_of(scope)
         if not self._logged.take(address, self._clock()):
             log.warning("refused %s: %s %.200r: %s", address, scope.get("method", "WEBSOCKET"), scope["path"], reason)
 
@@ -221,10 +223,6 @@ class _Watch:
 
 def _always() -> bool:
     return True
-
-
-def _address(scope: Any) -> str:
-    return whence(scope["client"][0]) if scope["client"] else "the unix socket"
 
 
 def _headers(scope: Any) -> dict[str, str]:

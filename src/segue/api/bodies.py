@@ -33,8 +33,8 @@ class ChangeBody(msgspec.Struct):
 
 
 class AppliedBody(msgspec.Struct):
-    """``ready``: in force on every node. ``waiting``: why not yet. ``revision``: the number by which nodes are told; it
-    is no revision of the store, which entity tags and events have."""
+    """``ready``: in force on every node. ``waiting``: why not yet. ``revision``: the store's, with the change in it, as
+    entity tags and events have it: ``/v1/events?since=`` it tells what came behind."""
 
     changes: list[ChangeBody]
     revision: int
@@ -61,8 +61,16 @@ class StepBody(msgspec.Struct):
     instances: list[HopBody]
 
 
+class BranchBody(msgspec.Struct):
+    """``path`` is 0 while the chain has none that fits."""
+
+    path: int
+    chain: str
+
+
 class PathBody(msgspec.Struct):
-    """A path as it is rendered. ``proxy`` of an instance says how the path survives the visit."""
+    """A path as it is rendered. ``proxy`` of an instance says how the path survives the visit. ``into``: the paths
+    along which packets may go on behind its last step, as a service graph says."""
 
     id: int
     chain: str
@@ -71,6 +79,7 @@ class PathBody(msgspec.Struct):
     network: str
     phase: str
     steps: list[StepBody]
+    into: list[BranchBody]
 
 
 class CounterBody(msgspec.Struct):
@@ -84,13 +93,15 @@ class CounterBody(msgspec.Struct):
 
 
 class ChainStatus(msgspec.Struct):
-    """``state``: ready, preparing (the old paths still carry everything), or impaired (something is missing)."""
+    """``state``: ready, preparing (the old paths still carry everything), or impaired (something is missing).
+    ``into``: the chains that may take its packets behind its last step, as a service graph says."""
 
     name: str
     state: str
     reasons: list[str]
     paths: list[PathBody]
     counters: list[CounterBody]
+    into: list[str]
     label: str = ""
 
 
@@ -107,15 +118,20 @@ class FlowBody(msgspec.Struct):
 
 
 class NodeStatus(msgspec.Struct):
-    """``state``: ready, behind (at work), failed (its switch refuses something), or absent (no agent)."""
+    """``state``: ready, behind (at work), failed (its switch refuses something), or absent (no agent). ``told``: the
+    number of the last update that the server had for the node; ``holds``: of the last that its switch is known to hold.
+    Updates are counted anew in each run of the server; a revision is something else."""
 
     name: str
     state: str
     reason: str
-    revision: int
+    told: int
+    holds: int
 
 
 class StatusBody(msgspec.Struct):
+    """``version``: of the server's program. ``revision``: the store's, as entity tags and events have it."""
+
     version: str
     revision: int
     nodes: list[NodeStatus]

@@ -54,10 +54,11 @@ async def change(
         outcome = conductor.apply(wanted, dry_run=dry_run)
     except Refused as refused:
         raise Unsound(refused, documents) from None
+    revision = conductor.stored
     waiting: list[str] = []
     if not dry_run:
         waiting = await conductor.settled(outcome, wait) if wait else conductor.waiting(outcome)
-    return AppliedBody(_changes(outcome), outcome.revision, not waiting, waiting)
+    return AppliedBody(_changes(outcome), revision, not waiting, waiting)
 
 
 def _changes(outcome: Outcome) -> list[ChangeBody]:

@@ -6,14 +6,16 @@ neither says stands here: which routes there are (a test holds them equal to the
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import msgspec
 from litestar import Response, get
 
-from segue import __version__
-from segue.api import bodies
+from segue.api import bodies, description_services
+from segue.api.description_parts import answer, header, operation, waiting
 from segue.api.files import FILES, FilesBody
+from segue.api.openapi import Json, document, in_path, json_body, query, ref
 from segue.intent import schema as intent_schema
 from segue.intent.fields import FIELDS, REQUIRED
 from segue.intent.problems import PLURALS
@@ -21,14 +23,13 @@ from segue.intent.values import NAME_PATTERN
 from segue.model.intent import KINDS
 from segue.server.tracing import Traced
 
-Json = dict[str, Any]
-
 ABOUT = """\
 Declares which traffic goes through which functions, and tells how that is. What `segue apply`, `segue get` and the
 other commands do, they do through this API. Guide: docs/api.md."""
 TAGS = {
     "intents": "Whole declarations: many objects at once, taken whole or not at all.",
     "objects": "Each object as a resource of its own.",
+    "services": "Injected services: what a project registers, and what a service does with its token.",
     "events": "What happens, as it happens.",
     "state": "How things are on the nodes.",
     "description": "This description.",
@@ -77,6 +78,7 @@ _STRUCTS = (
     bodies.StatusBody,
     FilesBody,
     Traced,
+    *description_services.STRUCTS,
     *KINDS.values(),
 )
 _ERRORS = {
@@ -90,7 +92,6 @@ _ERRORS = {
     429: "Too many requests; Retry-After says when to ask again.",
     503: "Not possible now: the disk is full, an agent does not answer, too many connections. Ask again.",
 }
-_ALWAYS = (400, 401, 403, 429, 503)
 _HEADERS: Json = {
     "ETag": {
         "description": "The revision of the store that last changed the object; see If-Match.",
@@ -104,56 +105,46 @@ _HEADERS: Json = {
 
 
 def description() -> Json:
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "Segue",
-            "version": __version__,
-            "description": ABOUT,
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        },
-        "servers": [{"url": "/", "description": "The server that gave this description."}],
-        "security": [{}, {"bearer": []}, {"basic": []}, {"token": []}],
-        "tags": [{"name": name, "description": about} for name, about in TAGS.items()],
-        "paths": {**_intents(), **_objects(), **_state(), **_others()},
-        "components": {
-            "schemas": _schemas(),
-            "responses": {f"Error{status}": _error(status) for status in _ERRORS},
-            "headers": _HEADERS,
-            "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer"},
-                "basic": {"type": "http", "scheme": "basic", "description": "The token is the password."},
-                "token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
-            },
-        },
-    }
+    return document(
+        "Segue",
+        ABOUT,
+        [{"name": name, "description": about} for name, about in TAGS.items()],
+        {**_intents(), **_objects(), **description_services.paths(), **_state(), **_others()},
+        _schemas(),
+        {status: _error(status) for status in _ERRORS},
+        ("bearer", "basic", "token"),
+        _HEADERS,
+    )
+
+
+@cache
+def encoded() -> bytes:
+    """As it is answered: made once."""
+    return msgspec.json.encode(description())
 
 
 @get("/v1/openapi.json", include_in_schema=False)
-async def openapi() -> Response[Json]:
-    return Response(description())
+async def openapi() -> Response[bytes]:
+    return Response(encoded(), media_type="application/json")
 
 
 # -- routes --------------------------------------------------------------------------------------------------------
 
 
 def _intents() -> Json:
-    source = _query("source", {"type": "string", "default": "-"}, "What messages call the text.")
+    source = query("source", {"type": "string", "default": "-"}, "What messages call the text.")
     text = {
         "required": True,
         "content": {
             "application/yaml": {"schema": {"type": "string"}, "example": INTENT},
-            "application/json": {"schema": _ref("Intent"), "example": {"nodes": {"n1": "192.0.2.1"}}},
-            FILES: {"schema": _ref("FilesBody"), "example": {"files": [{"source": "web.yaml", "text": INTENT}]}},
+            "application/json": {"schema": ref("Intent"), "example": {"nodes": {"n1": "192.0.2.1"}}},
+            FILES: {"schema": ref("FilesBody"), "example": {"files": [{"source": "web.yaml", "text": INTENT}]}},
         },
     }
-    refs = {
-        "required": True,
-        "content": {"application/json": {"schema": _ref("DeleteBody"), "example": {"refs": [["chain", "loud"]]}}},
-    }
+    refs = json_body(ref("DeleteBody"), example={"refs": [["chain", "loud"]]})
     return {
         "/v1/apply": {
-            "post": _operation(
+            "post": operation(
                 "apply",
                 "intents",
                 "Declare what a text says, in YAML or JSON, or what several texts say together",
@@ -164,7 +155,7 @@ def _intents() -> Json:
             )
         },
         "/v1/delete": {
-            "post": _operation(
+            "post": operation(
                 "deleteMany",
                 "intents",
                 "Delete objects by kind and name, with what they declared inside themselves",
@@ -175,7 +166,7 @@ def _intents() -> Json:
             )
         },
         "/v1/delete-file": {
-            "post": _operation(
+            "post": operation(
                 "deleteDeclared",
                 "intents",
                 "Delete what a text declares and is there",
@@ -186,16 +177,16 @@ def _intents() -> Json:
             )
         },
         "/v1/text": {
-            "get": _operation(
+            "get": operation(
                 "getText",
                 "intents",
                 "Objects as a text that can be applied again",
-                {200: _answer("The text.", {"type": "string"}, media="text/plain")},
+                {200: answer("The text.", {"type": "string"}, media="text/plain")},
                 (404,),
                 [
                     _kind(),
-                    _query("name", {"type": "string"}, "This one only."),
-                    _query("form", {"enum": ["yaml", "json"], "default": "yaml"}, "How it is written."),
+                    query("name", {"type": "string"}, "This one only."),
+                    query("form", {"enum": ["yaml", "json"], "default": "yaml"}, "How it is written."),
                 ],
             )
         },
@@ -205,12 +196,12 @@ def _intents() -> Json:
 def _objects() -> Json:
     every = {
         "type": "object",
-        "properties": {kind: {"type": "array", "items": _ref(_struct(kind))} for kind in KINDS},
+        "properties": {kind: {"type": "array", "items": ref(_struct(kind))} for kind in KINDS},
         "required": list(KINDS),
     }
     paths: Json = {
         "/v1/objects": {
-            "get": _operation("listAll", "objects", "All objects by kind", {200: _answer("By kind.", every)}, ())
+            "get": operation("listAll", "objects", "All objects by kind", {200: answer("By kind.", every)}, ())
         }
     }
     for kind in KINDS:
@@ -220,61 +211,52 @@ def _objects() -> Json:
 
 
 def _listing(kind: str) -> Json:
-    items = {"type": "array", "items": _ref(_struct(kind))}
-    return _operation(
+    items = {"type": "array", "items": ref(_struct(kind))}
+    return operation(
         f"list{_plural(kind)}",
         "objects",
         f"The {_spoken(kind)} in the order of their names",
-        {200: _answer("Those of this page.", items, ("Link",))},
+        {200: answer("Those of this page.", items, ("Link",))},
         (),
         [
-            _query("limit", {"type": "integer", "minimum": 1, "maximum": 10_000}, "At most so many; default: all."),
-            _query("after", {"type": "string"}, "Those whose names come after this one."),
+            query("limit", {"type": "integer", "minimum": 1, "maximum": 10_000}, "At most so many; default: all."),
+            query("after", {"type": "string"}, "Those whose names come after this one."),
         ],
     )
 
 
 def _resource(kind: str) -> Json:
-    named, one = _struct(kind), _ref(_struct(kind))
-    name = {
-        "name": "name",
-        "in": "path",
-        "required": True,
-        "schema": {"type": "string", "pattern": NAME_PATTERN},
-        "example": "web",
-    }
-    match = _header("If-Match", "Only if the object is still what it was with this entity tag; `*`: if it is there.")
-    missing = _header("If-None-Match", "`*`: only if it is not there.")
+    named, one = _struct(kind), ref(_struct(kind))
+    name = in_path("name", pattern=NAME_PATTERN) | {"example": "web"}
+    match = header("If-Match", "Only if the object is still what it was with this entity tag; `*`: if it is there.")
+    missing = header("If-None-Match", "`*`: only if it is not there.")
     return {
         "parameters": [name],
-        "get": _operation(
+        "get": operation(
             f"get{named}",
             "objects",
             f"A {kind}",
             {
-                200: _answer(f"The {kind}.", one, ("ETag",)),
+                200: answer(f"The {kind}.", one, ("ETag",)),
                 304: {"description": "It is still what it was with the entity tag that was given."},
             },
             (404,),
-            [_header("If-None-Match", "Only if it is not what it was with this entity tag.")],
+            [header("If-None-Match", "Only if it is not what it was with this entity tag.")],
         ),
-        "put": _operation(
+        "put": operation(
             f"put{named}",
             "objects",
             f"Make the {kind} what the body says. What it declared inside itself stays, unless the body declares "
             "such things anew",
             {
-                200: _answer("It was there.", _ref("AppliedBody"), ("ETag",)),
-                201: _answer("It is new.", _ref("AppliedBody"), ("ETag", "Location")),
+                200: answer("It was there.", ref("AppliedBody"), ("ETag",)),
+                201: answer("It is new.", ref("AppliedBody"), ("ETag", "Location")),
             },
             (409, 412, 413),
             [*_changing(), match, missing],
-            {
-                "required": True,
-                "content": {"application/json": {"schema": _ref(f"{named}Fields"), "example": EXAMPLES[kind]}},
-            },
+            json_body(ref(f"{named}Fields"), example=EXAMPLES[kind]),
         ),
-        "delete": _operation(
+        "delete": operation(
             f"delete{named}",
             "objects",
             f"Delete the {kind}, with what it declared inside itself",
@@ -286,53 +268,47 @@ def _resource(kind: str) -> Json:
 
 
 def _state() -> Json:
-    node = {
-        "name": "node",
-        "in": "path",
-        "required": True,
-        "schema": {"type": "string", "pattern": NAME_PATTERN},
-        "example": "n1",
-    }
+    node = in_path("node", pattern=NAME_PATTERN) | {"example": "n1"}
     return {
         "/v1/status": {
-            "get": _operation(
+            "get": operation(
                 "getStatus",
                 "state",
                 "How nodes and chains are, the paths of chains, and what they counted",
-                {200: _answer("How it is.", _ref("StatusBody"))},
+                {200: answer("How it is.", ref("StatusBody"))},
                 (404,),
                 [
-                    _query("chain", {"type": "string"}, "This chain only."),
-                    _query("count", {"type": "boolean", "default": True}, "Whether to read the counters first."),
+                    query("chain", {"type": "string"}, "This chain only."),
+                    query("count", {"type": "boolean", "default": True}, "Whether to read the counters first."),
                 ],
             )
         },
         "/v1/flows/{node}": {
             "parameters": [node],
-            "get": _operation(
+            "get": operation(
                 "getFlows",
                 "state",
                 "The flows on a node's switch",
-                {200: _answer("In the order of stages.", {"type": "array", "items": _ref("FlowBody")})},
+                {200: answer("In the order of stages.", {"type": "array", "items": ref("FlowBody")})},
                 (404,),
             ),
         },
         "/v1/trace": {
-            "get": _operation(
+            "get": operation(
                 "trace",
                 "state",
                 "What would happen to a packet",
-                {200: _answer("Its way.", _ref("Traced"))},
+                {200: answer("Its way.", ref("Traced"))},
                 (),
                 [
-                    _query(
+                    query(
                         "flow",
                         {"type": "string"},
                         "As `segue trace` takes it.",
                         required=True,
                         example="server > client udp 2345 > 2345",
                     ),
-                    _query("live", {"type": "boolean", "default": False}, "Ask the switches too."),
+                    query("live", {"type": "boolean", "default": False}, "Ask the switches too."),
                 ],
             )
         },
@@ -349,26 +325,26 @@ def _others() -> Json:
     }
     return {
         "/v1/events": {
-            "get": _operation(
+            "get": operation(
                 "followEvents",
                 "events",
                 "What happens: from a revision on, or with a listing first",
                 {200: stream},
                 (404,),
                 [
-                    _query("since", number, "What happened after this revision, which an event or ETag gave."),
+                    query("since", number, "What happened after this revision, which an event or ETag gave."),
                     _kind(),
-                    _query("name", {"type": "string"}, "This object only; needs a kind."),
-                    _header("Last-Event-ID", "The id of the last event that came; goes before `since`."),
+                    query("name", {"type": "string"}, "This object only; needs a kind."),
+                    header("Last-Event-ID", "The id of the last event that came; goes before `since`."),
                 ],
             )
         },
         "/v1/openapi.json": {
-            "get": _operation(
+            "get": operation(
                 "getDescription",
                 "description",
                 "This description",
-                {200: _answer("OpenAPI 3.1.", {"type": "object"})},
+                {200: answer("OpenAPI 3.1.", {"type": "object"})},
                 (),
             )
         },
@@ -378,68 +354,24 @@ def _others() -> Json:
 # -- their parts ---------------------------------------------------------------------------------------------------
 
 
-def _operation(
-    name: str,
-    tag: str,
-    summary: str,
-    answers: dict[int, Json],
-    errors: tuple[int, ...],
-    parameters: list[Json] | None = None,
-    body: Json | None = None,
-) -> Json:
-    made: Json = {"operationId": name, "tags": [tag], "summary": summary}
-    if parameters:
-        made["parameters"] = parameters
-    if body is not None:
-        made["requestBody"] = body
-    refused = {status: {"$ref": f"#/components/responses/Error{status}"} for status in (*_ALWAYS, *errors)}
-    made["responses"] = {str(status): said for status, said in sorted((answers | refused).items())}
-    return made
-
-
-def _answer(about: str, schema: Json, headers: tuple[str, ...] = (), media: str = "application/json") -> Json:
-    made: Json = {"description": about, "content": {media: {"schema": schema}}}
-    if headers:
-        made["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in headers}
-    return made
-
-
 def _applied() -> Json:
-    return _answer("What changed, and whether it is in force.", _ref("AppliedBody"))
+    return answer("What changed, and whether it is in force.", ref("AppliedBody"))
 
 
 def _error(status: int) -> Json:
     headers = {401: ("WWW-Authenticate",), 429: ("Retry-After",)}.get(status, ())
-    return _answer(_ERRORS[status], _ref("ErrorBody"), headers)
+    return answer(_ERRORS[status], ref("ErrorBody"), headers)
 
 
 def _changing() -> list[Json]:
-    wait = {"type": "number", "minimum": 0, "maximum": 600, "default": 0}
     return [
-        _query("dry_run", {"type": "boolean", "default": False}, "Say what would change, and change nothing."),
-        _query("wait", wait, "Answer when the change is in force, or after so many seconds."),
+        query("dry_run", {"type": "boolean", "default": False}, "Say what would change, and change nothing."),
+        waiting(0),
     ]
 
 
-def _query(name: str, schema: Json, about: str, required: bool = False, example: str = "") -> Json:
-    made: Json = {"name": name, "in": "query", "description": about, "schema": schema}
-    if required:
-        made["required"] = True
-    if example:
-        made["example"] = example
-    return made
-
-
-def _header(name: str, about: str) -> Json:
-    return {"name": name, "in": "header", "description": about, "schema": {"type": "string"}}
-
-
 def _kind() -> Json:
-    return _query("kind", {"enum": list(KINDS)}, "This kind only.")
-
-
-def _ref(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}
+    return query("kind", {"enum": list(KINDS)}, "This kind only.")
 
 
 def _struct(kind: str) -> str:
@@ -468,6 +400,10 @@ def _schemas() -> Json:
         fields = whole["$defs"][kind]
         same = {"type": "string", "pattern": NAME_PATTERN, "description": "That of the path, if it is given."}
         found[f"{_struct(kind)}Fields"] = fields | {"properties": fields["properties"] | {"name": same}}
+    found["ServiceRegistered"] = found["ServiceFields"] | {
+        "properties": found["ServiceFields"]["properties"] | {"name": {"type": "string", "pattern": NAME_PATTERN}},
+        "required": ["name", *found["ServiceFields"].get("required", ())],
+    }
     found["SubnetInNetwork"] = whole["$defs"]["subnet-in-network"]
     found["Intent"] = {key: value for key, value in whole.items() if key not in ("$defs", "$schema")}
     refs = {f"#/$defs/{kind}": f"#/components/schemas/{_struct(kind)}Fields" for kind in KINDS}

@@ -11,11 +11,13 @@ from litestar.exceptions import HTTPException
 
 from segue.api.bodies import ErrorBody, ProblemBody
 from segue.compile.views import Problem as Conflict
+from segue.inject.errors import Refusal
 from segue.intent import Document, IntentError
 from segue.intent.problems import label
 from segue.rollout.network import NoPathIds
 from segue.server.agents import NoAnswer
 from segue.server.conductor import Refused
+from segue.server.services import Unwritable
 from segue.store.base import StoreError
 from segue.verify.flow_text import FlowError
 
@@ -49,8 +51,14 @@ def _placed(problem: Conflict, documents: Sequence[Document]) -> ProblemBody:
     return ProblemBody(f"{document.source}:{line}: {where}: {field}{problem.message}", document.source, line, where)
 
 
-def answer(_: Request[Any, Any, Any], error: Exception) -> Response[ErrorBody]:
-    """Litestar's handler for every exception."""
+def answer(request: Request[Any, Any, Any], error: Exception) -> Response[ErrorBody]:
+    """Litestar's handler for every exception. ``refusals`` of the application's state hears of it."""
+    made = _answer(error)
+    request.app.state.refusals.say(request.scope, made.status_code, made.content.error)
+    return made
+
+
+def _answer(error: Exception) -> Response[ErrorBody]:
     match error:
         case IntentError():
             problems = [ProblemBody(str(p), p.source, p.line, p.where) for p in error.problems]
@@ -60,6 +68,10 @@ def answer(_: Request[Any, Any, Any], error: Exception) -> Response[ErrorBody]:
             return Response(ErrorBody(text, error.problems), status_code=409)
         case FlowError():
             return Response(ErrorBody(str(error)), status_code=400)
+        case Unwritable():
+            return Response(ErrorBody(error.text), status_code=503)
+        case Refusal():
+            return Response(ErrorBody(str(error)), status_code=403 if "EPERM" in error.error else 409)
         case NotFound():
             return Response(ErrorBody(str(error)), status_code=404)
         case NoAnswer() | StoreError() | NoPathIds():

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from segue.api.auth import Admitted, Authority, Refusal
+from segue.api.admitted import Admitted
+from segue.api.auth import Authority, Refusal
 from segue.api.keystone_middleware import Known, Middleware, Request, Unreachable
 from segue.api.token_file import TokenFile
 

@@ -7,13 +7,15 @@ What a project may do with one object is not decided here but by the rules of th
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 
 from segue.neutron.caller import Caller
 
-Room = Literal["versions", "neutron", "native", "agent", "other"]
+Room = Literal["versions", "neutron", "native", "services", "agent", "other"]
+SERVICE = "service"
+"""The role of the token of an injected service."""
 
 ADMIN = Caller(project="admin", admin=True)
 """Everybody, where there is no authentication; whoever may open the server's unix socket."""
@@ -38,14 +40,18 @@ def room(path: str) -> Room:
     if parts[0] == "v2.0":
         return "neutron"
     if parts[0] == "v1":
-        return "agent" if parts[1:2] == ["agent"] else "native"
+        return cast("Room", parts[1]) if parts[1:2] in (["agent"], ["services"]) else "native"
     return "other"
 
 
 def denied(caller: Caller, method: str, path: str) -> Denied | None:
     """Why not, or None. ``method`` of a WebSocket: WEBSOCKET."""
     where, reading = room(path), method in _READING
-    if caller is ADMIN or (where == "versions" and reading):
+    if caller is ADMIN or (where == "versions" and method != "WEBSOCKET"):
+        return None  # what cannot be done with versions, those who answer there say
+    if name := injected(caller):
+        if where != "services" or [part for part in path.split("/") if part][2:3] != [name]:
+            return Denied(403, f"the token of service {name} is good for /v1/services/{name} alone")
         return None
     match where:
         case "agent":
@@ -55,6 +61,10 @@ def denied(caller: Caller, method: str, path: str) -> Denied | None:
             if not (caller.admin or (reading and "reader" in caller.roles and caller.project == OPERATORS)):
                 asked = "to read" if reading else "to change"
                 return Denied(403, f"{asked} the whole network needs a token with the role {_enough(reading)}")
+        case "services":
+            reads = reading and "reader" in caller.roles
+            if not (caller.admin or reads or "member" in caller.roles):
+                return Denied(403, "this needs a token with the role member, or that of the service itself")
         case "neutron":
             if not (caller.admin or "member" in caller.roles or (reading and "reader" in caller.roles)):
                 return Denied(403, f"this needs a token with the role {'reader or member' if reading else 'member'}")
@@ -62,6 +72,13 @@ def denied(caller: Caller, method: str, path: str) -> Denied | None:
             if not caller.admin:
                 return Denied(404, "there is nothing here")
     return None
+
+
+def injected(caller: Caller) -> str:
+    """The service whose own token it is; empty where it is somebody else's. A role alone does not say it: others who
+    say who somebody is have a role of that name too."""
+    kind, _, name = caller.user.partition("/")
+    return name if caller.roles == (SERVICE,) and kind == SERVICE else ""
 
 
 def _enough(reading: bool) -> str:

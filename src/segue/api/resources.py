@@ -11,6 +11,7 @@ from litestar.datastructures import State
 from segue import __version__
 from segue.api.bodies import (
     AppliedBody,
+    BranchBody,
     ChainStatus,
     CounterBody,
     DeleteBody,
@@ -24,7 +25,7 @@ from segue.api.bodies import (
 from segue.api.declaring import Wait, change, find, known, service_of
 from segue.api.files import FILES, merged, read_files
 from segue.intent import Document, dump, parse
-from segue.model.intent import Object, Objects, Ref
+from segue.model.intent import Graph, Object, Objects, Ref
 from segue.model.path import Path, index_of
 from segue.server.agents import NoAnswer
 from segue.server.conductor import Conductor
@@ -101,6 +102,7 @@ class Intents(Controller):
         only = names[0] if chain is not None and len(names) == 1 else ""
         unread = await service.agents.count(only, fresh=True) if count else []
         counted = counters_by_chain(service.counted.totals()) if count else {}
+        branches = _branches(objects)
         chains = []
         for name in _chains(objects, chain):
             condition, reasons = chain_state(conductor, name)
@@ -109,13 +111,14 @@ class Intents(Controller):
                 for direction, step, instance, number in counted.get(name, ())
             ]
             paths = [_path(conductor, path) for path in conductor.rollouts.paths_of(name)]
-            chains.append(ChainStatus(name, condition, reasons, paths, counters, objects["chain", name].label))
+            into = branches.get(name, [])
+            chains.append(ChainStatus(name, condition, reasons, paths, counters, into, objects["chain", name].label))
         nodes = [
-            NodeStatus(name, *node_state(conductor, name), conductor.acked.get(name, 0))
+            NodeStatus(name, *node_state(conductor, name), conductor.sent.get(name, 0), conductor.acked.get(name, 0))
             for kind, name in sorted(objects)
             if kind == "node"
         ]
-        return StatusBody(__version__, conductor.revision, nodes, chains, unread)
+        return StatusBody(__version__, conductor.stored, nodes, chains, unread)
 
     @get("/flows/{node:str}")
     async def flows(self, node: str, state: State) -> list[FlowBody]:
@@ -145,6 +148,12 @@ def _chains(objects: Objects, name: str | None) -> list[str]:
     return sorted(ref[1] for ref, value in objects.items() if ref[0] == "chain" and name and value.label == name)
 
 
+def _branches(objects: Objects) -> dict[str, list[str]]:
+    """By chain: those that follow it in a graph."""
+    graphs = [value for value in objects.values() if isinstance(value, Graph)]
+    return {branch.chain: list(branch.into) for graph in graphs for branch in graph.branches}
+
+
 def _path(conductor: Conductor, path: Path) -> PathBody:
     steps = [
         StepBody(
@@ -158,4 +167,5 @@ def _path(conductor: Conductor, path: Path) -> PathBody:
         for number, step in enumerate(path.spec.steps)
     ]
     spec = path.spec
-    return PathBody(path.id, spec.chain, spec.direction, spec.encapsulation, spec.network_name, path.phase, steps)
+    into = [BranchBody(key, chain) for key, chain in dict.fromkeys((one.path, one.chain) for one in spec.onward)]
+    return PathBody(path.id, spec.chain, spec.direction, spec.encapsulation, spec.network_name, path.phase, steps, into)

@@ -69,8 +69,15 @@ class Client:
     def post(self, path: str, body: bytes, content_type: str, **query: Any) -> Any:
         return self._json(self._ask("POST", path, query, body, content_type))
 
+    def put(self, path: str, body: bytes, **query: Any) -> Any:
+        """``body``: JSON."""
+        return self._json(self._ask("PUT", path, query, body, "application/json"))
+
+    def delete(self, path: str, **query: Any) -> None:
+        self._ask("DELETE", path, query)
+
     def _ask(self, method: str, path: str, query: Query, body: bytes = b"", content_type: str = "") -> bytes:
-        more = [f"Content-Length: {len(body)}"] if method == "POST" else []
+        more = [f"Content-Length: {len(body)}"] if method in ("POST", "PUT") else []
         more += [f"Content-Type: {content_type}"] if content_type else []
         request = self._head(method, path, query, more) + body
         try:

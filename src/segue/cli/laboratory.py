@@ -92,7 +92,7 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     execute.set_defaults(run=_exec)
 
     listing = commands.add_parser("list", help="list labs", description=LIST)
-    output.option(listing, "table", "json", "yaml")
+    output.option(listing, "table", "json", "yaml", "name")
     listing.set_defaults(run=_list)
 
 
@@ -238,7 +238,10 @@ def _list(args: argparse.Namespace) -> int:
     from segue.lab.listing import list_labs
 
     labs = list_labs()
-    if args.output != "table":
+    if args.output == "name":
+        for lab in labs:
+            print(lab.name)
+    elif args.output != "table":
         import msgspec
 
         output.show(msgspec.to_builtins(labs), args.output)

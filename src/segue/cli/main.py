@@ -43,6 +43,7 @@ _COMMANDS = {
     "about": ("schema", "version"),
     "laboratory": ("lab",),
     "processes": ("server", "agent", "up"),
+    "service": ("service",),
     "token": ("token",),
     "openflow": ("openflow",),
 }
@@ -83,9 +84,16 @@ def parser(first: str = "") -> argparse.ArgumentParser:
         if name not in ("server", "up", "lab", "schema", "version", "openflow", "token"):
             # Without a default of its own it leaves alone what was given before the command.
             text = "the server: http://HOST:PORT, https://HOST:PORT or unix:/PATH"
-            command.add_argument("--server", metavar="URL", default=argparse.SUPPRESS, help=text)
-            add_options(command, argparse.SUPPRESS)
+            for one in (command, *_within(command)):
+                one.add_argument("--server", metavar="URL", default=argparse.SUPPRESS, help=text)
+                add_options(one, argparse.SUPPRESS)
     return whole
+
+
+def _within(command: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    """A command's own commands."""
+    inner = [action.choices for action in command._actions if isinstance(action, argparse._SubParsersAction)]
+    return [parser for choices in inner for parser in choices.values()]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segue.cli import access
+from segue.cli import access, service_options
 from segue.cli.defaults import BRIDGE, DATA, DRAIN, LISTEN
 from segue.cli.errors import Mistake
 from segue.cli.identity import identity
@@ -60,6 +60,7 @@ def _server_options(parser: argparse.ArgumentParser) -> None:
         help=f"seconds that an old path stays after the last packet entered it (default {DRAIN:g})",
     )
     access.add_options(parser)
+    service_options.add_options(parser)
 
 
 def _agent_options(parser: argparse.ArgumentParser) -> None:
@@ -100,7 +101,7 @@ def _server(args: argparse.Namespace) -> int:
 
     _log()
     _collect_seldom()
-    allowed, tls = access.access(args), access.tls(args)
+    allowed, tls, certificates = access.access(args), access.tls(args), service_options.certificates(args)
     access.make_room(args.connections)
     data = Path(args.data or DATA)
     try:
@@ -114,7 +115,7 @@ def _server(args: argparse.Namespace) -> int:
         return 1
     url = _url(sockets[0], secure=tls is not None)
     try:
-        service = Service(store, args.drain)
+        service = Service(store, args.drain, certificates, service_options.listening(args))
         ready = partial(print, f"serving on {url}", flush=True)
         asyncio.run(serve(service, sockets, ready, allowed, tls, args.connections))
     except KeyboardInterrupt:

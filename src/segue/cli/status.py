@@ -13,8 +13,9 @@ from segue.cli.identity import identity
 from segue.cli.tables import Cell, table
 
 ABOUT = """\
-Shows how nodes and chains fare, and how many packets entered and left each chain. With CHAIN: its paths, their steps
-and instances, how a function that knows nothing of paths is worked with, and what was counted at each."""
+Shows how nodes and chains fare, and how many packets entered and left each chain; where there is a service graph, INTO
+has the chains that may take a chain's packets when they leave it. With CHAIN: its paths, their steps and instances, how
+a function that knows nothing of paths is worked with, and what was counted at each."""
 EXAMPLES = """\
 examples:
   segue status
@@ -77,7 +78,7 @@ def _overview(status: Row) -> None:
 
 
 def _chains(chains: list[Row], colours: bool) -> str:
-    labels = any(chain["label"] for chain in chains)
+    labels, branches = any(chain["label"] for chain in chains), any(chain["into"] for chain in chains)
     rows: list[list[Cell]] = [
         [
             chain["name"],
@@ -85,11 +86,13 @@ def _chains(chains: list[Row], colours: bool) -> str:
             terminal.state(chain["state"]),
             counted(chain, "entered"),
             counted(chain, "left"),
+            *([", ".join(chain["into"])] if branches else []),
             "; ".join(chain["reasons"]),
         ]
         for chain in chains
     ]
-    header = ["CHAIN", *(["LABEL"] if labels else []), "STATE", "ENTERED", "LEFT", "REASON"]
+    header = ["CHAIN", *(["LABEL"] if labels else []), "STATE", "ENTERED", "LEFT", *(["INTO"] if branches else [])]
+    header.append("REASON")
     return table(header, rows, colours)
 
 

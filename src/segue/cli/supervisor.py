@@ -11,7 +11,7 @@ import socket
 import sys
 from pathlib import Path
 
-from segue.cli import access
+from segue.cli import access, service_options
 from segue.cli.defaults import DATA
 
 AGAIN = 0.5
@@ -45,6 +45,7 @@ def _server_command(args: argparse.Namespace, data: str, unix: str) -> list[str]
         "--drain",
         f"{args.drain:g}",
         *access.words(args),
+        *service_options.words(args),
     ]
     return _segue("server", *listen)
 

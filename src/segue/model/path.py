@@ -42,25 +42,6 @@ class Hop(msgspec.Struct, frozen=True, array_like=True):
     weight: int
 
 
-class Step(msgspec.Struct, frozen=True, array_like=True):
-    """``slots`` index ``hops``; EMPTY marks a hole. ``basis`` seeds the hash, so that groups choose independently.
-
-    ``tap``: the one hop gets copies, in at its ingress port in both directions. ``hash``: the fields that choose the
-    hop, in this path's direction (``model.spread``).
-    """
-
-    group: str
-    basis: int
-    hops: tuple[Hop, ...]
-    slots: tuple[int, ...] = ()
-    tap: bool = False
-    hash: tuple[str, ...] = ()
-
-
-NO_COPIES = "no copies: "
-"""So begins what a path lacks only for a tap: it is told, and nothing waits for it."""
-
-
 class Headers(msgspec.Struct, frozen=True, array_like=True, order=True):
     """Which headers a classifier asks for, in integers, for one ethertype.
 
@@ -86,6 +67,28 @@ class Headers(msgspec.Struct, frozen=True, array_like=True, order=True):
             self.destination_ports,
             self.source_ports,
         )
+
+
+class Step(msgspec.Struct, frozen=True, array_like=True):
+    """``slots`` index ``hops``; EMPTY marks a hole. ``basis`` seeds the hash, so that groups choose independently.
+
+    ``tap``: the one hop gets copies, in at its ingress port in both directions. ``hash``: the fields that choose the
+    hop, in this path's direction (``model.spread``). ``moves``: packets have another destination address behind the
+    functions here. ``behind``: the headers that they have there, where those that entered the path say it no more.
+    """
+
+    group: str
+    basis: int
+    hops: tuple[Hop, ...]
+    slots: tuple[int, ...] = ()
+    tap: bool = False
+    hash: tuple[str, ...] = ()
+    moves: bool = False
+    behind: tuple[Headers, ...] = ()
+
+
+NO_COPIES = "no copies: "
+"""So begins what a path lacks only for a tap: it is told, and nothing waits for it."""
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, order=True):
@@ -136,6 +139,16 @@ class PathSpec(msgspec.Struct, frozen=True, array_like=True):
     def unaware_before(self, number: int) -> list[Hop]:
         """The functions on the path before step ``number`` that know nothing of it."""
         return [hop for step in self.steps[:number] if not step.tap for hop in step.hops if not hop.aware]
+
+    @property
+    def readdressed(self) -> bool:
+        """Whether behind the last step the destination's MAC address must be found again."""
+        routed = any(hop.mode == "route" for hop in self.unaware_before(len(self.steps)))
+        return routed or any(step.moves for step in self.steps)
+
+    def headers_behind(self, number: int) -> tuple[Headers, ...]:
+        """What packets may look like behind step ``number``."""
+        return self.steps[number].behind or tuple(entry.headers for entry in self.entries)
 
     def loses_source_before(self, number: int) -> bool:
         """Whether a packet may have another source MAC before step ``number`` than it was sent with."""

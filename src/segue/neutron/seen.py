@@ -13,7 +13,7 @@ import ipaddress
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from segue.model.intent import Chain, Classifier, Graph, Group, Instance, Network, Object, Port, Router, Subnet
+from segue.model.intent import Chain, Classifier, Graph, Group, Instance, Network, NTuple, Object, Port, Router, Subnet
 from segue.neutron.attributes import KINDS, OMITTED, REQUIRED
 from segue.neutron.names import LONE, NATIVE, id_of
 from segue.neutron.rules_core import SHOWN
@@ -53,6 +53,7 @@ _ATTRIBUTES: dict[str, dict[str, tuple[str, ...]]] = {
         "instances": ("port_pairs",),
         "tap": ("tap_enabled",),
         "hash": ("port_pair_group_parameters",),
+        "maps": ("port_pair_group_parameters",),
     },
     "port_chain": {
         "classifiers": ("flow_classifiers",),
@@ -161,7 +162,10 @@ class Sight:
         }
 
     def _group(self, group: Group) -> Resource:
-        parameters = _defaults("port_pair_group")["port_pair_group_parameters"]
+        parameters: Resource = _defaults("port_pair_group")["port_pair_group_parameters"]
+        if group.maps is not None:
+            sides = {"ingress_n_tuple": group.maps.ingress, "egress_n_tuple": group.maps.egress}
+            parameters = {**parameters, "ppg_n_tuple_mapping": {name: _n_tuple(side) for name, side in sides.items()}}
         return {
             "group_id": 0,
             "port_pairs": [id_of("instance", name) for name in group.instances],
@@ -214,6 +218,18 @@ def pools(cidr: str, gateway: str | None) -> list[dict[str, str]]:
         ranges = [(first, min(last, middle - 1)), (max(first, middle + 1), last)]
     address = type(network.network_address)
     return [{"start": str(address(low)), "end": str(address(high))} for low, high in ranges if low <= high]
+
+
+def _n_tuple(side: NTuple) -> Resource:
+    """Neutron has no word for a protocol here."""
+    shown: Resource = {}
+    for end in ("source", "destination"):
+        prefix, ports = getattr(side, f"{end}_prefix"), getattr(side, f"{end}_ports")
+        if prefix is not None:
+            shown[f"{end}_ip_prefix"] = _cidr(prefix)
+        if ports is not None:
+            shown[f"{end}_port_range_min"], shown[f"{end}_port_range_max"] = ports
+    return shown
 
 
 def _cidr(prefix: str | None) -> str | None:

@@ -197,7 +197,13 @@ def _n_tuple(value: Any) -> dict[str, Any]:
             f"Invalid Port Pair Group N-Tuple Mapping parameters: Unknown key {plain(unknown[0])}. "
             f"Supported PPG classifier N-Tuple Mapping parameters are {', '.join(_N_TUPLE)}.",
         )
-    return {key: c.part(key, _N_TUPLE[key], item) for key, item in given.items()}
+    kept_values = {key: c.part(key, _N_TUPLE[key], item) for key, item in given.items()}
+    for end in ("source", "destination"):
+        low, high = (kept_values.get(f"{end}_port_range_{which}") for which in ("min", "max"))
+        if low is not None and high is not None and low > high:
+            message = f"Invalid Port Pair Group N-Tuple Mapping: {end} port range {low}-{high} has no ports."
+            raise Fault(400, "PPGParametersInvalidNTupleMappingParameter", message)
+    return kept_values
 
 
 _MAPPING = c.record(dict.fromkeys(DIRECTIONS, _n_tuple))

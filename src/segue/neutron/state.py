@@ -2,15 +2,16 @@
 
 A ``Resource`` is one object as Neutron shows it; it is never changed in place, only replaced. The rules read a
 ``State`` and return ``Changes``; who asked for them applies those, whole, once they have succeeded everywhere. So two
-requests never see half of one. An index maps a key to the ids that it concerns, in the order in which they came, and
-follows from the resources alone: ``State`` after any changes equals one that is built from its resources.
+requests never see half of one. An index maps a key to the ids that it concerns, and follows from the resources alone:
+``State`` after any changes equals one that is built from its resources. What is listed is in the order of ``place``, a
+number of each object by kind and id; without it, in the order in which objects were first seen here.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from segue.neutron.caller import Caller
@@ -84,7 +85,14 @@ class Numbers:
 
 
 class State:
-    def __init__(self, resources: Mapping[tuple[str, str], Resource] | None = None) -> None:
+    def __init__(
+        self,
+        resources: Mapping[tuple[str, str], Resource] | None = None,
+        place: Callable[[str, str], float] = lambda _kind, _id: 0,
+    ) -> None:
+        self._place = place
+        self._unsorted: set[str] = set()
+        """Kinds of which objects are not in order."""
         self._objects: dict[str, dict[str, Resource]] = {}
         self._index: dict[tuple[str, Any], dict[str, None]] = {}
         self._numbers: dict[tuple[str, str], Numbers] = {}
@@ -99,10 +107,13 @@ class State:
 
     def all(self, kind: str, project: str | None = None) -> Iterable[Resource]:
         """Those of one kind, of one project or of all, in the order in which they were made."""
+        if kind in self._unsorted:
+            self._unsorted.discard(kind)
+            self._objects[kind] = {id: self._objects[kind][id] for id in self._in_order(kind, self._objects[kind])}
         objects = self._objects.get(kind, {})
         if project is None:
             return objects.values()
-        return [objects[id] for id in self._ids("project", (kind, project))]
+        return [objects[id] for id in self._in_order(kind, self._ids("project", (kind, project)))]
 
     def count(self, kind: str, project: str) -> int:
         return len(self._ids("project", (kind, project)))
@@ -118,14 +129,17 @@ class State:
     def _one(self, index: str, key: Any) -> str | None:
         return next(iter(self._ids(index, key)), None)
 
+    def _in_order(self, kind: str, ids: Iterable[str]) -> list[str]:
+        return sorted(ids, key=lambda id: self._place(kind, id))
+
     def named(self, kind: str, name: str) -> Iterable[str]:
-        return self._ids("name", (kind, name)).keys()
+        return self._in_order(kind, self._ids("name", (kind, name)))
 
     def ports_of_network(self, network: str) -> Iterable[str]:
         return self._ids("ports_of_network", network).keys()
 
     def subnets_of_network(self, network: str) -> Iterable[str]:
-        return self._ids("subnets_of_network", network).keys()
+        return self._in_order("subnet", self._ids("subnets_of_network", network))
 
     def ports_of_device(self, device: str) -> Iterable[str]:
         return self._ids("ports_of_device", device).keys()
@@ -191,8 +205,10 @@ class State:
                 self._forget(kind, id, old)
             if resource is None:
                 objects.pop(id, None)
-            else:
-                objects[id] = resource
+                continue
+            if id not in objects and objects and self._place(kind, id) < self._place(kind, next(reversed(objects))):
+                self._unsorted.add(kind)
+            objects[id] = resource
         for (kind, id), resource in changes.items():
             if resource is not None:
                 self._learn(kind, id, resource)

@@ -34,6 +34,8 @@ from segue.model.intent import (
     MAX_TEXT,
     AddressPair,
     Branch,
+    Maps,
+    NTuple,
     Object,
     Ref,
     Route,
@@ -84,13 +86,13 @@ class Translation:
             if instance is not None:
                 message = f"this group is instance {instance!r} in a chain of `segue apply`; change it there"
                 raise Fault(409, "SegueRefused", message)
-        new = _closure(self.state, keys) - self._keys
+        new = touched(self.state, keys) - self._keys
         self._keys |= new
         self._old.update((key, self.fields(*key)) for key in new if self.state.get(*key) is not None)
 
     def wanted(self) -> Wanted:
         """What is to be declared, and what no longer, now that the state has changed."""
-        keys = self._keys | _closure(self.state, self._keys)
+        keys = self._keys | touched(self.state, self._keys)
         wanted = self._wanted = {}
         for key in sorted((key for key in keys if key[0] in NATIVE), key=lambda key: (_ORDER[key[0]], key[1])):
             self._want(wanted, key)
@@ -192,21 +194,14 @@ class Translation:
             yield from self._nowhere(id)
         for id in chain["port_pair_groups"]:
             yield from self._group_unfit(id)
-            if chain["chain_parameters"]["symmetric"] and _rewrites(self.state.get("port_pair_group", id)):
-                yield (
-                    f"port pair group {id} maps n-tuples, and answers would enter by the new ones, which classifiers "
-                    "here do not take; make a chain for each direction"
-                )
 
     def remarks(self, id: str) -> Iterator[str]:
         """What is to be said of a chain that is in force."""
         chain = self.state.get("port_chain", id)
         for group in chain["port_pair_groups"] if chain is not None else ():
-            if _rewrites(self.state.get("port_pair_group", group)):
-                yield (
-                    f"the n-tuple mapping of port pair group {group} is not needed: packets keep their path through "
-                    "functions that change them, and are not classified again"
-                )
+            resource = self.state.get("port_pair_group", group)
+            if resource is not None and resource.get("tap_enabled") and maps(resource) is not None:
+                yield f"the n-tuple mapping of port pair group {group} is not used: a tap gives nothing back"
 
     def _nowhere(self, id: str) -> Iterator[str]:
         """Whether nothing says in which network a classifier's packets start."""
@@ -338,11 +333,9 @@ class Translation:
         ends: Fields = {}
         for end in ("source", "destination"):
             port, prefix = classifier[f"logical_{end}_port"], classifier[f"{end}_ip_prefix"]
-            low, high = classifier[f"{end}_port_range_min"], classifier[f"{end}_port_range_max"]
             ends[f"{end}_port"] = self._name("port", port) if port else None
             ends[f"{end}_prefix"] = _prefix(prefix) if prefix else None
-            given = low is not None or high is not None
-            ends[f"{end}_ports"] = (low or 0, 65535 if high is None else high) if given else None
+            ends[f"{end}_ports"] = _ports(classifier[f"{end}_port_range_min"], classifier[f"{end}_port_range_max"])
         return {
             "ethertype": (classifier["ethertype"] or "").lower() or None,
             "protocol": classifier["protocol"],
@@ -359,7 +352,6 @@ class Translation:
             "aware": parameters["correlation"],
             "weight": parameters["weight"],
             "mode": "route" if routes else "bridge",
-            "rewrites": _rewrites(self.state.get("port_pair_group", self.state.group_of_pair(pair["id"]) or "")),
         }
 
     def _group(self, group: Resource) -> Fields:
@@ -368,6 +360,7 @@ class Translation:
             "instances": tuple(self._name("port_pair", id) for id in pairs),
             "tap": bool(group.get("tap_enabled")),
             "hash": ordered(_lb_fields(group)),
+            "maps": None if group.get("tap_enabled") else maps(group),
         }
 
     def _graph(self, graph: Resource) -> Fields:
@@ -414,12 +407,25 @@ _FIELDS: dict[str, Callable[[Translation, Resource], Fields]] = {
 }
 
 
-def _rewrites(group: Resource | None) -> bool:
-    """Whether a group says that its functions change addresses or ports: it maps those that go in to those that come
-    out, for a classifier behind them. Here packets carry their path through functions, so that they do change them is
-    all there is to know."""
-    parameters = (group or {}).get("port_pair_group_parameters") or {}
-    return any((parameters.get("ppg_n_tuple_mapping") or {}).values())
+def maps(group: Resource) -> Maps | None:
+    """How a group's functions rewrite headers; None where it says nothing of it."""
+    mapping = (group.get("port_pair_group_parameters") or {}).get("ppg_n_tuple_mapping") or {}
+    sides = [_n_tuple(mapping.get(f"{side}_n_tuple") or {}) for side in ("ingress", "egress")]
+    return Maps(*sides) if any(side != NTuple() for side in sides) else None
+
+
+def _n_tuple(said: Fields) -> NTuple:
+    fields: Fields = {}
+    for end in ("source", "destination"):
+        prefix = said.get(f"{end}_ip_prefix")
+        fields[f"{end}_prefix"] = _prefix(prefix) if prefix else None
+        fields[f"{end}_ports"] = _ports(said.get(f"{end}_port_range_min"), said.get(f"{end}_port_range_max"))
+    return NTuple(**fields)
+
+
+def _ports(low: int | None, high: int | None) -> tuple[int, int] | None:
+    """One end alone leaves the other open."""
+    return None if low is None and high is None else (low or 0, 65535 if high is None else high)
 
 
 def _lb_fields(group: Resource) -> list[str]:
@@ -432,8 +438,8 @@ def _prefix(value: str) -> str:
     return str(network) if "/" in value else str(network.network_address)
 
 
-def _closure(state: State, keys: Iterable[Key]) -> set[Key]:
-    """The objects that may be declared in another way when these change."""
+def touched(state: State, keys: Iterable[Key]) -> set[Key]:
+    """The objects that may be declared in another way when these change, or lack something else."""
     found: set[Key] = set()
     todo = list(keys)
     while todo:
@@ -460,9 +466,6 @@ def _touched(state: State, kind: str, id: str) -> Iterator[Key]:
             yield "port_pair_group", group
     elif kind == "port_pair_group":
         yield from (("port_chain", chain) for chain in state.chains_of_group(id))
-        resource = state.get(kind, id)
-        if resource is not None and _rewrites(resource):
-            yield from (("port_pair", pair) for pair in resource["port_pairs"])
     elif kind == "flow_classifier":
         chain = state.chain_of_classifier(id)
         if chain is not None:

@@ -1,0 +1,31 @@
+"""What the gate knows of a request once it has let it in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import msgspec
+
+from segue.api.limits import whence
+from segue.neutron.caller import Caller
+
+
+class Admitted(msgspec.Struct, frozen=True):
+    """``key``: what the log and the limits call the caller. ``holds``: whether it would still be let in."""
+
+    caller: Caller
+    key: str
+    holds: Callable[[], bool]
+
+
+def caller_of(scope: Any) -> Caller:
+    """Who asks, of a request that the gate let through; raises LookupError for one that has not come through it."""
+    try:
+        return cast("Caller", scope["user"])
+    except KeyError:
+        raise LookupError("this request did not come through the gate") from None
+
+
+def address_of(scope: Any) -> str:
+    return whence(scope["client"][0]) if scope["client"] else "the unix socket"

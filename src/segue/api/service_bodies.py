@@ -1,0 +1,179 @@
+"""What the API of injected services takes and gives, as structs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from litestar.exceptions import ClientException
+
+from segue.inject.features import datapath_id
+from segue.model.hooks import HOOKS
+from segue.model.intent import Permissions
+from segue.server.service_room import Room
+from segue.server.services import Services
+
+LONGEST_TOKEN = 100 * 365 * 86_400
+"""Seconds; whoever wants it longer wants it without end."""
+
+Version = Literal["1.0", "1.3", "1.4", "1.5"]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=LONGEST_TOKEN)]
+Body = TypeVar("Body")
+
+
+class PortBody(msgspec.Struct):
+    """One of the virtual switch's ports. ``node`` is empty while nobody knows where it is, of routers, and to whoever
+    is no administrator."""
+
+    number: int
+    kind: str
+    name: str
+    node: str
+    mac: str
+
+
+class TokenBody(msgspec.Struct, forbid_unknown_fields=True):
+    """``expires_in``: seconds; null: it does not expire."""
+
+    expires_in: Seconds | None = None
+
+
+class TokenState(msgspec.Struct):
+    """``created`` and ``expires``: seconds since 1970."""
+
+    number: int
+    created: float
+    expires: float | None
+    state: Literal["valid", "expired", "revoked"]
+
+
+class NewToken(msgspec.Struct):
+    """``token`` is shown here and nowhere else."""
+
+    token: str
+    number: int
+    expires: float | None
+
+
+class AttachBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Elements as ``port/NAME``, ``network/NAME``, ``router/NAME``."""
+
+    attach: list[str]
+
+
+class ControllerBody(msgspec.Struct, forbid_unknown_fields=True):
+    """``target``: ``tcp:HOST:PORT`` or ``ssl:HOST:PORT`` is called; at ``ptcp:PORT[:HOST]`` or ``pssl:PORT[:HOST]`` the
+    server waits. ``versions`` of OpenFlow; without any, all that there are."""
+
+    target: str
+    versions: list[Version] = []
+
+
+class ControllerState(msgspec.Struct):
+    """``address``: where it is called, or where it is to call. ``connected``: from where it is. ``trouble``: why there
+    is no connection, if that is known."""
+
+    target: str
+    address: str
+    connected: list[str]
+    trouble: str
+
+
+class FlowsBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Flow mods as the OpenFlow library's JSON has them. ``version``, ``type``, ``command`` and ``table_id`` need not
+    be said; ``packet_count``, ``byte_count`` and ``duration`` are told, and not heard."""
+
+    flows: list[dict[str, Any]]
+
+
+class MessagesBody(msgspec.Struct, forbid_unknown_fields=True):
+    """OpenFlow messages as the OpenFlow library's JSON has them; ``version`` is 1.5 where it is not said."""
+
+    messages: list[dict[str, Any]]
+
+
+class ServiceBody(msgspec.Struct):
+    """``been`` and ``to_come``: what packets at its hook have been and will be through. ``flows``: how many there are,
+    of at most ``quota``. ``refused``: what switches would not take, and why. ``lost``: packet-ins that came too fast or
+    were not read. ``nodes``: where its flows are; for administrators."""
+
+    name: str
+    project: str
+    label: str
+    hook: str
+    order: int
+    attach: list[str]
+    permissions: Permissions
+    quota: int
+    packet_ins: int
+    been: str
+    to_come: str
+    datapath_id: str
+    ports: list[PortBody]
+    nodes: list[str]
+    flows: int
+    groups: int
+    meters: int
+    lost: int
+    refused: list[str]
+    token: TokenState | None
+    controller: ControllerState | None
+
+
+def read(body: bytes, kind: type[Body], hint: str) -> Body:
+    """Raises ClientException, whose end is ``hint``."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ClientException(f"body: {error}; {hint}") from None
+
+
+def said(room: Room, services: Services, *, nodes: bool) -> ServiceBody:
+    """``nodes``: whether they are named."""
+    declared, datapath = room.info.declared, room.datapath
+    hook = HOOKS[declared.hook]
+    return ServiceBody(
+        declared.name,
+        declared.project,
+        declared.label,
+        declared.hook,
+        declared.order,
+        list(declared.attach),
+        declared.permissions,
+        declared.flows,
+        declared.packet_ins,
+        hook.been,
+        hook.to_come,
+        f"{datapath_id(datapath.scope):016x}",
+        [
+            PortBody(number, one.kind, one.name, one.node if nodes else "", one.mac.to_bytes(6, "big").hex(":"))
+            for number, one in sorted(datapath.scope.elements.items())
+        ],
+        services.nodes(room.key) if nodes else [],
+        len(datapath.flows),
+        len(datapath.groups),
+        len(datapath.meters),
+        room.lost,
+        [f"{f'node {node}: ' if nodes else ''}{what}: {why}" for (node, what), why in sorted(room.refused.items())],
+        _token(room),
+        _controller(room),
+    )
+
+
+def _token(room: Room) -> TokenState | None:
+    kept = room.about.token
+    if kept is None:
+        return None
+    if kept.revoked:
+        return TokenState(kept.number, kept.created, kept.expires, "revoked")
+    return TokenState(kept.number, kept.created, kept.expires, "valid" if room.access.holds() else "expired")
+
+
+def _controller(room: Room) -> ControllerState | None:
+    registered, door = room.about.controller, room.access.door
+    if registered is None:
+        return None
+    address, trouble = "", "the service has no token that holds; make one"
+    if door is not None:
+        address, trouble = door.address, door.trouble
+    return ControllerState(registered.target, address, [channel.peer for channel in room.side.channels], trouble)

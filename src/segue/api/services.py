@@ -1,0 +1,302 @@
+"""Injected services: registered, attached, given tokens; and what the holder of a token does over HTTP.
+
+A service is an object as any other (``/v1/objects/service``), which administrators can declare so. Here a project
+registers its own and sees those alone: attached to its own elements, which the rules of the object hold (``compile``).
+What a service's own token is good for is what stands below ``/v1/services/NAME``: flows, messages, packets, controller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Controller as Routes
+from litestar import Request, delete, get, post, put
+from litestar.datastructures import State
+from litestar.exceptions import ClientException, PermissionDeniedException
+from litestar.params import Parameter
+from litestar.types import ASGIApp
+
+from segue.api.admitted import caller_of
+from segue.api.declaring import Wait, change, service_of
+from segue.api.errors import NotFound
+from segue.api.events import BEAT, Stream
+from segue.api.permission import OPERATORS, injected
+from segue.api.service_bodies import (
+    AttachBody,
+    ControllerBody,
+    FlowsBody,
+    MessagesBody,
+    NewToken,
+    ServiceBody,
+    TokenBody,
+    read,
+    said,
+)
+from segue.intent import IntentError, parse
+from segue.model.stages import SERVICE_TABLES
+from segue.neutron.caller import Caller
+from segue.openflow import FlowMod, PacketIn
+from segue.openflow.as_json import VERSION_NUMBERS, from_json, to_json
+from segue.openflow.declare import Message
+from segue.openflow.wire import V15
+from segue.server.news import Event
+from segue.server.service_doors import BadTarget, Controller, checked
+from segue.server.service_flows import listed
+from segue.server.service_room import Room
+
+MOST_OF_PROJECT = 100
+"""Services that one project may have."""
+MOST_WAITING = 1_000
+"""Packets that wait for a reader of the stream; more are left out."""
+COUNTED = ("packet_count", "byte_count", "duration")
+"""What is told of a flow beside its flow mod."""
+
+Table = Annotated[int, Parameter(ge=0, le=SERVICE_TABLES - 1)]
+Asked = Request[Any, Any, State]
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Services(Routes):
+    path = "/v1/services"
+
+    @get("/")
+    async def listing(self, request: Asked, state: State) -> list[ServiceBody]:
+        """In the order of their names."""
+        caller = caller_of(request.scope)
+        rooms = service_of(state).injected.by_name
+        return [_said(request, state, room) for _, room in sorted(rooms.items()) if _may_see(caller, room)]
+
+    @post("/", status_code=201)
+    async def create(self, request: Asked, state: State, wait: Wait = 0.0) -> ServiceBody:
+        """The body is the service with its ``name``, and its fields as the intent has them."""
+        caller, service = caller_of(request.scope), service_of(state)
+        fields = read(await request.body(), dict[str, Any], "write {name: NAME, hook: HOOK, attach: [port/NAME]}")
+        name = fields.pop("name", None)
+        if not isinstance(name, str):
+            raise ClientException("body: a service needs a name; write name: NAME")
+        objects = service.conductor.declared.objects
+        if ("service", name) in objects:
+            raise ClientException(f"there is a service {name!r} already; take another name", status_code=409)
+        if not caller.admin:
+            if fields.get("project", caller.project) != caller.project:
+                raise PermissionDeniedException("a project registers services of its own; leave project out")
+            fields["project"] = caller.project
+            own = sum(kind == "service" and one.project == caller.project for (kind, _), one in objects.items())
+            if own >= MOST_OF_PROJECT:
+                text = f"the project has {own} services, and may have as many; delete one that is not needed"
+                raise ClientException(text, status_code=409)
+        await _declare(state, name, fields, wait)
+        return _said(request, state, service.injected.by_name[name])
+
+    @get("/{name:str}")
+    async def show(self, name: str, request: Asked, state: State) -> ServiceBody:
+        return _said(request, state, _own(request, state, name))
+
+    @delete("/{name:str}", status_code=204)
+    async def remove(self, name: str, request: Asked, state: State, wait: Wait = 0.0) -> None:
+        """With all that it has set up."""
+        room = _managed(request, state, name)
+        await change(service_of(state).conductor, {("service", room.name): None}, [], False, wait)
+
+    @put("/{name:str}/attach", status_code=200)
+    async def attach(self, name: str, request: Asked, state: State, wait: Wait = 0.0) -> ServiceBody:
+        """From now on the service is attached to these elements, and to no others."""
+        room = _managed(request, state, name)
+        data = read(await request.body(), AttachBody, 'write {"attach": ["port/NAME", ...]}')
+        fields = msgspec.to_builtins(service_of(state).conductor.declared.objects["service", name])
+        fields.pop("name")
+        await _declare(state, name, {**fields, "attach": data.attach}, wait)
+        return _said(request, state, room)
+
+    # -- tokens ------------------------------------------------------------------------------------------------------
+
+    @post("/{name:str}/token", status_code=201)
+    async def token(self, name: str, request: Asked, state: State) -> NewToken:
+        """A new token, which is shown this once; the one before holds no more."""
+        room = _managed(request, state, name)
+        data = read(await request.body() or b"{}", TokenBody, 'write {} or {"expires_in": SECONDS}')
+        service_of(state).injected.check_writable()
+        text = room.access.renew(data.expires_in)
+        kept = room.about.token
+        assert kept is not None
+        await room.durable(room.sequence)
+        return NewToken(text, kept.number, kept.expires)
+
+    @delete("/{name:str}/token", status_code=204)
+    async def revoke(self, name: str, request: Asked, state: State, wait: Wait = 10.0) -> None:
+        """The token holds no more, and what came by it is removed: flows, groups, meters, the controller."""
+        room = _managed(request, state, name)
+        room.access.revoke()
+        await _in_force(room, wait)
+
+    # -- what a token is good for --------------------------------------------------------------------------------------
+
+    @put("/{name:str}/controller", status_code=200)
+    async def connect(self, name: str, request: Asked, state: State) -> ServiceBody:
+        """The controller that the virtual switch calls, or waits for, from now on."""
+        room, services = _own(request, state, name), service_of(state).injected
+        data = read(await request.body(), ControllerBody, 'write {"target": "tcp:HOST:PORT"}')
+        ports = None if caller_of(request.scope).admin else services.ports
+        try:
+            target = checked(data.target, secure=services.tls is not None, ports=ports)
+        except BadTarget as bad:
+            raise ClientException(str(bad)) from None
+        services.check_writable()
+        room.access.connect(Controller(target, tuple(sorted({VERSION_NUMBERS[text] for text in data.versions}))))
+        await room.durable(room.sequence)
+        return _said(request, state, room)
+
+    @delete("/{name:str}/controller", status_code=204)
+    async def disconnect(self, name: str, request: Asked, state: State) -> None:
+        room = _own(request, state, name)
+        service_of(state).injected.check_writable()
+        room.access.connect(None)
+        await room.durable(room.sequence)
+
+    @get("/{name:str}/flows")
+    async def flows(self, name: str, request: Asked, state: State, table: Table | None = None) -> FlowsBody:
+        """As flow mods that would add them, with what they have counted."""
+        return FlowsBody(await _listed(_own(request, state, name), table))
+
+    @put("/{name:str}/flows/{table:int}", status_code=200)
+    async def replace(self, name: str, table: Table, request: Asked, state: State, wait: Wait = 10.0) -> FlowsBody:
+        """The table holds these flows from now on, and no others; the same again changes nothing. Answered when every
+        connected node has them in force, or ``wait`` seconds are over."""
+        room = _own(request, state, name)
+        data = read(await request.body(), FlowsBody, 'write {"flows": [{"priority": 1, "match": {...}, ...}, ...]}')
+        room.replace(table, [_flow_mod(one, table, number) for number, one in enumerate(data.flows)], V15)
+        await _in_force(room, wait)
+        return FlowsBody(await _listed(room, table))
+
+    @post("/{name:str}/messages", status_code=200)
+    async def messages(self, name: str, request: Asked, state: State, wait: Wait = 10.0) -> MessagesBody:
+        """OpenFlow messages that change the virtual switch, or send packets: all of them in their order, or none."""
+        room = _own(request, state, name)
+        data = read(await request.body(), MessagesBody, 'write {"messages": [{"type": "OFPT_FLOW_MOD", ...}, ...]}')
+        room.carry_out([_message(one, f"messages[{number}]") for number, one in enumerate(data.messages)])
+        await _in_force(room, wait)
+        return data
+
+    @get("/{name:str}/packet-ins", media_type="text/event-stream")
+    async def packet_ins(self, name: str, request: Asked, state: State) -> ASGIApp:
+        """What controllers get as packet-ins, from now on, as server-sent events."""
+        room, caller = _own(request, state, name), caller_of(request.scope)
+        if not (caller.admin or injected(caller) or "member" in caller.roles):
+            raise PermissionDeniedException("what is in packets takes the role member, or the service's own token")
+        return Stream(_packets(room))
+
+
+async def _packets(room: Room) -> AsyncGenerator[list[Event], None]:
+    waiting: asyncio.Queue[PacketIn | None] = asyncio.Queue()
+    lost = 0
+
+    def take(packet: PacketIn | None) -> None:
+        nonlocal lost
+        if packet is not None and waiting.qsize() >= MOST_WAITING:
+            lost += 1
+        else:
+            waiting.put_nowait(packet)
+
+    room.watchers.add(take)
+    try:
+        while not room.closed:
+            try:
+                async with asyncio.timeout(BEAT):
+                    packets = [await waiting.get()]
+            except TimeoutError:
+                yield []
+                continue
+            while not waiting.empty() and len(packets) < 100:
+                packets.append(waiting.get_nowait())
+            told = [Event("packet-in", _encode(to_json(packet, 0, V15))) for packet in packets if packet is not None]
+            if lost:
+                told.append(Event("lost", _encode({"count": lost})))
+                lost = 0
+            yield told
+            if None in packets:
+                return
+    finally:
+        room.watchers.discard(take)
+
+
+async def _listed(room: Room, table: int | None) -> list[dict[str, Any]]:
+    """Of one table, or all."""
+    return [
+        {
+            **to_json(one.mod, 0, V15),
+            "packet_count": one.packets,
+            "byte_count": one.octets,
+            "duration": round(one.age, 3),
+        }
+        for one in await listed(room)
+        if table in (None, one.mod.table_id)
+    ]
+
+
+async def _declare(state: State, name: str, fields: Mapping[str, Any], wait: float) -> None:
+    """Raises IntentError, Unsound."""
+    try:
+        objects = parse(_encode({"services": {name: fields}}).decode(), "body").objects
+    except IntentError as error:  # its lines are not those of the body
+        raise IntentError(msgspec.structs.replace(problem, line=None) for problem in error.problems) from None
+    await change(service_of(state).conductor, objects, [], False, wait)
+
+
+async def _in_force(room: Room, wait: float) -> None:
+    """Raises Unwritable where it is not even on the disk."""
+    await room.durable(room.sequence)
+    try:
+        async with asyncio.timeout(wait):
+            await room.in_force(room.sequence)
+    except TimeoutError:
+        pass  # it will be; who asks to wait less knows
+
+
+def _flow_mod(body: dict[str, Any], table: int, number: int) -> FlowMod:
+    given = {name: value for name, value in body.items() if name not in COUNTED}
+    whole = {"version": "1.5", "type": "OFPT_FLOW_MOD", "command": "OFPFC_ADD", "table_id": table, **given}
+    message, version = _message(whole, f"flows[{number}]")
+    if not isinstance(message, FlowMod) or version != V15:
+        raise ClientException(f"flows[{number}] is no flow mod of OpenFlow 1.5; send others to /messages")
+    return message
+
+
+def _message(body: dict[str, Any], where: str) -> tuple[Message, int]:
+    try:
+        message, _, version = from_json({"version": "1.5", **body})
+    except (ValueError, TypeError) as error:
+        raise ClientException(f"{where}: {error}") from None
+    return message, version
+
+
+def _said(request: Asked, state: State, room: Room) -> ServiceBody:
+    return said(room, service_of(state).injected, nodes=caller_of(request.scope).admin)
+
+
+def _may_see(caller: Caller, room: Room) -> bool:
+    """What one may see one may change, as far as one's role goes, which the gate has seen to."""
+    name = injected(caller)
+    if name or caller.admin:
+        return not name or name == room.name
+    operator = caller.project == OPERATORS and "reader" in caller.roles and "member" not in caller.roles
+    return operator or bool(caller.project and caller.project == room.info.declared.project)
+
+
+def _own(request: Asked, state: State, name: str) -> Room:
+    """Another project's is not there, for all that one may know. Raises NotFound."""
+    room = service_of(state).injected.by_name.get(name)
+    if room is None or not _may_see(caller_of(request.scope), room):
+        raise NotFound(f"there is no service {name[:63]!r}; `segue service list` lists those there are")
+    return room
+
+
+def _managed(request: Asked, state: State, name: str) -> Room:
+    """What the service's own token is not good for. Raises NotFound, PermissionDeniedException."""
+    room = _own(request, state, name)
+    if injected(caller_of(request.scope)):
+        raise PermissionDeniedException("a service's token is good for its flows; this is its project's to do")
+    return room
