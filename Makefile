@@ -1,7 +1,7 @@
 # The two commands of the README are `make run` and `make test`; `make help` lists the rest.
 
 # The examples of injected services, each in a file of its own.
-SERVICES := ips ids bypass
+SERVICES := ips ids bypass dpi balancer
 
 .PHONY: $(SERVICES) services help run web clean test check bench docs fuzz
 .DEFAULT_GOAL := help
@@ -17,7 +17,7 @@ web: ## install what is missing, and run the second example: a firewall and a ca
 	@scripts/install web
 	@.venv/bin/python examples/web.py
 
-services: ## install what is missing, and run the examples of injected services; or one: make ips, ids, bypass
+services: ## install what is missing, and run the examples of injected services; or one: make ips, ids, ...
 	@scripts/install services
 	@for one in $(SERVICES); do .venv/bin/python examples/services/$$one.py && .venv/bin/segue lab down $$one || exit; done
 

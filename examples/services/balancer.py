@@ -1,8 +1,8 @@
 """A load balancer that sees the first packet of each connection, and none after it.
 
 Clients connect to its address. It has two switches of the network's, both with the clients' ports: what these send
-passes `forth`, what they get passes `back`. A connection's first packet comes to it by `forth`; it chooses a server, and
-puts a flow in either, by which the two speak to each other directly, each on its own node.
+passes `forth`, what they get passes `back`. A connection's first packet comes to it from `forth`. It chooses a server,
+and puts a flow in either switch, by which client and server speak with each other directly, from node to node.
 
 ``python examples/services/balancer.py [CONNECTIONS]`` shows it.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -38,18 +39,24 @@ class Host(NamedTuple):
     mac: int
 
 
+OWN = Host("10.0.0.100", derived_mac("port", "balancer"))
+SERVERS = [Host(f"10.0.0.2{i}", derived_mac("port", f"server{i}")) for i in (1, 2, 3)]
+
+
 class Balancer:
     """``forth`` and ``back``: datapath ids of its switches. ``own``: whom clients believe to speak with."""
 
     def __init__(self, forth: int, back: int, own: Host, servers: Sequence[Host]) -> None:
         self.app = App("balancer", table_miss=False)
+        self.ready = threading.Event()
         self.packets = 0
         """That it has seen."""
 
         @self.app.on(SwitchUp)
-        def up(switch, event):  # type: ignore[no-untyped-def]
+        async def up(switch, event):  # type: ignore[no-untyped-def]
             if switch.id == forth:
-                return FlowMod({**TCP, "ipv4_dst": own.ip}, [Output(CONTROLLER)], priority=1)
+                await switch.request(FlowMod({**TCP, "ipv4_dst": own.ip}, [Output(CONTROLLER)], priority=1))
+                self.ready.set()
 
         @self.app.on(PacketIn)
         async def connects(switch, msg):  # type: ignore[no-untyped-def]
@@ -68,6 +75,11 @@ class Balancer:
                 FlowMod({**asks, "in_port": msg.in_port}, to_server, priority=2, idle_timeout=IDLE),
                 PacketOut(in_port=msg.in_port, actions=[Output(TABLE)], data=msg.data),
             ]
+
+
+def switch_of(service: Service) -> int:
+    """Its datapath id."""
+    return int(service.ask("GET")["datapath_id"], 16)
 
 
 def connect(place: Place, own: Host, count: int) -> dict[str, Any]:
@@ -108,16 +120,14 @@ def main() -> int:
     title("A network of three nodes with two clients, three servers, and a balancer")
     place = brought_up(FILE)
     forth, back = Service(place, "forth"), Service(place, "back")
-    ids = [int(service.ask("GET")["datapath_id"], 16) for service in (forth, back)]
     for service in (forth, back):
         service.put([])  # what an earlier run has left
-    own = Host("10.0.0.100", derived_mac("port", "balancer"))
-    servers = [Host(f"10.0.0.2{i}", derived_mac("port", f"server{i}")) for i in (1, 2, 3)]
-    balancer = Balancer(*ids, own, servers)
+    balancer = Balancer(switch_of(forth), switch_of(back), OWN, SERVERS)
     with conducted(balancer.app, forth, back) as controller:
-        title(f"{count} connections to {own.ip}, {AT_ONCE} of either client at a time")
+        balancer.ready.wait(15)
+        title(f"{count} connections to {OWN.ip}, {AT_ONCE} of either client at a time")
         before = received(place, "balancer")
-        found = connect(place, own, count)
+        found = connect(place, OWN, count)
         say(f"  answered by:              {found['servers']}; not at all: {found['errors'] or 'none'}")
         say(f"  connections per second:   {count / found['seconds']:.0f}")
         say(f"  a connection's first packet and its answer:  {times(found['first'])}")
@@ -134,10 +144,10 @@ def main() -> int:
         say(f"  packets at its own port:  {after - before}")
         say(f"  its flows:                {len(wired)} forth, {len(flows[1])} back; packets in them: {later}")
         refusals = controller.refusals
-    return verdict(
+    status = verdict(
         {
             "every connection was answered, by all servers": sum(found["servers"].values()) == count
-            and len(found["servers"]) == len(servers),
+            and len(found["servers"]) == len(SERVERS),
             "it saw a packet of each, the first": 0 <= balancer.packets - count <= found["retransmitted"],
             "its own port got none": after == before,
             "there is a flow either way for each": len(wired) == len(flows[1]) == count,
@@ -145,6 +155,15 @@ def main() -> int:
             "nothing was refused to it": not refusals,
         }
     )
+    say(f"""
+The network is still up, and its flows stay until nothing has met them for {IDLE} seconds; no new ones come. Try:
+  export SEGUE_SERVER={place.url}
+  segue service list                                     both services, their ports and flows
+  segue lab exec --lab balancer client1 ip neigh         what the client knows of {OWN.ip}
+  examples/services/balancer.py 10000                    the balancer again
+  make clean                                             remove all of it
+(`segue` is .venv/bin/segue)""")
+    return status
 
 
 if __name__ == "__main__":

@@ -164,6 +164,20 @@ def until(condition: Callable[[], T], what: str, within: float = 15.0) -> T:
     return value
 
 
+def watch(program: str, lines: Sequence[str]) -> int:
+    """Says what is added to ``lines``, until Ctrl-C."""
+    title(f"The {program} runs until Ctrl-C")
+    said = 0
+    try:
+        while True:
+            for line in lines[said:]:
+                say(f"  {line}")
+                said += 1
+            time.sleep(0.1)
+    except KeyboardInterrupt:
+        return 0
+
+
 def say(text: str) -> None:
     print(text, flush=True)
 

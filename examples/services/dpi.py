@@ -18,7 +18,7 @@ from pathlib import Path
 from struct import unpack_from
 from typing import NamedTuple
 
-from common import Place, Service, brought_up, conducted, say, title, until, verdict
+from common import Place, Service, brought_up, conducted, say, title, verdict
 
 from segue.openflow import (
     CONTROLLER,
@@ -82,6 +82,7 @@ METERS = {name: number for number, name in enumerate(APPLICATIONS, 1) if APPLICA
 class Dpi:
     def __init__(self) -> None:
         self.app = App("dpi", table_miss=False)
+        self.ready = threading.Event()
         self.packets: Counter[int] = Counter()
         """That it has seen, by the client's port."""
         self.named: dict[Connection, str] = {}
@@ -89,10 +90,12 @@ class Dpi:
         looked: Counter[tuple[End, End]] = Counter()
 
         @self.app.on(SwitchUp)
-        def up(switch, event):  # type: ignore[no-untyped-def]
+        async def up(switch, event):  # type: ignore[no-untyped-def]
             miss = FlowMod({}, [Output(CONTROLLER), Output(NORMAL)], table_id=1, priority=0)
             none = MeterMod(MeterCommand.DELETE, meter_id=MeterNumber.ALL)  # that an earlier run has left
-            return [none, *map(limit, METERS), miss, FlowMod(TCP, instructions=[GotoTable(1)])]
+            switch.send(none, *map(limit, METERS), miss, FlowMod(TCP, instructions=[GotoTable(1)]))
+            await switch.barrier()
+            self.ready.set()
 
         @self.app.on(PacketIn)
         def packet_in(switch, msg):  # type: ignore[no-untyped-def]
@@ -203,7 +206,7 @@ def listen(place: Place, dpi: Dpi, says: bytes, sides: Sequence[Seen]) -> Heard:
         connection.sendall(says)
         port = connection.getsockname()[1]
         receive(connection, SETTLING)
-        name = next((name for ends, name in dpi.named.items() if port in dict(map(reversed, ends))), "")
+        name = next((name for both, name in dpi.named.items() if any(end[1] == port for end in both)), "")
         first, before = dpi.packets[port], [Counter(side.octets[port]) for side in sides]
         rate = receive(connection, SECONDS) * 8 / 1000 / SECONDS
         later = dpi.packets[port] - first
@@ -229,7 +232,7 @@ def main() -> int:
     sides = [Seen(place, "client"), Seen(place, "server")]
     serve(place)
     with conducted(dpi.app, service) as controller:
-        until(lambda: len(service.flows()) == 2, "its first flows")
+        dpi.ready.wait(15)
         title(f"Four connections to {SERVER}, port {PORT}: what the client says first is all that tells them apart")
         heard = {}
         for name, says in SAYINGS.items():
@@ -240,22 +243,37 @@ def main() -> int:
         title("Its flows")
         listed = [flow for flow in service.flows() if flow["table_id"] == 1]
         for flow in listed:
-            where = "what is not known" if not flow["match"] else f"port {max(flow['match'][p] for p in ('tcp_src', 'tcp_dst'))}"
+            where = (
+                "what is not known"
+                if not flow["match"]
+                else f"port {max(flow['match'][p] for p in ('tcp_src', 'tcp_dst'))}"
+            )
             say(f"  {where}: {flow['packet_count']} packets")
         refusals = controller.refusals
     limited = APPLICATIONS["bittorrent"].rate
-    return verdict(
+    status = verdict(
         {
             "each was named by what was said": all(one.name == name for name, one in heard.items()),
             "both sides get its mark, and no other": all(
                 one.marks == {APPLICATIONS[name].dscp} for name, one in heard.items()
             ),
-            f"bittorrent has {limited / 1000:g} Mbit/s and no more": limited / 8 < heard["bittorrent"].rate < limited * 1.1,
+            f"bittorrent has {limited / 1000:g} Mbit/s and no more": limited / 8
+            < heard["bittorrent"].rate
+            < limited * 1.1,
             "the others have more": all(one.rate > 2 * limited for name, one in heard.items() if name != "bittorrent"),
             "no packet was seen once a connection was named": not any(one.later for one in heard.values()),
             "nothing was refused to it": not refusals,
         }
     )
+    say(f"""
+The network is still up. Try:
+  export SEGUE_SERVER={place.url}
+  segue service list                                     the service, its ports and flows
+  segue trace 'client > server tcp 40000 > {PORT}'       what a packet of no known connection meets
+  examples/services/dpi.py                               the same again
+  make clean                                             remove all of it
+(`segue` is .venv/bin/segue)""")
+    return status
 
 
 if __name__ == "__main__":

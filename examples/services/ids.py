@@ -6,15 +6,15 @@ with the token of its service. ``python examples/services/ids.py`` shows it; wit
 
 from __future__ import annotations
 
+import json
 import selectors
 import socket
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
-from common import Place, Service, brought_up, say, title, until, verdict
+from common import Place, Service, brought_up, say, title, until, verdict, watch
 
 FILE = Path(__file__).with_name("ids.yaml")
 SERVER = "10.0.0.20"
@@ -31,9 +31,11 @@ class Ids:
         self.copies = self.attacks = 0
         self.blocked: list[str] = []
         """The names of the ports that it has shut."""
+        self.told: list[str] = []
         self._tap = tap
         self._service = service
-        self._flows: list[dict[str, Any]] = []
+        self.flows: list[dict[str, Any]] = []
+        """What it has put into the table."""
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._read, name="ids", daemon=True)
 
@@ -61,9 +63,10 @@ class Ids:
         """The port with this address. Which port that is the virtual switch says."""
         for port in self._service.ask("GET")["ports"]:
             if port["mac"] == mac.hex(":") and port["name"] not in self.blocked:
-                self._flows.append({"priority": 100, "match": {"in_port": port["number"]}, "instructions": []})
-                self._service.put(self._flows)
+                self.flows.append({"priority": 100, "match": {"in_port": port["number"]}, "instructions": []})
+                self._service.put(self.flows)
                 self.blocked.append(port["name"])
+                self.told.append(f"{port['name']} attacked, and is shut out")
 
 
 def tap_of(place: Place) -> socket.socket:
@@ -92,7 +95,7 @@ def main() -> int:
     service = Service(place, "alarm")
     service.put([])  # what an earlier run has left
     with Ids(tap_of(place), service) as ids:
-        return watch(ids) if "--watch" in sys.argv else story(place, service, ids)
+        return watch("IDS", ids.told) if "--watch" in sys.argv else story(place, service, ids)
 
 
 def story(place: Place, service: Service, ids: Ids) -> int:
@@ -105,8 +108,7 @@ def story(place: Place, service: Service, ids: Ids) -> int:
     attack = get(place, "vm1", "/../../etc/passwd")
     until(lambda: ids.blocked, "the IDS to shut somebody out")
     say(f"  the IDS has seen {ids.attacks} packets with {PATTERN.decode()}, and shut out {ids.blocked}")
-    for flow in service.flows():
-        say(f"  its flow: {flow['match']}, no action: drop")
+    say(f"  it has PUT at /v1/services/alarm/flows/0: {json.dumps({'flows': ids.flows})}")
 
     title("vm1 tries again")
     seen, dropped = ids.copies, service.packets()
@@ -137,19 +139,6 @@ The network is still up, and vm1 is still shut out. Try, with its address in SEG
   make clean                                             remove all of it
 (`segue` is .venv/bin/segue)""")
     return status
-
-
-def watch(ids: Ids) -> int:
-    title("The IDS runs until Ctrl-C")
-    said = 0
-    try:
-        while True:
-            time.sleep(0.1)
-            for name in ids.blocked[said:]:
-                say(f"  {name} attacked, and is shut out")
-                said += 1
-    except KeyboardInterrupt:
-        return 0
 
 
 if __name__ == "__main__":

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from pathlib import Path
 
-from common import Place, Service, brought_up, conducted, say, title, until, verdict
+from common import Place, Service, brought_up, conducted, say, title, until, verdict, watch
 from nfqueue import ACCEPT, DROP, Queue
 
 from segue.openflow import App, FlowMod, Started, Stopping, SwitchDown, SwitchUp
@@ -34,6 +33,7 @@ class Ips:
         self.seen = self.attacks = 0
         self.blocked: list[str] = []
         """The names of the ports that it has shut."""
+        self.told: list[str] = []
         self._queue = queue
         self._switch: Switch | None = None
 
@@ -70,6 +70,7 @@ class Ips:
             if port.hw_addr == int.from_bytes(mac) and port.name not in self.blocked:
                 self._switch.send(FlowMod({"in_port": port.port_no}, (), priority=100))
                 self.blocked.append(port.name)
+                self.told.append(f"{port.name} attacked, and is shut out")
 
 
 def get(place: Place, host: str, path: str = "/") -> bool:
@@ -95,7 +96,7 @@ def main() -> int:
     queue = place.within("ips", Queue)
     ips = Ips(queue)
     with conducted(ips.app, service):
-        return watch(ips) if "--watch" in sys.argv else story(place, service, ips)
+        return watch("IPS", ips.told) if "--watch" in sys.argv else story(place, service, ips)
 
 
 def story(place: Place, service: Service, ips: Ips) -> int:
@@ -142,19 +143,6 @@ The network is still up, and vm1 is still shut out. Try:
   make clean                                             remove all of it
 (`segue` is .venv/bin/segue)""")
     return status
-
-
-def watch(ips: Ips) -> int:
-    title("The IPS runs until Ctrl-C")
-    said: list[str] = []
-    try:
-        while True:
-            time.sleep(0.1)
-            for name in ips.blocked[len(said) :]:
-                say(f"  {name} attacked, and is shut out")
-                said.append(name)
-    except KeyboardInterrupt:
-        return 0
 
 
 def answered(it_was: bool) -> bool:

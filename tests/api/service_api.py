@@ -48,10 +48,10 @@ class Projects:
         self.server = server
         self.who = {
             "admin": admin,
-            "red": tokens.make("member", "red", "--id", "red-member"),
-            "blue": tokens.make("member", "blue", "--id", "blue-member"),
-            "blue-reader": tokens.make("reader", "blue", "--id", "blue-reader"),
-            "red-reader": tokens.make("reader", "red", "--id", "red-reader"),
+            "red": tokens.make("member", "red"),
+            "blue": tokens.make("member", "blue"),
+            "blue-reader": tokens.make("reader", "blue"),
+            "red-reader": tokens.make("reader", "red"),
         }
 
     def __call__(self, who: str, method: str, path: str, body: Any = None) -> Answer:

@@ -62,6 +62,11 @@ def test_a_token_ends_at_the_second_it_expires() -> None:
     assert admit({"a": token}, text, NOW) == "token a has expired"
 
 
+def test_no_token_of_the_file_is_called_as_a_service_s() -> None:
+    with pytest.raises(TokensError, match="injected services"):
+        new_token("service-1-1", SECRET, "web", ["member"])
+
+
 @pytest.mark.parametrize("wrong", ["", "a", "a.", "b.x", "a." + "x" * 43, "ä", "\udc80", "a.\x00", "." * 100_000])
 def test_what_is_no_token_is_nobodys(wrong: str) -> None:
     assert isinstance(admit({"a": new_token("a", SECRET, "web", ["member"])[1]}, wrong, NOW), str)
@@ -108,6 +113,8 @@ CALLERS = {
     "operator": Caller("admin", roles=("reader",)),
     "agent": Caller("p", roles=("agent",)),
     "nobody": Caller(""),
+    "service": Caller("p", roles=("service",), user="service/x"),
+    "keystone": Caller("p", roles=("service",), user="service"),
 }
 MAY = [
     ("GET", "/v2.0/networks", "admin member reader operator"),
@@ -123,9 +130,16 @@ MAY = [
     ("WEBSOCKET", "/v1/agent", "agent"),
     ("WEBSOCKET", "//v1//agent/", "agent"),
     ("WEBSOCKET", "/v1/other", "admin"),
-    ("GET", "/", "admin member reader operator agent nobody"),
-    ("POST", "/", "admin member reader operator agent nobody"),
+    ("GET", "/", "admin member reader operator agent nobody service keystone"),
+    ("POST", "/", "admin member reader operator agent nobody service keystone"),
     ("WEBSOCKET", "/", "admin"),
+    ("GET", "/v1/services", "admin member reader operator"),
+    ("GET", "/v1/services/x/flows", "admin member reader operator service"),
+    ("POST", "/v1/services", "admin member"),
+    ("PUT", "//v1/services//x/flows/0", "admin member service"),
+    ("PUT", "/v1/services/xx/flows/0", "admin member"),
+    ("PUT", "/v1/services/x/../y/flows/0", "admin member service"),
+    ("GET", "/v1/servicesx", "admin operator"),
     ("GET", "/elsewhere", "admin"),
     ("GET", "/V1/objects", "admin"),
     ("GET", "/v2.0.json", "admin"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import threading
 import time
@@ -62,7 +63,7 @@ def test_a_token_is_taken_where_there_is_no_authentication_too(opened: Running) 
                 assert opened.ask("/v1/services", unix=unix, **headers).status == 403
             assert opened.ask("/v1/objects", unix=unix).status == 200
             wrong = opened.ask("/v1/services/bare", unix=unix, X_Auth_Token=token[:-2] + "xx")
-            assert wrong.status == 401 and "bearer" in wrong.headers["www-authenticate"].lower()
+            assert wrong.status == 401 and "www-authenticate" in wrong.headers
     finally:
         assert opened.ask("/v1/services/bare", "DELETE").status == 204
     assert opened.ask("/v1/services/bare", X_Auth_Token=token).status == 401
@@ -276,7 +277,7 @@ def test_messages_are_carried_out_all_or_none(ask: Projects) -> None:
     bad = {"type": "OFPT_FLOW_MOD", "command": "OFPFC_ADD", "table_id": 99, "priority": 1}
     path = "/v1/services/eye/messages?wait=0"
     answer = ask("eye", "POST", path, {"messages": [add, bad]})
-    assert answer.status == 409 and "OFPFMFC_BAD_TABLE_ID" in answer.body["error"]
+    assert answer.status == 409 and re.fullmatch(r"messages\[1\]: .*\(OFPFMFC_BAD_TABLE_ID\)", answer.body["error"])
     assert ask("eye", "GET", "/v1/services/eye/flows").body["flows"] == []
     old = {"version": "1.0", "type": "OFPT_FLOW_MOD", "command": "OFPFC_ADD", "match": {"dl_type": 2054}, "actions": []}
     assert ask("eye", "POST", path, {"messages": [add, old]}).status == 200

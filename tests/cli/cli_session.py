@@ -46,12 +46,12 @@ class Session:
 
 
 @contextlib.contextmanager
-def a_server(directory: Path) -> Iterator[str]:
+def a_server(directory: Path, *options: str) -> Iterator[str]:
     """A server of its own, without agents; its URL. Also at ``directory``/sock."""
     command = [sys.executable, "-m", "segue", "server", "--listen", "127.0.0.1:0", "--data", str(directory)]
     log = (directory / "log").open("w")
     process = subprocess.Popen(
-        [*command, "--socket", str(directory / "sock")], stdout=subprocess.PIPE, stderr=log, text=True
+        [*command, "--socket", str(directory / "sock"), *options], stdout=subprocess.PIPE, stderr=log, text=True
     )
     try:
         assert process.stdout is not None

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import queue
 import re
+import socket
+import subprocess
+import threading
+import time
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from segue.model.stages import SERVICE, TABLE
@@ -14,7 +21,7 @@ from segue.openflow.as_json import to_json
 from segue.openflow.declare import Message
 from segue.openflow.wire import ANY_PORT, CONTROLLER, NORMAL, V15
 
-from .fabric import Fabric
+from .fabric import PYTHON, Fabric
 from .flows import held
 from .talk import settle
 
@@ -101,11 +108,77 @@ def rules(fabric: Fabric, node: str, keys: Iterable[int]) -> list[Any]:
     return found
 
 
+class Steersman:
+    """The controller of ``steersman.py``, with a port of its own that it keeps when it is started anew."""
+
+    def __init__(self, fabric: Fabric, name: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self._log = fabric.directory / f"steersman-{name}.log"
+        self.start()
+
+    def start(self) -> None:
+        command = [PYTHON, str(Path(__file__).with_name("steersman.py")), str(self.port)]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+        self.said: queue.Queue[Any] = queue.Queue()
+        threading.Thread(target=self._read, args=(self._process, self.said), daemon=True).start()
+
+    @staticmethod
+    def _read(process: subprocess.Popen[bytes], said: queue.Queue[Any]) -> None:
+        assert process.stdout is not None
+        with contextlib.suppress(ValueError):  # it may be killed in the midst of a line
+            for line in process.stdout:
+                said.put(json.loads(line))
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait(10)
+
+    def tell(self, do: str, **what: Any) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"do": do, **what}).encode() + b"\n")
+        self._process.stdin.flush()
+
+    def ask(self, do: str, key: str, within: float = 20.0, **what: Any) -> Any:
+        """The next answer that has ``key``, whole."""
+        self.tell(do, **what)
+        return self.answer(key, within)
+
+    def answer(self, key: str, within: float = 20.0) -> Any:
+        end = time.monotonic() + within
+        while True:
+            found = self.said.get(timeout=max(0.01, end - time.monotonic()))
+            if isinstance(found, dict) and key in found:
+                return found
+
+    def send(self, *messages: Message) -> None:
+        """And none is refused."""
+        told = self.ask("send", "errors", messages=[to_json(one, 0, V15) for one in messages])
+        assert told == {"errors": []}, told
+
+
+def steered(fabric: Fabric, service: str) -> Steersman:
+    """A controller for the service, which is connected."""
+    steersman = Steersman(fabric, service)
+    fabric.request("POST", f"/v1/services/{service}/token", b"{}")
+    target = json.dumps({"target": f"tcp:127.0.0.1:{steersman.port}"}).encode()
+    fabric.request("PUT", f"/v1/services/{service}/controller", target)
+    fabric.until(lambda: connected(fabric, service), "the controller to be connected")
+    return steersman
+
+
+def connected(fabric: Fabric, service: str) -> bool:
+    return bool(shown(fabric, service)["controller"]["connected"])
+
+
 __all__ = [
     "ANY_PORT",
     "EVERYTHING",
     "ON",
     "UP",
+    "Steersman",
+    "connected",
     "flow",
     "flow_packets",
     "key_of",
@@ -116,5 +189,6 @@ __all__ = [
     "rules",
     "say",
     "shown",
+    "steered",
     "udp_to",
 ]

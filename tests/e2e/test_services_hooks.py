@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from segue.openflow import Output, SetField
-from segue.openflow.wire import FLOOD, NORMAL
+from segue.openflow.as_json import to_json
+from segue.openflow.wire import FLOOD, IN_PORT, NORMAL, V15
 from segue.openflow.wire import TABLE as THROUGH_TABLE
 from segue.packet.addresses import derived_mac
 
@@ -28,6 +29,7 @@ from .injected import (
     packets_met,
     put,
     say,
+    steered,
     udp_to,
 )
 from .probes import Bench, chain
@@ -356,6 +358,14 @@ def test_a_flood_reaches_every_own_port_but_the_one_it_came_by(fabric: Fabric, b
     bench.exchange([("a1", frame)], {"a2": [frame], "b3": [frame]})
 
 
+@pytest.mark.parametrize("hook", ["ingress", "pre-routing"])
+def test_a_packet_can_be_sent_back_where_it_came_from(fabric: Fabric, bench: Bench, hook: str) -> None:
+    services(fabric, s={"hook": hook, "attach": ["port/a1", "port/a2"]})
+    put(fabric, "s", *(flow(udp_to(n, in_port=1), Output(IN_PORT), *more) for n, more in ((7001, ()), (7002, (ON,)))))
+    frames = {number: to("a1", "a3", number) for number in (7001, 7002)}
+    bench.exchange([("a1", frame) for frame in frames.values()], {"a1": list(frames.values()), "a3": [frames[7002]]})
+
+
 # -- packets that a service sends ----------------------------------------------------------------------------------
 
 
@@ -376,6 +386,20 @@ def test_a_packet_out_reaches_a_port_on_any_node(fabric: Fabric, bench: Bench) -
     bench.exchange([], {name: [frame] for name in number})
     say(fabric, "s", packet_out(frame, Output(FLOOD), in_port=number["a2"]))
     bench.exchange([], {name: [frame] for name in number if name != "a2"})
+
+
+def test_many_packets_sent_at_once_all_arrive(fabric: Fabric, bench: Bench) -> None:
+    """As a controller sends them that has many to answer: none is refused because others wait."""
+    services(fabric, s={"hook": "egress", "attach": ["port/a1", "port/a2"]})
+    number = numbers(fabric, "s")
+    frames = [ether(of("a3"), of("a2"), 0x88B5, b"one of %d" % n) for n in range(300)]
+    steersman = steered(fabric, "s")
+    try:
+        told = [to_json(packet_out(frame, Output(number["a2"])), 0, V15) for frame in frames]
+        assert steersman.ask("burst", "refused", messages=told) == {"refused": 0}
+        bench.exchange([], {"a2": frames})
+    finally:
+        steersman.kill()
 
 
 @pytest.mark.parametrize("way", [NORMAL, THROUGH_TABLE], ids=["NORMAL", "TABLE"])

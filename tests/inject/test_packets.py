@@ -11,6 +11,7 @@ from segue.inject import translate
 from segue.inject.errors import Refusal
 from segue.inject.packets import Sending
 from segue.inject.scope import Element, Scope
+from segue.model.intent import Permissions
 from segue.model.program import Clone, Next, PushVlan, SetField, SetQueue
 from segue.model.protocol import Punted
 from segue.model.stages import INJECTED, NETWORK, ROUTER_ELEMENT, SOURCE_PORT, TARGET_PORT
@@ -65,7 +66,7 @@ def test_it_does_not_go_back_where_it_came_in_unless_that_is_said() -> None:
 
 
 def test_packets_are_the_services_own_to_change() -> None:
-    nobody = scope("forward", permissions=NONE)
+    nobody = scope("forward", permissions=Permissions(redirect=True))
     sets = [of.SetField("eth_src", 9), of.SetField("udp_dst", 53)]
     expected = [("n2", (SetField("eth_src", 9), SetField("udp_dst", 53), to(12, anew=True)), UDP)]
     assert out(*sets, of.Output(2), where=nobody) == expected
@@ -136,6 +137,32 @@ def test_packets_that_are_not_sent(actions: list[of.Action], more: dict[str, Any
     with pytest.raises(Refusal) as refused:
         out(*actions, **more)
     assert refused.value.error == error
+
+
+@pytest.mark.parametrize("permissions", [Permissions(redirect=True), Permissions(copy=True)])
+def test_whoever_may_send_packets_to_ports_may_send_its_own(permissions: Permissions) -> None:
+    where = scope(permissions=permissions)
+    assert out(of.Output(2), where=where) == out(of.Output(2))
+    assert out(of.Output(NORMAL), where=where, in_port=1) == out(of.Output(NORMAL), in_port=1)
+
+
+def test_who_looks_at_packets_may_let_them_go_on_and_no_more() -> None:
+    where = scope(permissions=Permissions(packet_in=True))
+    for port in (NORMAL, TABLE):
+        assert out(of.Output(port), where=where, in_port=1) == out(of.Output(port), in_port=1)
+    assert out(where=where, in_port=1) == []
+    for actions in ([of.Output(2)], [of.Output(FLOOD)], [of.Output(2), of.Output(NORMAL)]):
+        with pytest.raises(Refusal) as raised:
+            out(*actions, where=where, in_port=1)
+        assert raised.value.error == "OFPBAC_EPERM" and "redirect or copy" in raised.value.text
+
+
+@pytest.mark.parametrize("port", [2, FLOOD, NORMAL, TABLE])
+def test_who_may_do_none_of_this_sends_nothing(port: int) -> None:
+    where = scope(permissions=Permissions(drop=True, mark=True, meter=True, queue=True, rewrite=("eth_dst",)))
+    with pytest.raises(Refusal) as raised:
+        out(of.Output(port), where=where, in_port=1)
+    assert raised.value.error == "OFPBAC_EPERM"
 
 
 def test_a_queue_is_for_who_may_choose_it() -> None:

@@ -221,6 +221,34 @@ def test_what_is_told_of_a_table_may_be_asked_for_and_not_more(version: int) -> 
     assert refused(switch, of.TableFeaturesRequest(tables=[of.TableFeatures(16)]), version) == "OFPTFFC_BAD_TABLE"
 
 
+def test_a_table_may_be_asked_to_do_less() -> None:
+    """As Faucet does: some of the fields, whole ones where they can be masked, and table-miss entries said apart."""
+    switch = filled()
+    properties: list[of.TableFeatureProperty] = [
+        of.TableMatch(("eth_dst/m", "eth_src", "in_port", "vlan_vid")),
+        of.TableInstructionsMiss([of.InstructionId(of.InstructionType.GOTO_TABLE)]),
+        of.TableNextTables((1, 2)),
+        of.TableNextTablesMiss((3,)),
+        of.TableApplySetfieldMiss(()),
+        of.TableApplyActionsMiss([of.ActionId(of.ActionType.OUTPUT)]),
+    ]
+    less = of.TableFeatures(0, "vlan", properties, max_entries=32, capabilities=3)
+    told = ask(switch, of.TableFeaturesRequest(), V13).tables
+    assert ask(switch, of.TableFeaturesRequest(tables=[less]), V13).tables == told
+    for property in (
+        of.TableNextTablesMiss((0,)),
+        of.TableApplySetfieldMiss(("tunnel_id",)),
+        of.TableInstructionsMiss([of.InstructionId(77)]),
+        of.TableMatch(("eth_type/m",)),
+    ):
+        more = of.TableFeatures(0, properties=[property])
+        assert refused(switch, of.TableFeaturesRequest(tables=[more])) == "OFPTFFC_EPERM"
+    # What 1.3 says of nothing, later versions say of eviction and warnings.
+    assert refused(switch, of.TableFeaturesRequest(tables=[of.TableFeatures(0, capabilities=4)])) == "OFPTFFC_EPERM"
+    asks = of.TableFeatures(0, capabilities=int(of.TableConfig.EVICTION))
+    assert refused(switch, of.TableFeaturesRequest(tables=[asks]), V14) == "OFPTFFC_EPERM"
+
+
 def refused(switch: Datapath, msg: Message, version: int = V13) -> str:
     with pytest.raises(Refusal) as raised:
         replies.answer(switch, msg, version)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -180,16 +181,21 @@ class Bench:
 
 
 class Disk:
-    """The store's, which can be full."""
+    """The store's, which can be full; and slow, for flows: it waits for ``go`` with them."""
 
     def __init__(self, store: SqliteStore) -> None:
         self._commit = store.commit
         self.full = False
+        self.busy, self.go = threading.Event(), threading.Event()
+        self.go.set()
         store.commit = self.commit  # type: ignore[method-assign]
 
     def commit(self, transaction: Transaction) -> int:
         if self.full:
             raise StoreFull("no room on the disk")
+        if any("/flow/" in key for key in transaction.puts):
+            self.busy.set()
+            self.go.wait(10)
         return self._commit(transaction)
 
 

@@ -16,6 +16,7 @@ from segue.openflow import protocol as of
 from segue.openflow.channel import Channel, OpenFlowError, dial, listen
 from segue.openflow.wire import V10, V13, V14, V15
 from segue.server.service_doors import Controller
+from segue.server.services import Unwritable
 
 GROUP = of.GroupMod(of.GroupCommand.ADD, 7, of.GroupType.ALL, (of.Bucket((of.Output(2),), bucket_id=1),))
 METER = of.MeterMod(of.MeterCommand.ADD, 3, (of.MeterDrop(rate=5, burst_size=5),), of.MeterFlags.PKTPS)
@@ -86,6 +87,18 @@ async def test_nothing_is_answered_or_told_before_it_is_on_the_disk(b: Bench, ca
         assert await channel.request(flow(2)) is None
 
 
+@scenario
+async def test_who_waits_for_the_disk_hears_that_it_is_full(b: Bench) -> None:
+    disk = Disk(b.store)
+    disk.full = True
+    b.room.replace(0, [flow(1)], V15)
+    with pytest.raises(Unwritable, match="nothing can be kept now"):
+        await asyncio.wait_for(b.room.durable(b.room.sequence), 5)
+    disk.full = False
+    await asyncio.wait_for(b.room.in_store(b.room.sequence), 5)
+    assert len(b.nodes["n1"].injected()) == 1
+
+
 async def refused_at_once(channel: Channel, msg: FlowMod) -> str:
     """Where no barrier would be answered."""
     heard: list[Any] = []
@@ -143,6 +156,17 @@ async def test_a_node_that_does_not_count_keeps_no_other_service_waiting(b: Benc
         assert time.monotonic() - began < 1
         assert b.nodes["n2"].injected().keys() >= {f"flow/{other.key}/1"}
         b.nodes["n1"].answers.set()
+        await b.until(lambda: peer.messages(of.FlowRemoved))
+
+
+@scenario
+async def test_a_node_that_counts_nonsense_holds_up_nothing(b: Bench) -> None:
+    b.nodes["n1"].counts["service-counts"] = {"flow": "many"}
+    async with controller() as peer:
+        channel = await b.connected(peer)
+        await channel.request(flow(1, flags=int(of.FlowModFlags.SEND_FLOW_REM)))
+        await channel.request(FlowMod(command=FlowModCommand.DELETE, table_id=ALL_TABLES))
+        assert not b.nodes["n2"].injected()
         await b.until(lambda: peer.messages(of.FlowRemoved))
 
 
@@ -416,17 +440,35 @@ async def test_a_service_that_is_deleted_takes_all_along_and_hangs_up(b: Bench) 
 
 
 @scenario
-async def test_a_deleted_service_s_changes_that_are_being_written_do_not_come_back(b: Bench) -> None:
-    for number in range(20):
-        b.apply("services: {t: {hook: ingress, attach: [port/a], permissions: {drop: true}}}")
-        room = b.services.by_name["t"]
-        room.carry_out([(flow(1), V15)])
-        await asyncio.sleep(0.0005 * number)
-        b.conductor.apply({("service", "t"): None})
+async def test_who_has_called_is_put_out_with_the_service(b: Bench) -> None:
+    b.room.access.connect(Controller("ptcp:0:127.0.0.1"))
+    door = b.room.access.door
+    assert door is not None
+    await b.until(lambda: door.address.startswith("tcp:"))
+    callers = [await dial(door.address, versions=(V15,)) for _ in range(2)]
+    assert await callers[0].request(flow(1)) is None
+    b.conductor.apply({("service", "s"): None})
+    for channel in callers:
+        await asyncio.wait_for(channel.wait_closed(), 5)
+    with pytest.raises(OSError, match="refused|failed"):
+        await dial(door.address, versions=(V15,))
+
+
+@scenario
+async def test_what_is_being_written_of_a_service_that_is_deleted_does_not_stay(b: Bench) -> None:
+    disk = Disk(b.store)
+    b.apply("services: {t: {hook: ingress, attach: [port/a], permissions: {drop: true}}}")
     await b.settled()
-    await asyncio.sleep(0.1)
+    disk.go.clear()
+    b.services.by_name["t"].carry_out([(flow(1), V15)])
+    await b.until(disk.busy.is_set)
+    b.conductor.apply({("service", "t"): None})
+    disk.go.set()
+    b.room.carry_out([(flow(2), V15)])
+    await b.settled()
+    assert [key for key in b.kept() if "/flow/" in key] == [f"injected/{b.room.key}/flow/1"]
     assert not [key for key in b.kept() if not key.startswith(f"injected/{b.room.key}")]
-    assert all(not node.injected() for node in b.nodes.values())
+    assert list(b.nodes["n1"].injected()) == [f"flow/{b.room.key}/1"]
 
 
 @scenario

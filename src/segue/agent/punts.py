@@ -1,7 +1,8 @@
 """The agent's second connection to its bridge: packets to and from injected services, apart from everything else, so
 that a flood of them delays no change of the program.
 
-Up: what rules of services send (``drivers.ovs.punt``), by way of bounded queues, as fast as the server takes it.
+Up: what rules of services send (``drivers.ovs.punt``), by way of bounded queues, as fast as the server takes it. What
+comes is read for a part of the time at most; beyond that it waits in the switch, which drops what is too much.
 Down: packets of services for the switch to process, each once the keeper has tried what the server said before it.
 Packets may be lost: while the switch or the server is away, and when they come faster than they go.
 """
@@ -20,6 +21,7 @@ from segue.drivers.ovs.punt import CONTROLLER_ID, punted
 from segue.drivers.ovs.render import action, written
 from segue.model.protocol import Punted, Send
 from segue.openflow import protocol as of
+from segue.openflow.channel import Channel
 from segue.openflow.client import ClientEvent, Disconnected, OpenFlowClient, OpenFlowError
 from segue.openflow.connection import Received, Refused
 from segue.openflow.wire import CONTROLLER, EncodeError, ProtocolError
@@ -34,6 +36,10 @@ MOST_OCTETS = 16 << 20
 AT_ONCE = 64
 """Packets between two barriers: the switch is asked no faster than it can."""
 ALL_REASONS = 0x3F
+MOST_READ = 8_192
+"""Octets that are read at once: a millisecond's work or so."""
+PAUSE = 3.0
+"""How often longer than it took to read some packets nothing more is read: the rest of the agent's time is others'."""
 
 
 class Punts:
@@ -58,6 +64,8 @@ class Punts:
         self._octets = 0
         self._some = asyncio.Event()
         self._client: OpenFlowClient | None = None
+        self._held: Channel | None = None
+        """The connection, while it is not read."""
         self.take: Callable[[], Punted | None] = self._up.take
         self.forget: Callable[[], None] = self._up.clear
         self.connected = asyncio.Event()
@@ -101,6 +109,8 @@ class Punts:
 
     async def _listen(self, client: OpenFlowClient) -> None:
         """These packets, and nothing else that a switch says of itself."""
+        if client.channel is not None:
+            client.channel.most_read = MOST_READ
         await client.request(of.SetPacketInFormat(of.PacketInFormat.NXT_PACKET_IN2))
         nothing = (
             of.AsyncPortStatusMaster,
@@ -115,6 +125,7 @@ class Punts:
     def _event(self, event: ClientEvent) -> None:
         match event:
             case Received(message=of.NxPacketIn2() as message):
+                self._pace()
                 packet = punted(message)
                 if packet is not None:
                     self._up.put(packet)
@@ -123,6 +134,26 @@ class Punts:
                 log.warning("a packet of a service was refused: %s", OpenFlowError(error))
             case Disconnected(reason=reason):
                 log.debug("packets of services: %s", reason)
+
+    def _pace(self) -> None:
+        """At the first of some packets that were read at once."""
+        channel = self._client.channel if self._client is not None else None
+        if self._held is not None or channel is None:
+            return
+        self._held = channel
+        channel.hold()
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self._read, loop.time())
+
+    def _read(self, begun: float) -> None:
+        """They have been read."""
+        loop = asyncio.get_running_loop()
+        loop.call_later(PAUSE * (loop.time() - begun), self._go_on)
+
+    def _go_on(self) -> None:
+        if self._held is not None:
+            self._held.release()
+            self._held = None
 
     # -- down ------------------------------------------------------------------------------------------------------
 

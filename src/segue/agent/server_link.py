@@ -1,7 +1,8 @@
 """Stays connected to the server, and carries what both sides say.
 
-Packets of injected services are not queued here: one is taken from where it waits when there is nothing else to say and
-the server has taken the one before.
+Packets of injected services are not queued here: one is taken from where it waits when there is nothing else to say.
+The server is asked now and then whether it has read those before (a ping, which it answers in turn), so that only few
+stand before whatever else is said, however slowly it reads.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 SHORTEST, LONGEST = 0.1, 5.0
 MOST = 1 << 30
 """Bytes in one message: a node's whole view comes in one."""
+AHEAD = 16
+"""Packets that are told before the server is asked whether it has read them."""
 
 _encode = msgspec.json.Encoder().encode
 _decode: msgspec.json.Decoder[FromServer] = msgspec.json.Decoder(FromServer)
@@ -155,13 +158,29 @@ class ServerLink:
                 task.cancel()
 
     async def _send(self, connection: ClientConnection, outgoing: deque[FromAgent]) -> None:
+        told = 0
+        read: asyncio.Future[float] | None = None
         while True:
-            message = outgoing.popleft() if outgoing else self._packets.take()
+            message: FromAgent | None = None
+            if outgoing:
+                message = outgoing.popleft()
+            elif read is None or read.done():
+                if told >= AHEAD:
+                    told, read = 0, asyncio.ensure_future(await connection.ping())
+                    read.add_done_callback(self._stirred)
+                    continue
+                message = self._packets.take()
+                told += message is not None
             if message is None:
                 await self._some.wait()
                 self._some.clear()
             else:
                 await connection.send(_encode(message))
+
+    def _stirred(self, read: asyncio.Future[float]) -> None:
+        if not read.cancelled():
+            read.exception()  # the connection has ended, which whoever reads it hears of
+        self._some.set()
 
     async def _answer(self, query: Query) -> None:
         try:

@@ -35,6 +35,8 @@ SENDING = 30.0
 """Seconds that the body of a Neutron request may take to come."""
 _WRONG_RATE, _WRONG_BURST = 1.0, 20.0
 """Wrong tokens from one address, and lines in the log about one, each second and at once."""
+_DENIED_RATE, _DENIED_BURST = 10.0, 100.0
+"""Lines in the log about what somebody who is known may not do."""
 _UNAUTHENTICATED = "The request you have made requires authentication."
 _CLOSE_POLICY = 1008
 
@@ -98,6 +100,8 @@ class Gate:
         self._asked = Buckets(access.rate, 2 * access.rate)
         self._wrong = Buckets(_WRONG_RATE, _WRONG_BURST)
         self._logged = Buckets(_WRONG_RATE, _WRONG_BURST)
+        self._denied = Buckets(_DENIED_RATE, _DENIED_BURST)
+        self._left_out = 0
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -142,7 +146,7 @@ class Gate:
         no = denied(admitted.caller, method, path)
         if no is not None:
             if no.status == 403:
-                self._say(scope, f"{admitted.key}: {no.message}")
+                self._say(scope, f"{admitted.key}: {no.message}", admitted.key)
             raise Refusal(no.status, "PolicyNotAuthorized" if no.status == 403 else "HTTPNotFound", no.message)
         return admitted
 
@@ -164,10 +168,16 @@ class Gate:
             text = f"too many requests; ask again in {max(wait, 0.001):.3g} s"
             raise Refusal(429, "TooManyRequests", text, (("retry-after", str(math.ceil(wait))),))
 
-    def _say(self, scope: Any, reason: str) -> None:
+    def _say(self, scope: Any, reason: str, known: str = "") -> None:
+        """``known``: who it is, if that is known; the lines about those are counted apart."""
         address = address_of(scope)
-        if not self._logged.take(address, self._clock()):
-            log.warning("refused %s: %s %.200r: %s", address, scope.get("method", "WEBSOCKET"), scope["path"], reason)
+        if (self._denied if known else self._logged).take(known or address, self._clock()):
+            self._left_out += 1
+            return
+        more = f" ({self._left_out} refusals before it were not logged)" if self._left_out else ""
+        self._left_out = 0
+        method = scope.get("method", "WEBSOCKET")
+        log.warning("refused %s: %s %.200r: %s%s", address, method, scope["path"], reason, more)
 
     async def _while_it_holds(self, admitted: Admitted, scope: Any, receive: Receive, send: Send) -> None:
         """Ends what is under way when its token is revoked or expires."""

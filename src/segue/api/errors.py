@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from litestar import Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, ValidationException
 
 from segue.api.bodies import ErrorBody, ProblemBody
 from segue.compile.views import Problem as Conflict
@@ -58,6 +58,11 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[ErrorB
     return made
 
 
+def _parameter(found: Any) -> str:
+    """What is wrong with one of a request's parameters, as litestar found it."""
+    return f"{found.get('key', 'the request')}: {found['message'][:1].lower()}{found['message'][1:]}"
+
+
 def _answer(error: Exception) -> Response[ErrorBody]:
     match error:
         case IntentError():
@@ -81,6 +86,8 @@ def _answer(error: Exception) -> Response[ErrorBody]:
         case HTTPException(status_code=413):
             text = "the body is larger than 64 MiB; split it"
             return Response(ErrorBody(text), status_code=413)
+        case ValidationException(extra=[*found]):
+            return Response(ErrorBody("; ".join(_parameter(one) for one in found) or error.detail), status_code=400)
         case HTTPException():
             return Response(ErrorBody(error.detail), status_code=error.status_code)
     log.error("an answer failed", exc_info=error)

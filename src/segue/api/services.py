@@ -55,6 +55,7 @@ COUNTED = ("packet_count", "byte_count", "duration")
 """What is told of a flow beside its flow mod."""
 
 Table = Annotated[int, Parameter(ge=0, le=SERVICE_TABLES - 1)]
+OfTable = Annotated[int | None, Parameter(ge=0, le=SERVICE_TABLES - 1)]
 Asked = Request[Any, Any, State]
 
 _encode = msgspec.json.Encoder().encode
@@ -158,7 +159,7 @@ class Services(Routes):
         await room.durable(room.sequence)
 
     @get("/{name:str}/flows")
-    async def flows(self, name: str, request: Asked, state: State, table: Table | None = None) -> FlowsBody:
+    async def flows(self, name: str, request: Asked, state: State, table: OfTable = None) -> FlowsBody:
         """As flow mods that would add them, with what they have counted."""
         return FlowsBody(await _listed(_own(request, state, name), table))
 

@@ -20,6 +20,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 import yaml
 
+from segue.inject.token import service_of
+
 Role = Literal["admin", "member", "reader", "agent"]
 ROLES: tuple[Role, ...] = ("admin", "member", "reader", "agent")
 SECRET_BYTES = 32
@@ -115,6 +117,8 @@ def new_token(
     """The token itself, and what is kept of it. ``secret``: SECRET_BYTES random bytes. Raises TokensError."""
     if len(secret) != SECRET_BYTES:
         raise ValueError(f"a secret has {SECRET_BYTES} bytes")
+    if service_of(id) is not None:
+        raise TokensError(f"ids such as {id} are those of injected services' own tokens; choose another")
     text = f"{id}.{base64.urlsafe_b64encode(secret).rstrip(b'=').decode()}"
     said = {"id": id, "hash": digest(text), "project": project, "roles": list(roles), "for": purpose}
     try:

@@ -3,6 +3,9 @@
 A packet-out to ports is delivered to them, each on its own node, through nobody's hooks. NORMAL and TABLE have the
 packet go the way of one that the port `in_port` has sent: it enters at hook `ingress`, its addresses are to be proven,
 and every service meets it. The service itself does so for TABLE alone.
+
+To ports may send who may `redirect` or `copy`, since whoever may do neither with what there is may not make it up
+either. NORMAL and TABLE are also for who gets packets to look at (`packet_in`), to let them go on.
 """
 
 from __future__ import annotations
@@ -79,6 +82,7 @@ def packet_out(scope: Scope, msg: of.PacketOut, version: int = V13) -> list[Send
     for action in plain:
         _sendable(action)
     steps.perform(plain, reason=_ACTION)
+    _permit(scope, to_ports=steps.sends, onward=onward is not None)
     sendings = [(node, actions, msg.data) for node, actions in _by_node(scope, steps.steps)]
     if onward is not None:
         through = _onward(scope, onward, source)
@@ -126,6 +130,15 @@ def _sendable(action: Action) -> None:
             raise Refusal("OFPBAC_BAD_OUT_GROUP", "a packet-out goes to ports alone; name them, or say TABLE")
         case of.MeterAction():
             raise Refusal("OFPBAC_BAD_METER", "a packet-out has no meter; leave it out")
+
+
+def _permit(scope: Scope, *, to_ports: bool, onward: bool) -> None:
+    permissions = scope.permissions
+    if permissions.redirect or permissions.copy:
+        return
+    if to_ports or (onward and not permissions.packet_in):
+        text = "ask for permission redirect or copy" + ("" if to_ports else ", or packet_in")
+        raise Refusal("OFPBAC_EPERM", f"service {scope.name!r} is not permitted to send packets of its own; {text}")
 
 
 def _by_node(scope: Scope, steps: list[AnyAction | SendTo]) -> Iterator[tuple[str, tuple[AnyAction, ...]]]:

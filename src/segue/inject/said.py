@@ -71,9 +71,7 @@ def match_in(match: MatchLike, version: int) -> MatchLike:
     return found
 
 
-def instructions_in(
-    instructions: Iterable[Instruction], match: MatchLike, version: int
-) -> tuple[Instruction, ...]:
+def instructions_in(instructions: Iterable[Instruction], match: MatchLike, version: int) -> tuple[Instruction, ...]:
     """As much of a flow's instructions as the version can say; in OpenFlow 1.0 those that are applied alone. Of
     ``match`` the protocol is of interest: in old versions ports are of whatever it is."""
     found: list[Instruction] = []

@@ -75,9 +75,9 @@ class OpenFlowError(Exception):
 
 class Channel(Link):
     """One connection. `on_event` is called, in the event loop, with whatever answers nothing: Received, Refused,
-    Garbled."""
+    Garbled. `most_read`, if it is set: the most octets that are read, and handled, in one turn of the loop."""
 
-    __slots__ = ("_held", "_on_open", "_streams", "_waiting")
+    __slots__ = ("_held", "_on_open", "_streams", "_waiting", "most_read")
 
     def __init__(
         self,
@@ -92,6 +92,7 @@ class Channel(Link):
         self._waiting: dict[int, asyncio.Future[Any]] | None = None
         self._streams: dict[int, asyncio.Queue[Any]] | None = None
         self._held = False
+        self.most_read = 0
 
     @typed
     async def request(self, msg: Message, timeout: float | None = 10.0) -> Any:  # noqa: ASYNC109
@@ -164,6 +165,8 @@ class Channel(Link):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
         share = self._share
+        if self.most_read:
+            return share.buffer[: self.most_read]
         return share.piece if self._streams else share.turn
 
     # -- underneath ------------------------------------------------------------------------------------------------

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +19,7 @@ from segue.openflow.wire import V10, V13, V14, V15
 
 log = logging.getLogger(__name__)
 
+_ERRNO = re.compile(r"\[Errno (\d+)\]")
 VERSIONS = (V10, V13, V14, V15)
 LIMITS = Limits()
 LONGEST = 300
@@ -104,9 +107,9 @@ class Door:
     @property
     def trouble(self) -> str:
         """Why there is no connection, if it is known."""
-        if self._dialer is not None:
-            return self._dialer.failure or ""
-        return self._why
+        why = (self._dialer.failure or "") if self._dialer is not None else self._why
+        number = _ERRNO.match(why)  # asyncio has words of its own for some
+        return os.strerror(int(number[1])).lower() if number else why
 
     @property
     def address(self) -> str:

@@ -16,6 +16,7 @@ import contextlib
 import logging
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ from segue.inject.datapath import Datapath
 from segue.inject.errors import Refusal
 from segue.inject.scope import Element, Scope
 from segue.model.hooks import HOOKS
-from segue.model.program import AnyAction, Band, Meter
+from segue.model.program import Band, Meter
 from segue.model.protocol import Punted
 from segue.model.stages import ROUTER_ELEMENT
 from segue.model.view import AnyRecord, FlowRecord, GroupRecord, MeterRecord
@@ -54,12 +55,16 @@ MOST_UNSENT = 1 << 20
 """Octets that wait for a controller; while there are more, packet-ins are left out."""
 MOST_GATHERED = 5_000
 """Changes that wait to be written; while there are more, nothing more is read from the controller."""
-MOST_TASKS = 64
+MOST_REQUESTS = 256
 """Requests of a service that wait for nodes; more are refused until some are answered."""
+MOST_OUT = 1_024
+"""Packets of a service that wait for what was said before them to be durable; more are refused."""
 LOOK = 0.2
 """Seconds between two looks whether the store can be written."""
 SHORTEST = 0.05
 """Seconds between two looks at what time removes."""
+REST = 4.0
+"""Nodes that were asked how long flows have been idle are left alone for so many times what that has taken."""
 LINES = 5.0
 """Lines of the log a second about what a service is refused."""
 
@@ -92,11 +97,19 @@ class Room:
         self._moved = asyncio.Event()
         self.closed = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._requests: set[asyncio.Task[None]] = set()
+        self._out: deque[tuple[int, list[packets.Sending]]] = deque()
+        self._sending: asyncio.Task[None] | None = None
         self._asking_last: asyncio.Task[None] | None = None
+        self._taken_counts: dict[int, tuple[int, int]] = {}
+        """``last_counts`` as they were for what is being written."""
         self._xids: dict[int, tuple[Channel, int]] = {}
         self._held: set[Channel] = set()
         self._miss = 128
         self._expiry = expiry.Expiry(self.datapath)
+        self._asked: set[int] = set()
+        """Flows that may have been idle for long enough."""
+        self._asking: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_for = 0.0
         self._lines, self._since, self._left_out = LINES, 0.0, 0
@@ -286,14 +299,23 @@ class Room:
     def packet_out(self, msg: of.PacketOut, version: int) -> None:
         """Raises Refusal."""
         sent = packets.packet_out(self.datapath.scope, msg, version)
-        if sent:
-            self._later(self._send_out(sent, self.sequence))
+        if not sent:
+            return
+        if len(self._out) >= MOST_OUT:
+            raise Refusal("OFPBRC_EPERM", f"{MOST_OUT} packets of this service wait to be sent already; say them again")
+        self._out.append((self.sequence, sent))
+        if self._sending is None:
+            self._sending = self.spawn(self._send_out())
 
-    async def _send_out(self, sent: list[tuple[str, tuple[AnyAction, ...], bytes]], sequence: int) -> None:
-        """Behind what was said before it: the packet may meet the flows that came with it."""
-        await self.in_store(sequence)
-        for node, actions, data in sent:
-            self._services.send(node, actions, data, packets.sender(self.datapath.scope, actions))
+    async def _send_out(self) -> None:
+        """Each behind what was said before it: the packet may meet the flows that came with it."""
+        try:
+            while self._out:
+                await self.in_store(self._out[0][0])
+                for node, actions, data in self._out.popleft()[1]:
+                    self._services.send(node, actions, data, packets.sender(self.datapath.scope, actions))
+        finally:
+            self._sending = None
 
     async def _barrier(self, channel: Channel, xid: int, sequence: int) -> None:
         await self.in_force(sequence)
@@ -344,12 +366,15 @@ class Room:
         self._services.check_writable()
         out: list[tuple[of.PacketOut, int]] = []
         with self.datapath.transaction() as changes:
-            for msg, version in messages:
-                if isinstance(msg, of.PacketOut):
-                    packets.packet_out(self.datapath.scope, msg, version)  # refused before anything is done
-                    out.append((msg, version))
-                else:
-                    self.datapath.apply(msg, version, time.time())
+            for number, (msg, version) in enumerate(messages):
+                try:
+                    if isinstance(msg, of.PacketOut):
+                        packets.packet_out(self.datapath.scope, msg, version)  # refused before anything is done
+                        out.append((msg, version))
+                    else:
+                        self.datapath.apply(msg, version, time.time())
+                except Refusal as refusal:
+                    raise Refusal(refusal.error, f"messages[{number}]: {refusal.text}") from None
         self.gather(changes)
         for msg, version in out:
             self.packet_out(msg, version)
@@ -368,6 +393,7 @@ class Room:
     def take(self) -> tuple[int, Changes]:
         """What is to be written now."""
         taken, self.gathered = self.gathered, Changes()
+        self._taken_counts, self.last_counts = self.last_counts or {}, None
         return self.sequence, taken
 
     def counted_last(self) -> bool:
@@ -380,10 +406,14 @@ class Room:
         return False
 
     async def _count_last(self) -> None:
-        self.last_counts = (await self.counts.flows()).counts
-        self.counts.anew(self.gathered.reset)
-        self._asking_last = None
-        self._services.schedule(self)
+        counts: dict[int, tuple[int, int]] = {}
+        try:
+            counts = (await self.counts.flows()).counts
+            self.counts.anew(self.gathered.reset)
+        finally:  # whatever nodes answer, what was changed is written
+            self.last_counts, self._asking_last = counts, None
+            if not self.closed:
+                self._services.schedule(self)
 
     def wrote(self, sequence: int, revision: int) -> None:
         """All changes up to ``sequence`` are durable, and nodes were told by ``revision``."""
@@ -415,13 +445,11 @@ class Room:
 
     def gone(self, removed: list[Removed]) -> None:
         """Flows have ended: whoever is to hear of it does."""
-        if not removed:
-            return
         now = time.time()
-        counts, self.last_counts = self.last_counts or {}, None
         for one in removed:
+            counts = self._taken_counts.get(one.flow.number, (0, 0))
             for channel in self.side.channels:
-                message = replies.flow_removed(one, channel.version, counts.get(one.flow.number, (0, 0)), now)
+                message = replies.flow_removed(one, channel.version, counts, now)
                 if message is not None and channel in self.side.due(message):
                     channel.send(message, 0)
 
@@ -464,17 +492,26 @@ class Room:
         self._timer = None
         due = self._expiry.due(time.time())
         self.gather(due.changes)
-        if due.ask:
-            self.spawn(self._idle(due.ask))
+        self._asked.update(due.ask)
+        if self._asked and self._asking is None:
+            self._asking = self.spawn(self._idle())
         self._wind()
 
-    async def _idle(self, asked: tuple[int, ...]) -> None:
-        """Asks the nodes how long flows have been idle."""
-        before = time.time()
-        counts = await self.counts.flows()
-        if counts.complete:
-            self.gather(self._expiry.heard(before, {number: counts.idle.get(number, math.inf) for number in asked}))
-            self._wind()
+    async def _idle(self) -> None:
+        """Asks the nodes how long flows have been idle. They tell of all flows at once, so the more there are, the more
+        are asked about together."""
+        try:
+            while self._asked:
+                asked, self._asked = self._asked, set()
+                before, start = time.time(), time.monotonic()
+                counts = await self.counts.flows()
+                if counts.complete:
+                    idle = {number: counts.idle.get(number, math.inf) for number in asked}
+                    self.gather(self._expiry.heard(before, idle))
+                    self._wind()
+                await asyncio.sleep(REST * (time.monotonic() - start))
+        finally:
+            self._asking = None
 
     # -- packets ---------------------------------------------------------------------------------------------------
 
@@ -499,10 +536,12 @@ class Room:
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         """Raises Refusal where too much waits already."""
-        if len(self._tasks) >= MOST_TASKS:
+        if len(self._requests) >= MOST_REQUESTS:
             work.close()
-            raise Refusal("OFPBRC_EPERM", f"{MOST_TASKS} requests of this service wait already; wait for answers")
-        self.spawn(work)
+            raise Refusal("OFPBRC_EPERM", f"{MOST_REQUESTS} requests of this service wait already; wait for answers")
+        task = self.spawn(work)
+        self._requests.add(task)
+        task.add_done_callback(self._requests.discard)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
