@@ -21,6 +21,7 @@ NAMES = (
     "pump",
     "controllers",
     "networking-sfc",
+    "services",
 )
 
 

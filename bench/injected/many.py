@@ -35,7 +35,9 @@ def services(count: int) -> dict[str, Any]:
 
 
 def ports(count: int) -> dict[str, Any]:
-    return {f"p{n}": {"network": "web", "node": NODE, "address": f"10.0.{1 + n // 250}.{n % 250}"} for n in range(count)}
+    return {
+        f"p{n}": {"network": "web", "node": NODE, "address": f"10.0.{1 + n // 250}.{n % 250}"} for n in range(count)
+    }
 
 
 def run(quick: bool) -> list[Table]:
@@ -56,21 +58,21 @@ def run(quick: bool) -> list[Table]:
         clock = Clock()
         _install(network, count)
         installed = clock.seconds()
-        mods = (count - 1) * FLOWS
+        rate = figure((count - 1) * FLOWS / installed, "/s")
         rows[count] = {
             "declared, and in force": figure(declared, "s"),
-            f"{FLOWS} flows put into each by HTTP, and in force": f"{figure(installed, 's')}, {figure(mods / installed)} /s",
+            f"{FLOWS} flows put into each by HTTP, and in force": f"{figure(installed, 's')}, {rate}",
             **_used(network, program, switch, CHANGES),
             **_anew(network, program, switch),
         }
     names = [*rows[count]]
     table = [[name, *(row.get(name, "—") for row in rows.values())] for name in names]
     note = (
-        f"Services of {FLOWS} flows each on one node, each attached to a port of its own. Flows are put by one client, "
-        f"a service at a time over one connection; memory is the proportional set size. What is killed is killed with SIGKILL, and "
-        f"timed until all is in force again and seen to be."
+        f"Services of {FLOWS} flows each on one node, each attached to a port of its own, the first to those of two "
+        f"hosts. Flows are put by one client, a service at a time over one connection; memory is the proportional set "
+        f"size. What is killed is killed with SIGKILL, and timed until all is in force again and seen to be."
     )
-    return [Table("services: many", ["", *(f"{size:,} services" for size in rows)], table, note)]
+    return [Table("services: many", ["", *(f"{size:,} service{'s' * (size > 1)}" for size in rows)], table, note)]
 
 
 def _install(network: Network, count: int) -> None:

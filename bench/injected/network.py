@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from tests.e2e.fabric import Fabric, host
 
@@ -27,6 +27,10 @@ class Network(Fabric):
     def __init__(self, more: Mapping[str, str] | None = None) -> None:
         self.addresses = {**ADDRESSES, **(more or {})}
         super().__init__([host(name, NODE, f"{address}/16") for name, address in self.addresses.items()], nodes=1)
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        return self
 
     def server_command(self, socket: str) -> list[str]:
         return self.lab.argv(NODE, super().server_command(socket))

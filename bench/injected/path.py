@@ -19,7 +19,7 @@ WARM = 200
 
 
 def run(quick: bool) -> list[Table]:
-    rounds, count = (4, 500) if quick else (20, 1_500)
+    rounds, count = (10, 300) if quick else (60, 500)
     services = {f"s{size}": {"hook": "ingress", "permissions": EVERYTHING} for size in SIZES.values() if size}
     taken: dict[tuple[str, int], list[list[float]]] = {}
     with Network() as network:
@@ -36,16 +36,19 @@ def run(quick: bool) -> list[Table]:
                         trips.take(WARM, kind)
                         taken.setdefault((kind, size), []).append(trips.take(count, kind))
                     if size:
-                        _met(network, f"s{size}", 2 * count)
+                        if number == 0:
+                            _met(network, f"s{size}", 2 * count)
                         network.attach(f"s{size}")
     return [_table(taken, rounds, count)]
 
 
 def _met(network: Network, service: str, least: int) -> None:
-    """Whether the service met the datagrams."""
-    found = sum(flow["packet_count"] for flow in network.get(f"/v1/services/{service}/flows")["flows"])
-    if found < least:
-        raise RuntimeError(f"service {service} met {found} packets: nothing was measured")
+    """Whether the service met the datagrams. The switch adds up what its cache has counted now and then."""
+
+    def enough() -> bool:
+        return sum(flow["packet_count"] for flow in network.get(f"/v1/services/{service}/flows")["flows"]) >= least
+
+    network.until(enough, f"service {service} to have met {least} packets")
 
 
 def _table(taken: dict[tuple[str, int], list[list[float]]], rounds: int, count: int) -> Table:
@@ -69,5 +72,3 @@ def _table(taken: dict[tuple[str, int], list[list[float]]], rounds: int, count: 
 
 def _last(values: list[float]) -> float:
     return quantiles(values, n=100, method="inclusive")[-1]
-
-

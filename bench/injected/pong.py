@@ -1,8 +1,9 @@
 """Round trips of datagrams between two hosts: ``python -m bench.injected.pong echo PORT`` or ``ask ADDRESS PORT``.
 
 ``ask`` reads lines ``COUNT same|fresh`` and answers with a JSON list of nanoseconds, None for what was lost. ``fresh``:
-each datagram is from a source port of its own, so that the switch has not met its flow. ``pour`` sends small datagrams as
-fast as it can, to two thousand ports by turns, for so many seconds, and says how many.
+each datagram is from a source port of its own, so that the switch has not met its flow. ``pour`` reads how many seconds
+it is to send small datagrams as fast as it can, to two thousand ports by turns; it says how many, and what processor
+time they took.
 """
 
 from __future__ import annotations

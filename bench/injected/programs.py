@@ -1,9 +1,9 @@
 """The controllers as processes: each listens for switches, and is told over a unix socket what to do.
 
-    switches            -> the datapath ids of those that are connected
-    clear ID            removes all flows, and waits for the barrier
-    add ID COUNT FIRST  -> seconds that so many flow-mods took, from the first of them to the answer of a barrier
-    packets             -> how many packet-ins have come
+switches            -> the datapath ids of those that are connected
+clear ID            removes all flows, and waits for the barrier
+add ID COUNT FIRST  -> seconds that so many flow-mods took, from the first of them to the answer of a barrier
+packets             -> how many packet-ins have come
 """
 
 from __future__ import annotations

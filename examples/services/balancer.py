@@ -32,6 +32,9 @@ AT_ONCE = 32
 IDLE = 120
 """Seconds without a packet after which the switches forget a connection."""
 TCP = {"eth_type": 0x0800, "ip_proto": 6}
+SYN = (0x02, 0x12)
+"""The flags of a connection's first packet: SYN, and not ACK. Others do not come here even while a switch still does
+with some what its flows said a moment ago."""
 
 
 class Host(NamedTuple):
@@ -55,7 +58,9 @@ class Balancer:
         @self.app.on(SwitchUp)
         async def up(switch, event):  # type: ignore[no-untyped-def]
             if switch.id == forth:
-                await switch.request(FlowMod({**TCP, "ipv4_dst": own.ip}, [Output(CONTROLLER)], priority=1))
+                await switch.request(
+                    FlowMod({**TCP, "ipv4_dst": own.ip, "tcp_flags": SYN}, [Output(CONTROLLER)], priority=1)
+                )
                 self.ready.set()
 
         @self.app.on(PacketIn)

@@ -13,8 +13,10 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -190,9 +192,11 @@ class Serviced(Fabric):
 
     def reaches(self, one: str, other: str, count: int = 1) -> bool:
         """Whether pings are answered, all of them."""
-        command = ("ping", "-n", "-c", str(count), "-i", "0.2", "-W", "2", ADDRESSES[other])
+        command = ("ping", "-n", "-c", str(count), "-i", "0.05", "-W", "2", ADDRESSES[other])
         return self.exec(one, *command).returncode == 0
 
-    def pairs(self, want: Callable[[str, str], bool] = lambda *_: True) -> dict[tuple[str, str], bool]:
-        """Which hosts reach which."""
-        return {(a, b): self.reaches(a, b) for a in ADDRESSES for b in ADDRESSES if a != b and want(a, b)}
+    def pairs(self, at_once: int = 1) -> dict[tuple[str, str], bool]:
+        """Which hosts reach which; so many pings are under way ``at_once``."""
+        every = list(permutations(ADDRESSES, 2))
+        with ThreadPoolExecutor(at_once) as pool:
+            return dict(zip(every, pool.map(lambda pair: self.reaches(*pair), every), strict=True))

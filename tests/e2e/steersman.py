@@ -5,8 +5,8 @@ a switch is there, and answers with one line each:
 
     {"do": "look"}                        all that the switch says of itself: ports, flows, groups, meters
     {"do": "send", "messages": [...]}     messages as the OpenFlow library's JSON has them, and a barrier: the errors
-    {"do": "burst", "messages": [...]}    messages that have no answer, all at once, with a barrier behind every EVERY: how
-                                          many of both are refused
+    {"do": "burst", "messages": [...]}    messages that have no answer, all at once, with a barrier behind every EVERY:
+                                          how many of both are refused
     {"do": "stream", "from": N}           adds flows numbered N and up (cookie, UDP port, priority follow) without end,
                                           with a barrier behind every EVERY; a line at each that is answered: the number
                                           of the last flow before it

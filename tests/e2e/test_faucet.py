@@ -6,6 +6,7 @@ lists of ports, packet-ins cut short, table and port descriptions, and a fair wo
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from itertools import permutations
@@ -192,6 +193,42 @@ def test_a_group_for_floods_a_meter_and_a_mark(fabric: Serviced, tmp_path: Path)
             shown = fabric.said()
             assert (shown["groups"], shown["meters"]) == (1, 1)
             assert not shown["refused"]
+
+
+def test_an_acl_mirrors_what_a_port_sends(fabric: Serviced, tmp_path: Path) -> None:
+    """To c4, which hears of it what it would not hear otherwise, and sends nothing itself any more."""
+    mirrored = {"rule": {"eth_type": 0x0800, "actions": {"mirror": "c4", "allow": 1}}}
+    acl = {"watched": [mirrored, {"rule": {"actions": {"allow": 1}}}]}
+    with fabric.service({**PERMISSIONS, "copy": True}) as ports:
+        said = configuration(fabric, ports, acls=acl)
+        said["dps"]["own"]["interfaces"]["c1"]["acls_in"] = ["watched"]
+        with controllers.faucet(said, tmp_path) as application:
+            fabric.controlled(application.target)
+            until_configured(fabric, tmp_path)
+            assert fabric.reaches("c2", "c3")
+            before = received(fabric, "c4")
+            assert fabric.reaches("c1", "c2", count=20)
+            fabric.until(lambda: received(fabric, "c4") - before >= 20, "the copies to arrive", within=5)
+            before = received(fabric, "c4")
+            assert fabric.reaches("c2", "c3", count=20)
+            assert received(fabric, "c4") - before < 10
+            assert not complaints(tmp_path)
+
+
+def received(fabric: Serviced, name: str) -> int:
+    """Packets that a host has got."""
+    return int(fabric.exec(name, "cat", "/sys/class/net/eth0/statistics/rx_packets").stdout)
+
+
+def test_faucet_takes_the_configuration_of_the_documentation(tmp_path: Path) -> None:
+    [shown] = re.findall(
+        r"^```yml\n(.*?)^```$", (controllers.TOP / "docs" / "services.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    (tmp_path / "faucet.yaml").write_text(shown)
+    program = str(controllers.ENVIRONMENT / "bin" / "check_faucet_config")
+    done = subprocess.run([program, str(tmp_path / "faucet.yaml")], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "no-syslog" in done.stdout
 
 
 def test_what_it_may_not_is_refused_and_its_log_says_so(fabric: Serviced, tmp_path: Path) -> None:

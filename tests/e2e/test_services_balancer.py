@@ -74,8 +74,8 @@ def test_a_balancer_sees_the_first_packet_of_each_connection_and_no_other(place:
         wired = until(lambda: met(forth.flows(), 2, 4), "all flows forth to be used")
         answers = until(lambda: met(back.flows(), 2, 4), "all flows back to be used")
         assert len(wired) == len(answers) == COUNT
-        print("SEEN", made.packets, found["retransmitted"], met(forth.flows(), 1, 0))
-        assert until(lambda: met(forth.flows(), 1, made.packets), "first packets to be counted") == [made.packets]
+        (first,) = until(lambda: met(forth.flows(), 1, COUNT), "first packets to be counted")
+        assert first <= made.packets
         rate, latency = COUNT / found["seconds"], balancer.times(found["first"])
         print(f"{rate:.0f} connections/s; first packet: {latency}; later: {balancer.times(found['later'])}")
 

@@ -288,7 +288,7 @@ def test_a_flood_of_packet_ins_holds_up_nobody(fabric: Fabric, limit: int) -> No
     noisy = intent["services"]["evil.ingress"] | {"packet_ins": limit}
     apply(fabric, {"services": {"evil.ingress": noisy}})
     where = address(fabric, "evil.ingress")
-    put(fabric, "evil.ingress", flow({"in_port": numbers(fabric, "evil.ingress")["h1"]}, UP))
+    put(fabric, "evil.ingress", flow(udp_to(7, in_port=numbers(fabric, "evil.ingress")["h1"]), UP))
     address_good = address(fabric, "good")
     key = key_of(fabric, "evil.ingress")
     got: list[Any] = []

@@ -7,10 +7,9 @@ its own, and delays others by one packet at the most. Pure.
 from __future__ import annotations
 
 from collections import deque
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
-
-from segue.model.protocol import Punted
 
 MOST_OF_ONE = 128
 """Packets of one service that wait."""
@@ -20,16 +19,32 @@ ABOUT_ONE = 200
 """Octets that a packet costs besides its own."""
 
 
+class Packet(Protocol):
+    """A frozen struct. ``lost``: how many of the service were lost since the one before."""
+
+    @property
+    def service(self) -> int: ...
+
+    @property
+    def data(self) -> bytes: ...
+
+    @property
+    def lost(self) -> int: ...
+
+
+P = TypeVar("P", bound=Packet)
+
+
 class _Queue:
     __slots__ = ("lost", "octets", "waiting")
 
     def __init__(self) -> None:
-        self.waiting: deque[Punted] = deque()
+        self.waiting: deque[Any] = deque()
         self.octets = 0
         self.lost = 0
 
 
-class Fair:
+class Fair(Generic[P]):
     def __init__(self, most_of_one: int = MOST_OF_ONE, most_octets: int = MOST_OCTETS) -> None:
         self._most_of_one = most_of_one
         self._most_octets = most_octets
@@ -42,7 +57,7 @@ class Fair:
     def __len__(self) -> int:
         return sum(len(queue.waiting) for queue in self._queues.values())
 
-    def put(self, packet: Punted) -> None:
+    def put(self, packet: P) -> None:
         queue = self._queues.get(packet.service)
         if queue is None:
             queue = self._queues[packet.service] = _Queue()
@@ -56,20 +71,20 @@ class Fair:
         while self.octets > self._most_octets:
             self._drop()
 
-    def take(self) -> Punted | None:
+    def take(self) -> P | None:
         """The next one in turn, with how many of its service were lost since the last one that was taken."""
         if not self._turns:
             return None
         service = self._turns.popleft()
         queue = self._queues[service]
-        packet = queue.waiting.popleft()
+        packet: P = queue.waiting.popleft()
         self._weigh(queue, packet, -1)
         lost, queue.lost = queue.lost, 0
         if queue.waiting:
             self._turns.append(service)
         else:
             del self._queues[service]
-        return msgspec.structs.replace(packet, lost=lost) if lost else packet
+        return msgspec.structs.replace(packet, lost=lost) if lost else packet  # type: ignore[type-var]
 
     def clear(self) -> None:
         """What waits is for somebody who is gone: it is lost."""
@@ -87,7 +102,7 @@ class Fair:
         if not queue.waiting:
             self._turns.remove(service)
 
-    def _weigh(self, queue: _Queue, packet: Punted, sign: int) -> None:
+    def _weigh(self, queue: _Queue, packet: Packet, sign: int) -> None:
         octets = sign * (len(packet.data) + ABOUT_ONE)
         queue.octets += octets
         self.octets += octets

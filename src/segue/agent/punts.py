@@ -2,7 +2,7 @@
 that a flood of them delays no change of the program.
 
 Up: what rules of services send (``drivers.ovs.punt``), by way of bounded queues, as fast as the server takes it. What
-comes is read for a part of the time at most; beyond that it waits in the switch, which drops what is too much.
+is to be dropped there costs no more than knowing whose it is, and little is read in one turn of the loop.
 Down: packets of services for the switch to process, each once the keeper has tried what the server said before it.
 Packets may be lost: while the switch or the server is away, and when they come faster than they go.
 """
@@ -18,10 +18,10 @@ from pathlib import Path
 
 from segue.agent.fair import Fair
 from segue.drivers.ovs.punt import CONTROLLER_ID, punted
+from segue.drivers.ovs.punt_frames import Frames, Raw
 from segue.drivers.ovs.render import action, written
 from segue.model.protocol import Punted, Send
 from segue.openflow import protocol as of
-from segue.openflow.channel import Channel
 from segue.openflow.client import ClientEvent, Disconnected, OpenFlowClient, OpenFlowError
 from segue.openflow.connection import Received, Refused
 from segue.openflow.wire import CONTROLLER, EncodeError, ProtocolError
@@ -36,10 +36,8 @@ MOST_OCTETS = 16 << 20
 AT_ONCE = 64
 """Packets between two barriers: the switch is asked no faster than it can."""
 ALL_REASONS = 0x3F
-MOST_READ = 8_192
-"""Octets that are read at once: a millisecond's work or so."""
-PAUSE = 3.0
-"""How often longer than it took to read some packets nothing more is read: the rest of the agent's time is others'."""
+MOST_READ = 1 << 14
+"""Octets that are read in one turn of the loop: a millisecond's work at the most, behind which others have theirs."""
 
 
 class Punts:
@@ -59,14 +57,11 @@ class Punts:
         self._tried = tried
         self._told = told
         self._ports = ports
-        self._up = Fair()
+        self._up: Fair[Punted | Raw] = Fair()
         self._down: deque[Send] = deque()
         self._octets = 0
         self._some = asyncio.Event()
         self._client: OpenFlowClient | None = None
-        self._held: Channel | None = None
-        """The connection, while it is not read."""
-        self.take: Callable[[], Punted | None] = self._up.take
         self.forget: Callable[[], None] = self._up.clear
         self.connected = asyncio.Event()
 
@@ -109,8 +104,6 @@ class Punts:
 
     async def _listen(self, client: OpenFlowClient) -> None:
         """These packets, and nothing else that a switch says of itself."""
-        if client.channel is not None:
-            client.channel.most_read = MOST_READ
         await client.request(of.SetPacketInFormat(of.PacketInFormat.NXT_PACKET_IN2))
         nothing = (
             of.AsyncPortStatusMaster,
@@ -121,39 +114,32 @@ class Punts:
         wanted = (of.AsyncPacketInMaster(ALL_REASONS), of.AsyncPacketInSlave(ALL_REASONS))
         await client.request(of.SetAsync(properties=(*wanted, *(kind(0) for kind in nothing))))
         await client.request(of.SetControllerId(CONTROLLER_ID))
+        if (channel := client.channel) is not None:
+            channel.most_read = MOST_READ
+            channel.pump = Frames(self._put, channel.receive_frame)
+
+    def _put(self, packet: Punted | Raw) -> None:
+        self._up.put(packet)
+        self._told()
+
+    def take(self) -> Punted | None:
+        """The next packet for the server."""
+        while (one := self._up.take()) is not None:
+            packet = one if isinstance(one, Punted) else one.read()
+            if packet is not None:
+                return packet
+        return None
 
     def _event(self, event: ClientEvent) -> None:
         match event:
             case Received(message=of.NxPacketIn2() as message):
-                self._pace()
                 packet = punted(message)
                 if packet is not None:
-                    self._up.put(packet)
-                    self._told()
+                    self._put(packet)
             case Refused(error=error):
                 log.warning("a packet of a service was refused: %s", OpenFlowError(error))
             case Disconnected(reason=reason):
                 log.debug("packets of services: %s", reason)
-
-    def _pace(self) -> None:
-        """At the first of some packets that were read at once."""
-        channel = self._client.channel if self._client is not None else None
-        if self._held is not None or channel is None:
-            return
-        self._held = channel
-        channel.hold()
-        loop = asyncio.get_running_loop()
-        loop.call_soon(self._read, loop.time())
-
-    def _read(self, begun: float) -> None:
-        """They have been read."""
-        loop = asyncio.get_running_loop()
-        loop.call_later(PAUSE * (loop.time() - begun), self._go_on)
-
-    def _go_on(self) -> None:
-        if self._held is not None:
-            self._held.release()
-            self._held = None
 
     # -- down ------------------------------------------------------------------------------------------------------
 

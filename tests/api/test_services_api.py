@@ -11,9 +11,14 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from api_server import Running, Tokens
 from service_api import FLOWS, Projects, projects, until
+from websockets.sync.client import connect
+
+from segue.model.protocol import PROTOCOL, FromServer, Punted, Register, Sync
+from segue.model.view import ServiceRecord
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +133,32 @@ def test_a_stream_ends_with_the_token_that_opened_it(ask: Projects, how: str) ->
         ask("red", "DELETE", "/v1/services/brief")
     assert stream.ended.wait(5)
     ask("red", "DELETE", "/v1/services/brief")
+
+
+def test_packets_for_the_service_come_by_its_stream_and_those_of_others_do_not(ask: Projects, tokens: Tokens) -> None:
+    other = ask.made("red", "deaf", attach=["port/red-1"], permissions={"packet_in": True})
+    keys = {name: int(ask.who[name].split("-")[1]) for name in ("eye", "deaf")}
+    streams = {name: Stream(ask, ask.who[name], f"/v1/services/{name}/packet-ins") for name in ("eye", "deaf")}
+    until(lambda: all(b"200 OK" in stream.data for stream in streams.values()))
+    agent = {"X-Auth-Token": tokens.make("agent", "admin")}
+    with connect(f"ws://127.0.0.1:{ask.server.address[1]}/v1/agent", additional_headers=agent) as link:
+        link.send(msgspec.json.encode(Register("n1", PROTOCOL, "test")))
+        told = msgspec.json.decode(link.recv(10), type=FromServer)
+        assert isinstance(told, Sync)
+        record = told.records[f"service/{keys['eye']}"]
+        assert isinstance(record, ServiceRecord)
+        frame = bytes(range(60))
+        for element in (record.ports[0][0], 12345):  # the second is not attached
+            link.send(msgspec.json.encode(Punted(keys["eye"], element, 2, 7, 1, 1500, frame)))
+        link.send(msgspec.json.encode(Punted(9999, record.ports[0][0], 2, 7, 1, 60, frame)))  # there is none
+        until(lambda: b"event: packet-in" in streams["eye"].data)
+    time.sleep(0.2)
+    said = re.findall(rb"^data: (.*)$", streams["eye"].data, re.MULTILINE)
+    packet = json.loads(said[0])
+    assert len(said) == 1 and packet["data"] == frame.hex()
+    assert (packet["match"]["in_port"], packet["table_id"], packet["cookie"], packet["total_len"]) == (1, 2, 7, 1500)
+    assert b"packet-in\n" not in streams["deaf"].data and other
+    ask("red", "DELETE", "/v1/services/deaf")
 
 
 # -- what is declared --------------------------------------------------------------------------------------------------
