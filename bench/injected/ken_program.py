@@ -11,12 +11,12 @@ import os
 import time
 from typing import Any
 
-from eventlet.green import socket  # type: ignore[import-not-found]
-from os_ken.base import app_manager  # type: ignore[import-not-found]
-from os_ken.controller import dpset, ofp_event  # type: ignore[import-not-found]
-from os_ken.controller.handler import MAIN_DISPATCHER, set_ev_cls  # type: ignore[import-not-found]
-from os_ken.lib import hub  # type: ignore[import-not-found]
-from os_ken.ofproto import ofproto_v1_3  # type: ignore[import-not-found]
+from eventlet.green import socket  # type: ignore[import-untyped]
+from os_ken.base import app_manager  # type: ignore[import-untyped]
+from os_ken.controller import dpset, ofp_event  # type: ignore[import-untyped]
+from os_ken.controller.handler import MAIN_DISPATCHER, set_ev_cls  # type: ignore[import-untyped]
+from os_ken.lib import hub  # type: ignore[import-untyped]
+from os_ken.ofproto import ofproto_v1_3  # type: ignore[import-untyped]
 
 WAIT = 300
 

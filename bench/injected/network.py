@@ -85,13 +85,10 @@ class Network(Fabric):
 
 def passing(count: int, first: int = 0) -> list[Flow]:
     """``count`` flows of which the last lets everything pass, and the others drop what nobody sends."""
-    dropped = [
-        {
-            "priority": 10,
-            "match": {"eth_type": 0x800, "ip_proto": 17, "ipv4_dst": f"10.{64 + (n >> 16)}.{n >> 8 & 255}.{n & 255}"},
-        }
+    narrow = {"eth_type": 0x800, "ip_proto": 17, "udp_dst": 53}
+    said: list[Flow] = [
+        {"priority": 10, "match": {**narrow, "ipv4_dst": f"10.{64 + (n >> 16)}.{n >> 8 & 255}.{n & 255}"}}
         for n in range(first, first + count - 1)
     ]
-    said: list[Flow] = [{**one, "match": {**one["match"], "udp_dst": 53}, "instructions": []} for one in dropped]
     normal = {"type": "OFPIT_APPLY_ACTIONS", "actions": [{"type": "OFPAT_OUTPUT", "port": "OFPP_NORMAL"}]}
     return [*said, {"priority": 0, "match": {}, "instructions": [normal]}]

@@ -46,7 +46,8 @@ def _met(network: Network, service: str, least: int) -> None:
     """Whether the service met the datagrams. The switch adds up what its cache has counted now and then."""
 
     def enough() -> bool:
-        return sum(flow["packet_count"] for flow in network.get(f"/v1/services/{service}/flows")["flows"]) >= least
+        found = network.get(f"/v1/services/{service}/flows")["flows"]
+        return sum(int(flow["packet_count"]) for flow in found) >= least
 
     network.until(enough, f"service {service} to have met {least} packets")
 

@@ -23,7 +23,7 @@ Taken = dict[tuple[str, int, str], list[float]]
 
 
 def run(quick: bool) -> list[Table]:
-    rounds = 3 if quick else 11
+    rounds = 3 if quick else 9
     service = {"hook": "ingress", "attach": [f"port/{CLIENT}", f"port/{SERVER}"], "flows": MOST}
     taken: Taken = {}
     with ExitStack() as stack:

@@ -25,7 +25,16 @@ from segue.model.program import (
 )
 from segue.model.protocol import Punted
 from segue.model.stages import INJECTED, ROUTER_ELEMENT, SOURCE_PORT, TARGET_PORT, VERDICT
-from segue.model.view import GroupRecord, HookRecord, MeterRecord, NetworkRecord, PortRecord, ServiceRecord, Turn
+from segue.model.view import (
+    FlowRecord,
+    GroupRecord,
+    HookRecord,
+    MeterRecord,
+    NetworkRecord,
+    PortRecord,
+    ServiceRecord,
+    Turn,
+)
 
 pytestmark = pytest.mark.root
 
@@ -112,6 +121,29 @@ def test_a_flood_that_the_server_does_not_read_takes_no_more_memory_and_no_other
         assert sum(packet.lost for packet in behind) + len(behind) == pytest.approx(came, abs=3)
 
     go(ovs, scene, within=200)
+
+
+def test_what_else_is_said_stands_behind_few_packets(ovs: OpenVSwitch) -> None:
+    async def scene(server: Server, agent: Agent) -> None:
+        await server.hold(flows(7, (rule(7, ToService(7, 0, 1), TAKEN),)))
+        await server.send(*met(7))
+        await server.until(lambda: len(server.punted) == 1)
+        server.reads.clear()
+        await server.send(*met(7))  # the server stops reading behind this one
+        await server.until(lambda: len(server.punted) == 2)
+        seen = await count(agent)
+        await pour(ovs, FRAME, 3_000)
+        before = seen[0], len(server.punted), len(server.applied)
+        await server.tell({"flow/7/2": FlowRecord(rule(7, TAKEN, priority=20, eth_type=0x88B5))})
+        await asyncio.sleep(0.5)
+        told = asyncio.create_task(server.until(lambda: len(server.applied) > before[2]))
+        await asyncio.sleep(0)
+        server.reads.set()
+        await told
+        assert before[0] > 300, before
+        assert len(server.punted) - before[1] < 100
+
+    go(ovs, scene)
 
 
 def resident() -> int:

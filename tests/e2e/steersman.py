@@ -19,6 +19,7 @@ A line ``connected`` says that a switch has come.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import sys
 from typing import Any
@@ -117,12 +118,12 @@ class Steersman:
                 channel.send(numbered(number))
                 number += 1
             barrier = channel.ask(of.BarrierRequest())
-            barrier.add_done_callback(lambda done, last=number - 1: self._answered(done, last))
+            barrier.add_done_callback(functools.partial(self._answered, number - 1))
             waiting = [one for one in [*waiting, barrier] if not one.done()]
             if len(waiting) > AHEAD:
                 await waiting[0]
 
-    def _answered(self, done: asyncio.Future[Any], last: int) -> None:
+    def _answered(self, last: int, done: asyncio.Future[Any]) -> None:
         if not done.cancelled() and done.exception() is None:
             self._say({"acknowledged": last})
 

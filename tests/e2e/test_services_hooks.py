@@ -167,11 +167,11 @@ def cases() -> dict[str, Case]:
             found[f"routed from {target} to a1, IPv{family}"] = (target, sent, {"a1": [arrives]}, met)
         sent, _ = routed("a1", "b3", family, ttl=1)
         found[f"at its last hop, IPv{family}"] = ("a1", sent, {}, {**PROVEN, "pre-routing.r": {"r"}})
-    for kind, target in (("broadcast", BROADCAST), ("multicast", mac("01:00:5e:00:00:fb"))):
-        frame = datagram(of("a1"), target, "10.0.0.11", "224.0.0.251", b"to all")
+    for kind, many in (("broadcast", BROADCAST), ("multicast", mac("01:00:5e:00:00:fb"))):
+        frame = datagram(of("a1"), many, "10.0.0.11", "224.0.0.251", b"to all")
         everybody = {name: [frame] for name in ("a2", "a3", "x-in")}
         found[f"{kind} from a1"] = ("a1", frame, everybody, {**PROVEN, "egress.web": {"a2", "a3", "x-in"}})
-        frame = datagram(of("a2"), target, "10.0.0.12", "224.0.0.251", b"to all")
+        frame = datagram(of("a2"), many, "10.0.0.12", "224.0.0.251", b"to all")
         everybody = {name: [frame] for name in ("a1", "a3", "x-in")}
         met = {**FROM_A2, "egress.a1": {"a1"}, "egress.web": {"a1", "a3", "x-in"}}
         found[f"{kind} from a2"] = ("a2", frame, everybody, met)
@@ -316,7 +316,8 @@ def test_redirects_and_copies_reach_their_port_on_every_node(
     flows.append(flow({**base, "udp_dst": 7202}, Output(number["a2"]), SetField("eth_dst", 0x02AA), ON))
     put(fabric, "s", *flows)
     before = packets_met(fabric)
-    sent, expected = [], {"a2": [], "b1": [], "b3": []}
+    sent: list[tuple[str, bytes]] = []
+    expected: dict[str, list[bytes]] = {"a2": [], "b1": [], "b3": []}
     for p in (7001, 7002, 7101, 7102, 7201):
         frame, arrives = routed(source, "b3", family, p)
         sent.append((source, frame))

@@ -17,6 +17,7 @@ import pytest
 
 from inject import random_flows, random_mods
 from segue.model.hooks import HOOKS
+from segue.model.intent import REWRITES
 from segue.model.stages import TABLE
 from segue.openflow import EncodeError, FlowMod, Output
 from segue.openflow import protocol as of
@@ -42,9 +43,21 @@ ECHOED = Stream("echoed", "c1", "s2", "10.0.0.20", 7001, 300, "20000-20003", ech
 ROUTED = Stream("routed", "c1", "r3", "10.1.0.30", 7002, 200, "21000-21003")
 TO_THEM = Stream("to them", "s3", "c1", "10.0.0.10", 7003, 200, "22000-22003")
 STREAMS = (ECHOED, ROUTED, TO_THEM)
-EVIL = {hook: {"hook": hook, "attach": ["port/h1", "port/h2"], "order": 1} for hook in HOOKS}
-for _hook in ("pre-routing", "forward", "post-routing"):
-    EVIL[_hook]["attach"] = ["port/h1", "port/h2", "router/theirs"]
+ROUTED_HOOKS = ("pre-routing", "forward", "post-routing")
+
+
+def evil(hook: str) -> dict[str, Any]:
+    """A service of the hostile tenant, which may do all that can be permitted at its hook."""
+    routed = hook in ROUTED_HOOKS
+    rewrite = [one for one in REWRITES if not routed or one.endswith("dst") or one.startswith("vlan")]
+    return {
+        "hook": hook,
+        "attach": ["port/h1", "port/h2", *(["router/theirs"] if routed else [])],
+        "order": 1,
+        "permissions": EVERYTHING | {"rewrite": rewrite},
+    }
+
+
 INTENT: dict[str, Any] = {
     "nodes": ["n1", "n2", "n3"],
     "networks": {
@@ -60,30 +73,16 @@ INTENT: dict[str, Any] = {
     },
     "services": {
         "good": {"hook": "ingress", "attach": ["port/c1", "port/s2", "port/s3"], "permissions": EVERYTHING},
-        **{
-            f"evil.{hook}": {**fields, "permissions": EVERYTHING | {"rewrite": list(random_flows.REWRITES)}}
-            for hook, fields in EVIL.items()
-        },
+        **{f"evil.{hook}": evil(hook) for hook in HOOKS},
     },
 }
-
-
-def declared() -> dict[str, Any]:
-    """What may not be rewritten behind ingress and egress is left out there."""
-    intent: dict[str, Any] = json.loads(json.dumps(INTENT))
-    for hook in ("pre-routing", "forward", "post-routing"):
-        rewrite = intent["services"][f"evil.{hook}"]["permissions"]["rewrite"]
-        intent["services"][f"evil.{hook}"]["permissions"]["rewrite"] = [
-            one for one in rewrite if one.endswith("dst") or one.startswith("vlan")
-        ]
-    return intent
 
 
 @pytest.fixture(scope="module")
 def fabric() -> Iterator[Fabric]:
     hosts = [host(name, node, f"10.0.0.{last}/24", gateways=["10.0.0.1"]) for name, (node, last) in HOSTS.items()]
     with Fabric([*hosts, host("r3", "n3", "10.1.0.30/24", gateways=["10.1.0.1"])]) as running:
-        apply(running, declared())
+        apply(running, INTENT)
         put(running, "good", *good_flows())
         buffers.widen(running.lab)
         yield running
@@ -102,9 +101,9 @@ def unharmed(fabric: Fabric) -> Iterator[None]:
 
 def others(fabric: Fabric) -> dict[str, set[Any]]:
     """All that switches hold but the hostile services' own flows."""
-    evil = [key_of(fabric, f"evil.{hook}") for hook in HOOKS]
+    hostile = [key_of(fabric, f"evil.{hook}") for hook in HOOKS]
     return {
-        node: {one.what for one in held(fabric, node)} - {one.what for one in rules(fabric, node, evil)}
+        node: {one.what for one in held(fabric, node)} - {one.what for one in rules(fabric, node, hostile)}
         for node in fabric.nodes
     }
 
@@ -252,8 +251,8 @@ def test_hostile_services_do_nothing_to_the_packets_of_others(fabric: Fabric) ->
     met = packets_met(fabric)
     total = {key: sum(one[key] for one in said) for key in said[0]}
     assert total["refused"] > 200 and total["sent"] > 2_000, total
-    evil = {key_of(fabric, f"evil.{hook}") for hook in HOOKS}
-    assert sum(met.get(one, 0) - before.get(one, 0) for one in met if one[0] in evil) > 100
+    hostile = {key_of(fabric, f"evil.{hook}") for hook in HOOKS}
+    assert sum(met.get(one, 0) - before.get(one, 0) for one in met if one[0] in hostile) > 100
     whole({name: result for name, result in results.items() if name not in ("theirs", "back")})
     sniffer.check()
     assert fabric.agents_ready()
@@ -284,9 +283,7 @@ def resident(fabric: Fabric, name: str) -> float:
 @pytest.mark.parametrize("limit", [100, 10_000])
 def test_a_flood_of_packet_ins_holds_up_nobody(fabric: Fabric, limit: int) -> None:
     """Neither with a limit that is kept, nor with one that leaves all to queues; what is kept in memory is bounded."""
-    intent = declared()
-    noisy = intent["services"]["evil.ingress"] | {"packet_ins": limit}
-    apply(fabric, {"services": {"evil.ingress": noisy}})
+    apply(fabric, {"services": {"evil.ingress": evil("ingress") | {"packet_ins": limit}}})
     where = address(fabric, "evil.ingress")
     put(fabric, "evil.ingress", flow(udp_to(7, in_port=numbers(fabric, "evil.ingress")["h1"]), UP))
     address_good = address(fabric, "good")
@@ -334,7 +331,7 @@ def test_a_flood_of_packet_ins_holds_up_nobody(fabric: Fabric, limit: int) -> No
         for name, size in sizes.items():
             assert resident(fabric, name) < size + 60, name
     finally:
-        fabric.apply({"services": {"evil.ingress": declared()["services"]["evil.ingress"]}})
+        fabric.apply({"services": {"evil.ingress": evil("ingress")}})
         put(fabric, "evil.ingress")
         put(fabric, "good", *good_flows())
 

@@ -69,7 +69,7 @@ def test_what_a_connection_begins_with_marks_and_limits_the_rest(place: Place) -
         assert sum(of_connections(service)) > 10 * sum(made.packets.values()) > 0
 
 
-def test_a_connection_that_was_forgotten_is_seen_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_without_packets_is_forgotten(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dpi, "IDLE", 1)
     monkeypatch.setattr(dpi, "SECONDS", 0.3)
     sides = [dpi.Seen(place, "client")]

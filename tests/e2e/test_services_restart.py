@@ -90,7 +90,8 @@ class Scene:
 
     def look(self) -> dict[str, Any]:
         """What the virtual switch says of itself, but for what has been counted."""
-        return timeless(self.steersman.ask("look", "flows"))
+        found: dict[str, Any] = timeless(self.steersman.ask("look", "flows"))
+        return found
 
     def on_switches(self) -> dict[str, Any]:
         """What every switch holds of services: rules, groups and meters."""
