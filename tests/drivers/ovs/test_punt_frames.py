@@ -68,6 +68,11 @@ def test_whose_it_is_is_known_without_reading_it() -> None:
     assert [service_of(one) for one in STREAM] == [1, None, 2, None, None, 1 << 24]
 
 
+def test_a_part_without_a_length_is_the_end_of_looking() -> None:
+    whole = message(7)
+    assert service_of(whole[:16] + b"\0\0\0\0" + whole[20:]) is None
+
+
 @given(st.binary(max_size=80), st.integers(8, 200))
 def test_what_looks_like_one_and_is_none_harms_nothing(tail: bytes, keep: int) -> None:
     whole = message(7)
