@@ -6,7 +6,7 @@ from collections import Counter
 
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
-from services import Injected, Meant, Reference, injected, records
+from injected_services import Injected, Meant, Reference, injected, records
 from strategies import intents, packets
 from test_meaning import build
 from worlds import World

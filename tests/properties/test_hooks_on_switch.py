@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
-from services import Injected, injected
+from injected_services import Injected, injected
 from strategies import intents, packets
 from test_hooks import inject
 from test_meaning import build
