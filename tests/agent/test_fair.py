@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segue.agent.fair import ABOUT_ONE, Fair
+from segue.model.fair import ABOUT_ONE, Fair
 from segue.model.protocol import Punted
 
 

@@ -124,6 +124,11 @@ MAY = [
     ("DELETE", "//v2.0//networks/x", "admin member"),
     ("PATCH", "/v2.0/networks/x", "admin member"),
     ("GET", "/v1/objects", "admin operator"),
+    ("GET", "/v1/status", "admin member reader operator"),
+    ("HEAD", "//v1//status/", "admin member reader operator"),
+    ("POST", "/v1/status", "admin"),
+    ("GET", "/v1/status/x", "admin operator"),
+    ("GET", "/v1/status/../objects", "admin operator"),
     ("POST", "/v1/apply", "admin"),
     ("POST", "//v1/apply", "admin"),
     ("POST", "/v1/agents", "admin"),
@@ -286,7 +291,7 @@ def test_versions_are_seen_without_a_token(guarded: Running) -> None:
 def test_nothing_else_can_be_done_with_versions(guarded: Running, admin: str, method: str) -> None:
     for headers in ({}, {"X_Auth_Token": admin}):
         answer = guarded.ask("/", method, b"{}", **headers)
-        assert (answer.status, answer.headers["allow"]) == (405, "GET")
+        assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
         assert answer.body["NeutronError"]["type"] == "HTTPMethodNotAllowed"
 
 

@@ -1,4 +1,5 @@
-"""A list of chains computes the status of those alone to which something has happened; others run meanwhile."""
+"""A list of chains computes the status of those alone to which something has happened; others run meanwhile. It finds
+chains by their status."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from neutron_asgi import Front
+from neutron_asgi import Front, run
 
 MANY = 120
 
@@ -61,3 +62,39 @@ def test_a_list_computes_what_is_new_and_gives_way(tmp_path: Path, monkeypatch: 
         b.store.close()
 
     asyncio.run(main())
+
+
+def test_a_list_finds_chains_by_their_status(tmp_path: Path) -> None:
+    async def scenario(front: Front) -> None:
+        ids = await front.furnish("red")
+        for _ in range(3):
+            group = await front.make("port_pair_group", "red")
+            lacking = await front.make("port_chain", "red", port_pair_groups=[group["id"]])
+            assert lacking["status"] == "DOWN"
+            ids["port_chain"].append(lacking["id"])
+        chains = ids["port_chain"]
+
+        async def listed(query: str) -> dict[str, Any]:
+            front.conductor.remembered.clear()
+            answer = await front.ask("GET", f"/v2.0/sfc/port_chains?{query}", token="red")
+            assert answer.status == 200, answer
+            body: dict[str, Any] = answer.body
+            return body
+
+        async def found(query: str) -> list[str]:
+            return [chain["id"] for chain in (await listed(query))["port_chains"]]
+
+        build = [chain["id"] for chain in (await listed(""))["port_chains"] if chain["status"] == "BUILD"]
+        assert set(build) == set(chains[:2])
+        assert await found("status=BUILD") == build
+        assert await found("status=DOWN&fields=id") == chains[2:]
+        assert set(await found("status=DOWN&status=BUILD")) == set(chains)
+        for nothing in (f"status=DOWN&id={chains[0]}", "status=ACTIVE", "status=down", "status="):
+            assert await found(nothing) == []
+        page, walked = await listed("status=DOWN&limit=2"), []
+        while page["port_chains"]:
+            walked.append([chain["id"] for chain in page["port_chains"]])
+            page = await listed(f"status=DOWN&limit=2&marker={walked[-1][-1]}")
+        assert walked == [sorted(chains[2:])[:2], sorted(chains[2:])[2:]]
+
+    run(tmp_path, scenario)

@@ -169,7 +169,8 @@ def test_a_method_that_there_is_not_is_answered_as_described(live: Running) -> N
         there = {method.upper() for method in item if method != "parameters"}
         for method in {"GET", "POST", "PUT", "DELETE", "PATCH"} - there:
             answer = live.ask(path.format(alias="sfc", project="red", id="x", tag="x"), method)
-            assert (answer.status, set(answer.headers["allow"].split(", "))) == (405, there), (path, method)
+            allowed = set(answer.headers["allow"].split(", "))
+            assert (answer.status, allowed) == (405, there | ({"HEAD"} if "GET" in there else set())), (path, method)
 
 
 def test_what_is_there_is_shown_as_described(live: Running, world: World) -> None:

@@ -97,7 +97,7 @@ def test_ten_thousand_malformed_requests_are_refused_and_change_nothing(tmp_path
             if said.status >= 400:
                 assert said.status < 500, where
                 assert before == after, where
-                types.add(fault(said.data))
+                types |= {fault(said.data)} if asked.method != "HEAD" else set()
             else:
                 assert said.status in (200, 201, 204), where
                 assert token == "admin" or owners(before, after) <= {token}, where

@@ -83,12 +83,13 @@ def test_each_path_has_its_methods_and_says_which(tmp_path: Path) -> None:
         for path, allowed in ROUTES.items():
             for method in METHODS:
                 said = await front.ask(method, path, b"{}" if method in ("POST", "PUT") else None)
-                if method in allowed:
+                there = ("GET", "HEAD", *allowed[1:]) if "GET" in allowed else allowed
+                if method in there:
                     assert said.status in (200, 204, 400, 404), (method, path, said)
+                    assert method != "HEAD" or said.data == b""
                 else:
-                    message = error(said, 405, "HTTPMethodNotAllowed")
-                    assert method in message
-                    assert tuple(said.headers["allow"].split(", ")) == allowed
+                    assert said.status == 405 and tuple(said.headers["allow"].split(", ")) == there
+                    assert method == "HEAD" or method in error(said, 405, "HTTPMethodNotAllowed")
 
     run(tmp_path, scenario)
 
@@ -97,7 +98,11 @@ def test_what_is_not_there_is_not_found_by_any_method(tmp_path: Path) -> None:
     async def scenario(front: Front) -> None:
         for path in ABSENT:
             for method in METHODS:
-                error(await front.ask(method, path), 404, "HTTPNotFound")
+                said = await front.ask(method, path)
+                if method == "HEAD":
+                    assert (said.status, said.data) == (404, b"")
+                else:
+                    error(said, 404, "HTTPNotFound")
         assert _tracebacks() == 0
 
     def _tracebacks() -> int:
@@ -471,10 +476,25 @@ def test_head_has_no_body_and_does_not_confuse_what_follows(opened: Running) -> 
     with wire(opened) as there:
         there.send("HEAD /v2.0/networks HTTP/1.1\nHost: x\n\nPOST / HTTP/1.1\nHost: x\n\nGET / HTTP/1.1\nHost: x\n\n")
         status, headers, _ = there.answer(head=True)
-        assert (status, headers["allow"]) == (405, "GET, POST")
+        assert (status, headers["content-type"]) == (200, "application/json")
         status, headers, _ = there.answer()
-        assert (status, headers["allow"]) == (405, "GET")
+        assert (status, headers["allow"]) == (405, "GET, HEAD")
         assert there.answer()[0] == 200
+
+
+def test_head_says_of_everything_what_get_does(tmp_path: Path) -> None:
+    """RFC 9110 section 9.3.2."""
+
+    async def scenario(front: Front) -> None:
+        ids = await front.furnish("red")
+        paths = ["/", "/v2.0", "/v2.0/extensions", "/v2.0/extensions/sfc", "/v2.0/openapi.json", "/v2.0/quotas/red"]
+        paths += [at(kind) for kind in KINDS] + [at(kind, ids[kind][0]) for kind in KINDS]
+        paths += [at("port", f"{ids['port'][0]}/tags"), at("port_chain", NOBODY), at("network") + "?limit=x"]
+        for path in paths:
+            got, head = await front.ask("GET", path, token="red"), await front.ask("HEAD", path, token="red")
+            assert got.data and (head.status, head.headers, head.data) == (got.status, got.headers, b""), path
+
+    run(tmp_path, scenario)
 
 
 def test_a_body_where_none_belongs_is_read_and_ignored(opened: Running) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -54,6 +55,17 @@ def test_a_dry_run_changes_nothing(client: Client) -> None:
     client.put("node/n1", {"address": "192.0.2.1"})
     assert client.delete("node/n1", "?dry_run=true").status == 200
     assert client.get("node/n1").status == 200
+
+
+@pytest.mark.parametrize("text", ["null", "", "None"])
+@pytest.mark.parametrize("path", ["objects/chain?limit=", "events?since=", "services/ips/flows?table="])
+def test_a_number_in_a_query_is_no_null(client: Client, path: str, text: str) -> None:
+    with contextlib.closing(client.server.connect()) as connection:
+        connection.request("GET", f"/v1/{path}{text}")
+        refused = connection.getresponse()
+        assert refused.status == 400  # a stream of events would have no end to read
+        name = path.partition("?")[2].removesuffix("=")
+        assert json.loads(refused.read())["error"].startswith(f"{name}: ")
 
 
 def test_what_was_got_can_be_put(client: Client) -> None:

@@ -217,7 +217,7 @@ def test_of_its_own_network_a_service_meets_no_port_of_another_project(ask: Proj
 
 def test_a_name_that_is_taken_is_refused_and_nothing_says_by_whom(ask: Projects) -> None:
     answer = ask("blue", "POST", "/v1/services", {"name": "eye", "hook": "ingress"})
-    assert answer.status == 409 and answer.body == {"error": "there is a service 'eye' already; take another name"}
+    assert answer.status == 409 and answer.body == {"error": "the name 'eye' is taken; take another name"}
 
 
 @pytest.mark.parametrize(

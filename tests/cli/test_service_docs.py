@@ -12,7 +12,7 @@ import pytest
 from cli_session import DOCS, a_server
 
 from segue.model.hooks import HOOKS
-from segue.model.intent import REWRITES, SOURCES, Permissions
+from segue.model.intent import DESTINATIONS, REWRITES, SOURCES, Permissions
 
 PAGE = (DOCS / "services.md").read_text()
 
@@ -53,9 +53,11 @@ def test_every_permission_is_explained() -> None:
     for name in Permissions.__struct_fields__:
         assert re.search(rf"^\| `{name}` \|", PAGE, re.MULTILINE), name
     rewrite = next(line for line in PAGE.splitlines() if line.startswith("| `rewrite` |"))
-    always, _, sources = rewrite.partition("at `ingress`")
+    always, _, some = rewrite.partition("at `ingress`")
+    sources, _, not_at = some.partition("; not at ")
     assert set(re.findall("`(.*?)`", always)) == {"rewrite", *REWRITES} - set(SOURCES)
     assert set(re.findall("`(.*?)`", sources)) == {"egress", *SOURCES}
+    assert set(re.findall("`(.*?)`", not_at)) == {"forward", "post-routing", *DESTINATIONS}
 
 
 def test_every_error_that_is_named_is_one() -> None:

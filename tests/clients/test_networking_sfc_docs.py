@@ -81,8 +81,9 @@ def test_the_page_does_what_it_says(shell: Shell) -> None:
             said[line] = shell.run(line)
     assert "Service Function Chaining" in said["openstack extension list --network"]
     assert "checked" in said["segue get chains"] and "has no agent connected" in said["segue status"]
-    (asked,) = (answer for line, answer in said.items() if line.startswith("curl"))
+    asked, native = (answer for line, answer in said.items() if line.startswith("curl"))
     assert '"status":"BUILD"' in asked and "has no agent connected" in asked
+    assert '"label":"checked"' in native and '"state":"preparing"' in native
     (group,) = ask(shell.url, "GET", "sfc/port_pair_groups")["port_pair_groups"]
     shown, mapped = map(shell.python, programs)
     assert shown == f"checked ['{group['id']}']\n"

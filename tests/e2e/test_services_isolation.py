@@ -17,7 +17,7 @@ import pytest
 
 from inject import random_flows, random_mods
 from segue.model.hooks import HOOKS
-from segue.model.intent import REWRITES
+from segue.model.intent import NOT_REWRITTEN, REWRITES
 from segue.model.stages import TABLE
 from segue.openflow import EncodeError, FlowMod, Output
 from segue.openflow import protocol as of
@@ -29,11 +29,28 @@ from segue.openflow.wire import TABLE as THROUGH_TABLE
 from . import buffers
 from .fabric import PYTHON, Fabric, host
 from .flows import held
-from .frames import Wire, datagram, ether
+from .forgery import labels, path_ids
+from .frames import Wire, datagram, ether, watch
 from .frames import of as address_of
-from .injected import EVERYTHING, ON, UP, flow, key_of, numbers, packets_met, put, rules, shown, steered, udp_to
+from .injected import (
+    EVERYTHING,
+    ON,
+    UP,
+    flow,
+    key_of,
+    numbers,
+    packet_out,
+    packets_met,
+    put,
+    rules,
+    say,
+    shown,
+    steered,
+    udp_to,
+)
+from .probes import chain
 from .streams import Result, Stream, Traffic
-from .talk import apply
+from .talk import adder, apply
 
 pytestmark = pytest.mark.root
 
@@ -49,7 +66,8 @@ ROUTED_HOOKS = ("pre-routing", "forward", "post-routing")
 def evil(hook: str) -> dict[str, Any]:
     """A service of the hostile tenant, which may do all that can be permitted at its hook."""
     routed = hook in ROUTED_HOOKS
-    rewrite = [one for one in REWRITES if not routed or one.endswith("dst") or one.startswith("vlan")]
+    never = NOT_REWRITTEN.get(hook, ())
+    rewrite = [one for one in REWRITES if one not in never and (not routed or one.endswith("dst") or one == "vlan")]
     return {
         "hook": hook,
         "attach": ["port/h1", "port/h2", *(["router/theirs"] if routed else [])],
@@ -58,6 +76,7 @@ def evil(hook: str) -> dict[str, Any]:
     }
 
 
+LABELLED = {"from": "c1", "protocol": "udp", "destination_ports": 7998}
 INTENT: dict[str, Any] = {
     "nodes": ["n1", "n2", "n3"],
     "networks": {
@@ -71,6 +90,10 @@ INTENT: dict[str, Any] = {
         **{n: {"network": "web", "node": node, "address": f"10.0.0.{last}"} for n, (node, last) in HOSTS.items()},
         "r3": {"network": "db", "node": "n3", "address": "10.1.0.30"},
     },
+    "instances": {"x": "n2"},
+    "chains": {
+        "label": chain({"from": "c1", "protocol": "udp", "destination_ports": 7998}, ["x"], encapsulation="mpls")
+    },
     "services": {
         "good": {"hook": "ingress", "attach": ["port/c1", "port/s2", "port/s3"], "permissions": EVERYTHING},
         **{f"evil.{hook}": evil(hook) for hook in HOOKS},
@@ -81,7 +104,7 @@ INTENT: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def fabric() -> Iterator[Fabric]:
     hosts = [host(name, node, f"10.0.0.{last}/24", gateways=["10.0.0.1"]) for name, (node, last) in HOSTS.items()]
-    with Fabric([*hosts, host("r3", "n3", "10.1.0.30/24", gateways=["10.1.0.1"])]) as running:
+    with Fabric([*hosts, adder("x", "n2", 1), host("r3", "n3", "10.1.0.30/24", gateways=["10.1.0.1"])]) as running:
         apply(running, INTENT)
         put(running, "good", *good_flows())
         buffers.widen(running.lab)
@@ -394,6 +417,51 @@ def test_what_a_switch_refuses_holds_up_nobody(fabric: Fabric) -> None:
 
 def good_flows() -> list[FlowMod]:
     return [flow(udp_to(7001), ON), flow(udp_to(9999)), flow({"eth_type": 0x0800}, ON, priority=1)]
+
+
+# -- forged path headers ---------------------------------------------------------------------------------------------
+
+
+TAG = b"\x81\x00\x00\x07"
+
+
+def test_a_service_brings_no_path_header_to_another_node(fabric: Fabric) -> None:
+    """A frame with labels of the others' path, as the network would write them: redirected to a port on the function's
+    node, sent by the controller, or uncovered by taking off a tag that hid them. No function meets it, and no host."""
+    n = numbers(fabric, "evil.ingress")
+    put(
+        fabric,
+        "evil.ingress",
+        flow({"in_port": n["h1"], "vlan_vid": (0x1000, 0x1000)}, of.PopVlan(), ON, priority=20),
+        flow({"in_port": n["h1"]}, Output(n["h2"])),
+    )
+    (path,) = path_ids(fabric).values()
+    inner = datagram(address_of("c1"), address_of("s2"), "10.0.0.10", "10.0.0.20", b"forged", ports=(1, 7998))
+    ends = address_of("h2") + address_of("h1")
+    forged = [ends + b"\x88\x47" + labels(path, index, inner[14:]) for index in (255, 254)]
+    plain = ends + b"\x88\xb5" + b"forged, openly".ljust(46, b"\0")
+    names = {"h1": "eth0", "h2": "eth0", "s2": "eth0", "c1": "eth0", "x-in": "x-in", "x-out": "x-out"}
+    wires = {port: Wire(fabric, port.partition("-")[0], interface) for port, interface in names.items()}
+    try:
+
+        def arrives(send: Callable[..., None], *what: Any) -> set[str]:
+            send(*what)
+            found = watch(wires, 1, within=0.6)
+            return {port for port, frames in found.items() if any(b"forged" in one for one in frames)}
+
+        assert arrives(wires["h1"].send, plain) == {"h2"}
+        assert "x-in" in arrives(wires["c1"].send, inner)
+        assert arrives(wires["h1"].send, plain[:12] + TAG + plain[12:]) == {"h2"}
+        for one in forged:
+            for tags in range(3):
+                assert arrives(wires["h1"].send, one[:12] + tags * TAG + one[12:]) == set(), tags
+            for out in (n["h2"], NORMAL, THROUGH_TABLE):
+                message = packet_out(one, Output(out), in_port=n["h1"])
+                assert arrives(say, fabric, "evil.ingress", message) == set(), out
+    finally:
+        for wire in wires.values():
+            wire.close()
+        put(fabric, "evil.ingress")
 
 
 # -- many changes ----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from segue.inject.flow import Flow, instructions_of
 from segue.inject.scope import Element, Scope
 from segue.model import stages
 from segue.model.hooks import HOOKS
-from segue.model.intent import REWRITES, Permissions
+from segue.model.intent import NOT_REWRITTEN, REWRITES, Permissions
 from segue.model.program import (
     AnyAction,
     Clone,
@@ -219,10 +219,35 @@ def test_each_field_needs_its_permission_and_source_addresses_the_right_hook(hoo
     others = Permissions(rewrite=tuple(one for one in REWRITES if one != field))
     assert refused(given, scope(hook, others)) == "OFPBAC_EPERM"
     alone = scope(hook, Permissions(rewrite=(field,)))
-    if field in ("eth_src", "ipv4_src", "ipv6_src") and hook not in ("ingress", "egress"):
-        assert refused(given, alone) == "OFPBAC_EPERM"
+    source = field in ("eth_src", "ipv4_src", "ipv6_src") and hook not in ("ingress", "egress")
+    target = field in ("eth_dst", "ipv4_dst", "ipv6_dst") and hook in ("forward", "post-routing")
+    if source or target:
+        with pytest.raises(Refusal) as why:
+            translate.rule(alone, given, GROUPS, METERS)
+        assert why.value.error == "OFPBAC_EPERM"
+        assert ("ingress, pre-routing or egress, or output to a port of your own" in why.value.text) == target
     else:
         assert len(done(given, alone)) == 1
+
+
+@pytest.mark.parametrize("field", ["eth_src", "eth_dst"])
+@pytest.mark.parametrize(
+    ("value", "mask", "a_mark"),
+    [
+        (0x0A5E00001000, None, True),
+        (0x0A5F00001000, None, False),
+        (0x0A5E00000000, 0xFFFF00000000, True),
+        (0x0A0000000000, 0xFF0000000000, True),
+        (0x0A0100000000, 0xFF0100000000, False),
+        (0x000000001000, 0x0000FFFFFFFF, False),
+    ],
+)
+def test_no_address_is_written_that_could_be_a_mark(field: str, value: int, mask: int | None, a_mark: bool) -> None:
+    for hook in HOOKS:
+        if field in NOT_REWRITTEN.get(hook, ()):
+            continue
+        given = flow({}, of.SetField(field, value, mask), ON)
+        assert refused(given, scope(hook)) == "OFPBAC_EPERM" if a_mark else done(given, scope(hook))
 
 
 @pytest.mark.parametrize("hook", [name for name in HOOKS if name != "ingress"])
@@ -386,10 +411,11 @@ def test_a_flow_says_which_groups_and_meters_it_needs() -> None:
 
 
 def test_a_flood_has_its_limit() -> None:
-    many = {number: Element(number, "port", f"p{number}", 1000 + number) for number in range(1, 258)}
+    many = {number: Element(number, "port", f"p{number}", 1000 + number) for number in range(1, 66)}
     assert refused(flow({}, of.Output(FLOOD)), scope(elements=many)) == "OFPBAC_TOO_MANY"
-    assert len(done(flow({"in_port": 1}, of.Output(FLOOD)), scope(elements=many))) == 1 + 255 + 2
-    assert refused(flow({}, *[of.Group(1)] * 5)) == "OFPBAC_TOO_MANY"
+    assert len(done(flow({"in_port": 1}, of.Output(FLOOD)), scope(elements=many))) == 1 + 63 + 2
+    assert len(done(flow({}, of.Group(1)))) == 2
+    assert refused(flow({}, of.Group(1), of.Output(2))) == "OFPBAC_TOO_MANY"
 
 
 def test_what_is_sent_leaves_out_the_routers() -> None:

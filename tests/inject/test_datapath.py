@@ -41,13 +41,15 @@ def held(switch: Datapath) -> Any:
     """All that it holds, comparable, indices included."""
     flows = switch.flows
     shelves = {
-        (table, key): (dict(shelf.flows), dict(shelf.priorities))
+        (table, key): {priority: dict(same) for priority, same in shelf.flows.items()}
         for table, there in flows._shelves.items()
         for key, shelf in there.items()
     }
     indices = [
         {key: set(numbers) for key, numbers in one.items()} for one in (flows._ports, flows._groups, flows._meters)
     ]
+    cookies = {key: {one} if isinstance(one, int) else set(one) for key, one in flows._cookies.items()}
+    assert cookies == {cookie: {f.number for f in flows if f.cookie == cookie} for cookie in {f.cookie for f in flows}}
     maps = (dict(switch._switch_groups), dict(switch._switch_meters))
     rooms = (set(switch.numbers.groups._taken), set(switch.numbers.meters._taken))
     own = (dict(flows.by_number), dict(switch.rules), dict(switch.groups), dict(switch.meters), dict(flows.counts))
@@ -309,9 +311,10 @@ def test_groups_and_meters_are_counted() -> None:
     switch = datapath()
     for number in range(256):
         switch.apply(of.GroupMod(0, number), V13, 0.0)
+    for number in range(32):
         switch.apply(of.MeterMod(0, number + 1, [of.MeterDrop(100)]), V13, 0.0)
     assert refused(switch, of.GroupMod(0, 256)) == "OFPGMFC_OUT_OF_GROUPS"
-    assert refused(switch, of.MeterMod(0, 257, [of.MeterDrop(100)])) == "OFPMMFC_OUT_OF_METERS"
+    assert refused(switch, of.MeterMod(0, 33, [of.MeterDrop(100)])) == "OFPMMFC_OUT_OF_METERS"
 
 
 def test_counters_begin_anew_where_the_version_or_the_flag_says_so() -> None:

@@ -91,7 +91,7 @@ def test_without_an_entry_the_packet_goes_on(hook: str) -> None:
         ([of.Group(1), ON], [13, 12]),
         ([of.Output(CONTROLLER)], []),
         ([of.Output(CONTROLLER), ON], [12]),
-        ([of.Output(3), of.SetField("eth_dst", mac(21)), of.Output(2), of.Output(1)], None),
+        ([of.Output(3), of.PushVlan(), of.Output(2), of.Output(1)], None),
     ],
 )
 def test_what_an_entry_does(hook: str, actions: Sequence[of.Action], expected: list[int] | None) -> None:

@@ -9,7 +9,7 @@ import pytest
 from inject.scenes import ALL, ELEMENTS, NONE, ROUTER, SERVICE, scope
 from segue.inject import translate
 from segue.inject.errors import Refusal
-from segue.inject.packets import Sending
+from segue.inject.packets import Sending, sender
 from segue.inject.scope import Element, Scope
 from segue.model.intent import Permissions
 from segue.model.program import Clone, Next, PushVlan, SetField, SetQueue
@@ -98,6 +98,32 @@ def test_a_packet_can_go_as_if_a_port_had_sent_it(hook: str, port: int, injected
     assert sent == [("n2", (SetField("eth_dst", 9), *into), UDP)]
 
 
+def test_whoever_it_is_that_counts_as_having_sent_it() -> None:
+    """The port in whose place it goes on; nobody where it goes to ports alone, or is of a port that is gone."""
+    (onward,) = out(of.Output(TABLE), in_port=2)
+    assert sender(scope(), onward[1]) == "db"
+    (*_, both) = out(of.Output(2), of.Output(NORMAL), in_port=1)
+    assert sender(scope(), both[1]) == "web"
+    ((_, actions, _),) = out(of.Output(2), in_port=1)
+    assert sender(scope(), actions) == ""
+    assert sender(scope(elements={1: ELEMENTS[1], ROUTER: ELEMENTS[ROUTER]}), onward[1]) == ""
+
+
+def test_a_packet_of_its_own_goes_to_more_ports_than_a_rule_s() -> None:
+    many = {number: Element(number, "port", f"p{number}", 1000 + number, node="n1") for number in range(1, 258)}
+    ((_, actions, _),) = out(of.Output(FLOOD), where=scope(elements=many), in_port=1)
+    assert len(actions) == 256
+    with pytest.raises(Refusal) as refused:
+        out(of.Output(FLOOD), where=scope(elements=many))
+    assert refused.value.error == "OFPBAC_TOO_MANY"
+
+
+def test_a_packet_of_nobody_s_can_be_sent() -> None:
+    """What comes from a path with a source that nobody knows is as good as any."""
+    data = UDP[:6] + bytes.fromhex("0a5eff000002") + UDP[12:]
+    assert out(of.Output(2), data=data) == [("n2", (to(12),), data)]
+
+
 def test_copies_can_be_sent_besides() -> None:
     sent = out(of.Output(3), of.Output(NORMAL), in_port=2)
     assert [(node, actions[-1]) for node, actions, _ in sent] == [("n1", to(13)), ("n2", Next("ingress"))]
@@ -107,6 +133,8 @@ def test_copies_can_be_sent_besides() -> None:
     ("actions", "more", "error"),
     [
         ([of.Output(2)], {"buffer_id": 5}, "OFPBRC_BUFFER_UNKNOWN"),
+        ([of.Output(2)], {"data": UDP[:6] + bytes.fromhex("0a5e000010ff") + UDP[12:]}, "OFPBRC_BAD_PACKET"),
+        ([of.SetField("eth_src", 0x0A5E000010FF), of.Output(2)], {}, "OFPBAC_EPERM"),
         ([of.Output(2)], {"data": b"short"}, "OFPBRC_BAD_PACKET"),
         ([of.Output(2)], {"in_port": 6}, "OFPBRC_BAD_PORT"),
         ([of.Output(2)], {"in_port": 0xFFFFFFFE}, "OFPBRC_BAD_PORT"),

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from segue.model.hooks import HOOKS
 from segue.model.intent import (
+    NOT_REWRITTEN,
     REWRITES,
-    SOURCES,
     AddressPair,
     Branch,
     Chain,
@@ -96,6 +96,7 @@ def ports(draw):
         addresses=draw(several(ADDRESSES)),
         security=draw(st.booleans()),
         allowed=draw(unique_by_network(st.builds(AddressPair, PREFIXES, st.none() | MACS), lambda pair: pair.ip)),
+        device=draw(st.sampled_from(["", "firewall", 'a "b": c'])),
     )
 
 
@@ -134,7 +135,7 @@ def classifiers(draw):
 @st.composite
 def services(draw):
     hook = draw(st.sampled_from(list(HOOKS.values())))
-    fields = [field for field in REWRITES if hook.name in ("ingress", "egress") or field not in SOURCES]
+    fields = [field for field in REWRITES if field not in NOT_REWRITTEN.get(hook.name, ())]
     words = ("drop", "mark", "meter", "queue", "redirect", "copy", "packet_in")
     return Service(
         name=draw(NAMES),

@@ -10,8 +10,10 @@ from segue.intent.heat_pattern import matches
 from segue.intent.problems import Bad
 from segue.model.intent import (
     AddressPair,
+    Branch,
     Chain,
     Classifier,
+    Graph,
     Group,
     Instance,
     Maps,
@@ -451,3 +453,38 @@ def test_a_pattern_that_would_try_for_years_does_not():
 def test_what_is_no_pattern_is_refused(pattern):
     with pytest.raises(Bad):
         matches(pattern, "a", lambda n: None)
+
+
+GRAPH = """\
+resources:
+  graph:
+    type: OS::Neutron::ServiceGraph
+    properties:
+      name: fork
+      description: what is suspicious is looked at twice
+      port_chains: {first: [{get_resource: second}, third], PC2: [fourth]}
+  second:
+    type: OS::Neutron::PortChain
+    properties: {name: PC2, port_pair_groups: [g], flow_classifiers: [f]}
+"""
+
+
+def test_a_service_graph():
+    branches = (Branch("first", ("PC2", "third")), Branch("PC2", ("fourth",)))
+    description = "what is suspicious is looked at twice"
+    found = read(HEAD + GRAPH)["graph", "fork"]
+    assert found == Graph(name="fork", description=description, branches=branches, exclusive=True)
+
+
+def test_a_port_keeps_its_device():
+    made = port(
+        """\
+parameters: {vm: {type: string}}
+resources:
+  p:
+    type: OS::Neutron::Port
+    properties: {network: n, no_fixed_ips: true, device_id: {get_param: vm}, device_owner: "compute:nova"}
+""",
+        vm="9d2a",
+    )
+    assert made.device == "9d2a"

@@ -246,6 +246,11 @@ PROPERTIES = [
         "port_pair_groups: [a], flow_classifiers: [c], chain_parameters: {correlation: null}",
         "chain_parameters correlation is nothing; write mpls or nsh",
     ),
+    ("ServiceGraph", "name: g", "has no port_chains; write port_chains: ..."),
+    ("ServiceGraph", "port_chains: [a, b]", "port_chains must be a mapping, not a list; write {CHAIN: [CHAIN"),
+    ("ServiceGraph", "port_chains: {a: b}", 'port_chains has "a", which is "b"; write a list of chains'),
+    ("ServiceGraph", "port_chains: {a: []}", "port_chains item 1 into is empty; write at least 1"),
+    ("ServiceGraph", "port_chains: {a: [{x: y}]}", "port_chains must be text, not a mapping"),
 ]
 
 

@@ -133,6 +133,18 @@ CASES = {
         't.yaml:1: service "s": permissions cannot let it rewrite ipv4_src at hook forward, behind the proof of source '
         "addresses; write hook: ingress or egress, or remove it"
     ),
+    "services: {s: {hook: pre-routing, permissions: {rewrite: [eth_src]}}}": (
+        't.yaml:1: service "s": permissions cannot let it rewrite eth_src at hook pre-routing, behind the proof of '
+        "source addresses; write hook: ingress or egress, or remove it"
+    ),
+    "services: {s: {hook: forward, permissions: {rewrite: [tcp_dst, ipv4_dst]}}}": (
+        't.yaml:1: service "s": permissions cannot let it rewrite ipv4_dst at hook forward, where others\' packets '
+        "come; write hook: ingress, pre-routing or egress, or remove it"
+    ),
+    "services: {s: {hook: post-routing, permissions: {rewrite: [eth_dst]}}}": (
+        't.yaml:1: service "s": permissions cannot let it rewrite eth_dst at hook post-routing, where others\' packets '
+        "come; write hook: ingress, pre-routing or egress, or remove it"
+    ),
     # names
     f'{{"ports": {{"{LONG}": null}}}}': (
         f't.yaml:1: port "{"a" * 39}…": the port\'s name is "{"a" * 39}…", 10000 characters long; '

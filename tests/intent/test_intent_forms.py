@@ -369,3 +369,30 @@ chains: {ch: {match: c, through: [g, i]}}
             ("groups", ("group", "instance"), "i"),
         ],
     }
+
+
+INSIDE = """
+networks: {web: {subnets: [10.0.0.0/24, 10.1.0.0/24], project: shop}, bare: 10.2.0.0/24}
+instances: {fw: {node: n1, project: shop}, ids: n1}
+chains:
+  loud:
+    match: [{network: web, protocol: tcp}, {network: web, protocol: udp, project: other}]
+    through: [[fw], {instances: [ids]}]
+    project: shop
+"""
+
+
+def test_what_is_declared_inside_has_the_project_of_what_it_is_inside():
+    objects = read(INSIDE).objects
+    projects = {ref: value.project for ref, value in objects.items()}
+    others = {("network", "bare"), ("subnet", "bare"), ("instance", "ids"), ("port", "ids-in"), ("port", "ids-out")}
+    assert {ref for ref, project in projects.items() if not project} == others
+    assert {ref for ref, project in projects.items() if project == "other"} == {("classifier", "loud-2")}
+    assert len(projects) == 16
+    assert intent.parse(intent.dump(objects), "t").objects == objects
+
+
+def test_a_project_that_is_none_is_told_once():
+    with pytest.raises(intent.IntentError) as caught:
+        read("networks: {web: {cidr: 10.0.0.0/24, project: [a]}}")
+    assert len(caught.value.problems) == 1

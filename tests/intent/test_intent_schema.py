@@ -115,7 +115,7 @@ classifiers: {c: , d: {from: p, to: 10.0.0.0/8}, e: {protocol: 6, source_ports: 
   f: {protocol: udp, source_ports: 53, destination_ports: null}, h: {ethertype: 0x88b5}, i: {protocol: '17'}}
 chains: {x: {match: c, through: [i]}, y: {match: {}, through: [[i, j], [i, j]]}, z: {match: [c, {to: p}], groups: [g]}}
 services: {s: {hook: ingress}, t: {hook: forward, attach: [port/p, network/n, router/r], permissions: {drop: true,
-  rewrite: [vlan, ipv4_dst]}, order: 0, flows: 0, packet_ins: 0}, u: {hook: egress, permissions: {rewrite: [eth_src]}}}
+  rewrite: [vlan, udp_dst]}, order: 0, flows: 0, packet_ins: 0}, u: {hook: egress, permissions: {rewrite: [eth_src]}}}
 lab: {name: l, hosts: {a: , b: {run: x, env: {A: b, C: }}, c: {run: [x, y], ports: [p], forward: true}}}
 ---
 lab:

@@ -181,6 +181,22 @@ def test_a_limit_is_a_number(value: str) -> None:
     assert fault.message.startswith("Bad limit request: Limit must be an integer 0 or greater and not '")
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        [("limit", "abc"), ("limit", "1")],
+        [("limit", "1"), ("limit", "1")],
+        [("page_reverse", "banana"), ("page_reverse", "true")],
+        [("limit", "1"), ("marker", "x"), ("marker", identity(1))],
+        [("limit", ""), ("limit", "1")],
+    ],
+)
+def test_of_several_limits_markers_or_directions_none_is_taken(query: Pairs) -> None:
+    name = query[-1][0]
+    fault = refusal(state("network", [network(1)]), "network", query)
+    assert (fault.status, fault.message) == (400, f"{name} is given 2 times; give it once")
+
+
 def test_no_limit_means_all_and_no_links() -> None:
     held = state("network", [network(2), network(1)])
     for query in ([], [("limit", "0")], [("limit", "0"), ("marker", identity(1))], [("page_reverse", "True")]):
@@ -289,7 +305,7 @@ class Watched(dict[str, Any]):
 @pytest.mark.parametrize(
     ("query", "most"),
     [
-        ([], 1),
+        ([], 3),
         ([("name", "n77")], 0.02),
         ([("fields", "id"), ("fields", "name")], 10),
         ([("limit", "100"), ("marker", identity(5000))], 10),

@@ -449,6 +449,14 @@ def test_chain_ids_are_the_lowest_free_or_the_one_asked_for(world: World) -> Non
     assert world.show("port_chain", chain())["chain_id"] == 1
 
 
+def test_a_chain_id_that_another_project_has_is_refused_without_its_chain(world: World) -> None:
+    chain = world.chain(world.group(), chain_id=2)
+    foreign = {**world.show("port_chain", chain), "project_id": "x", "tenant_id": "x"}
+    world.apply({("port_chain", chain): foreign})
+    with refused(400, "PortChainChainIdInConflict", "Chain id 2 conflicts with Chain id in another port chain."):
+        world.chain(world.group(), chain_id=2)
+
+
 def test_when_all_chain_ids_are_taken_there_is_none(world: World) -> None:
     group = world.group()
     template = world.show("port_chain", world.chain(group))

@@ -515,6 +515,21 @@ def test_a_declared_object_without_a_record_has_all_attributes() -> None:
     assert shown["flow_classifier"]["ethertype"] == "IPv4"
 
 
+def test_ports_of_one_node_are_not_of_one_device() -> None:
+    sight = Sight(World(whole()).state)
+    ports = [
+        Port(name="a", node="n1"),
+        Port(name="b", node="n1"),
+        Port(name="fw-in", node="n1", owner="instance/fw"),
+        Port(name="fw-out", node="n1", owner="instance/fw"),
+        Port(name="c", node="n1", device="vm"),
+        Port(name="d", device="vm"),
+        Port(name="e"),
+    ]
+    devices = [sight.fresh("port", port)["device_id"] for port in ports]
+    assert devices == ["port/a", "port/b", "instance/fw", "instance/fw", "vm", "vm", ""]
+
+
 def test_pools_leave_out_the_gateway() -> None:
     assert pools("10.0.0.0/29", "10.0.0.3") == [
         {"start": "10.0.0.1", "end": "10.0.0.2"},

@@ -14,6 +14,7 @@ from worlds import PLAIN, World
 
 from segue.model.hooks import HOOKS, Hook
 from segue.model.intent import Node
+from segue.model.marks import is_mark, marked
 from segue.model.program import (
     FIRST_GROUP,
     AnyAction,
@@ -59,7 +60,7 @@ from segue.model.view import (
     ServiceRecord,
     Turn,
 )
-from segue.packet.addresses import parse_ip
+from segue.packet.addresses import ETH_MPLS, ETH_MPLS_MULTICAST, ETH_NSH, parse_ip
 from segue.verify.consistency import refusal
 from segue.verify.fields import FIELDS
 from segue.verify.interpreter import Program
@@ -271,7 +272,10 @@ class Meant:
             return False
         if hook == "forward":
             return any(fields.get(f"ipv{family}_dst") == value for family, value in port.addresses)
-        return fields["eth_src" if hook == "pre-routing" else "eth_dst"] == port.mac
+        if hook == "pre-routing":
+            came_by = fields[SOURCE_PORT]
+            return came_by == key or (came_by == 0 and fields["eth_src"] == port.mac)
+        return fields["eth_dst"] == port.mac
 
 
 class Reference(Program):
@@ -323,8 +327,13 @@ class Reference(Program):
         ofport = self._ofport(key) if key in self.own else None
         return [Output(ofport)] if ofport is not None else []
 
-    def sent(self, key: int) -> list[AnyAction]:
-        """To a port, wherever it is."""
+    def sent(self, key: int, fields: Mapping[str, int]) -> list[AnyAction]:
+        """To a port, wherever it is, but no path header and no mark of a path."""
+        if fields["packet_type"] == 0 and (
+            fields["eth_type"] in (ETH_MPLS, ETH_MPLS_MULTICAST, ETH_NSH)
+            or (is_mark(fields["eth_src"]) and marked(fields["eth_src"])[0] < 1 << 20)
+        ):
+            return []
         node = self.world.places.get(self.own.get(key, ""))
         if node is None or node == self.node:
             return self._out(key)
@@ -362,7 +371,7 @@ class Verdict:
                 case SetField(field=name) if name == VERDICT:
                     self.taken = True
                 case Next(stage="redirect"):
-                    self.actions.append(Clone(tuple(self.node.sent(self.fields[TARGET_PORT]))))
+                    self.actions.append(Clone(tuple(self.node.sent(self.fields[TARGET_PORT], self.fields))))
                 case Next(stage=stage):
                     assert BY_NAME[stage].injected
                     self.table(int(stage.removeprefix("service_")))

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
-from injected_services import Injected, Meant, Reference, injected, records
+from injected_services import Injected, Meant, Reference, elements, injected, records
 from strategies import intents, packets
 from test_meaning import build
 from worlds import World
 
+from segue.intent import parse
 from segue.model.hooks import HOOKS
+from segue.model.program import Rule, SetField, match
+from segue.model.stages import SERVICE, VERDICT
+from segue.packet.addresses import parse_mac
 from segue.verify.explain import explain
 from segue.verify.interpreter import Undefined
 from segue.verify.network import FunctionHop, Hop, Journey
@@ -139,3 +144,46 @@ def test_packets_meet_their_services_in_order(
         assert punted(now) == punted(should), story(services, should, now)
         met = {visit.stage for hop in now.hops if isinstance(hop, Hop) for visit in hop.trace.visits}
         event(f"{'met' if 'service_0' in met else 'no'} service{', redirect' if 'redirect' in met else ''}")
+
+
+CHAINED = """
+nodes: {n1: 192.0.2.1, n2: 192.0.2.2}
+networks: {web: 10.0.0.0/24}
+ports:
+  p1: {network: web, node: n1, address: 10.0.0.1, mac: "02:00:00:00:00:01",
+       allowed: [{ip: 10.0.0.77, mac: "02:00:00:00:00:77"}]}
+  p2: {network: web, node: n2, address: 10.0.0.2, mac: "02:00:00:00:00:02"}
+  f: {network: web, node: NODE, address: 10.0.0.3, mac: "02:00:00:00:00:03"}
+instances: {fw: {port: f}}
+groups: {fws: {instances: [fw]}}
+chains: {c: {match: {from: p1, protocol: tcp}, through: [fws]}}
+"""
+
+
+@pytest.mark.parametrize("node", ["n1", "n2"])
+@pytest.mark.parametrize(
+    ("attached", "sent_by", "mac", "proto", "meets"),
+    [
+        ("p1", "p1", "02:00:00:00:00:01", 17, True),
+        ("p1", "p1", "02:00:00:00:00:77", 17, True),
+        ("p1", "p1", "02:00:00:00:00:01", 6, True),
+        ("f", "p1", "02:00:00:00:00:01", 6, False),
+        ("f", "f", "02:00:00:00:00:03", 17, True),
+        ("p1", "f", "02:00:00:00:00:03", 17, False),
+    ],
+)
+def test_pre_routing_knows_whose_packet_it_is_behind_a_function(
+    node: str, attached: str, sent_by: str, mac: str, proto: int, meets: bool
+) -> None:
+    """Also where the packet comes in by the interface of a function, on the node of the port or on another."""
+    world = build(dict(parse(CHAINED.replace("NODE", node), "t").objects))
+    keys = {port.name: key for key, port in elements(world)[0].items()}
+    dropping = Rule("service_0", 1, match({SERVICE: 1}), (SetField(VERDICT, 0),), "service/s")
+    inject(world, [Injected("s", 1, HOOKS["pre-routing"], 1, [("port", keys[attached])], {}, [dropping])])
+    source = {"02:00:00:00:00:77": 0x0A00004D, "02:00:00:00:00:03": 0x0A000003}.get(mac, 0x0A000001)
+    fields = {"eth_type": 0x0800, "ip_proto": proto, "nw_ttl": 64, "ipv4_src": source, "ipv4_dst": 0x0A000002}
+    packet = Packet.of(fields | {"eth_src": parse_mac(mac), "eth_dst": 0x020000000002})
+    journey = world.send(sent_by, packet)
+    assert (not journey.deliveries) == meets, story([], journey)
+    if proto == 6:
+        assert [hop for hop in journey.hops if isinstance(hop, FunctionHop)]

@@ -453,6 +453,28 @@ def test_answers_that_overlap_get_precedences_by_chain_id(run: Any) -> None:
     run(scenario)
 
 
+def test_applied_ports_of_one_device_make_a_pair(run: Any) -> None:
+    async def scenario(b: Bench) -> None:
+        b.apply("""
+networks: {web: 10.0.0.0/24}
+ports: {a: {network: web, node: n1}, b: {network: web, node: n1}, c: {network: web, node: n1, device: vm}}
+""")
+        b.apply("ports: {d: {network: web, node: n1, device: vm}}")
+        a, other, c, d = (id_of("port", name) for name in "abcd")
+        for ingress, egress in ((a, other), (a, c)):
+            fault = refusal(lambda ends=(ingress, egress): b.create("port_pair", ingress=ends[0], egress=ends[1]))
+            assert (fault.status, fault.type) == (400, "PortPairIngressEgressDifferentHost")
+        assert b.neutron.show(ADMIN, "port", c)["device_id"] == "vm"
+        b.create("port_pair", ingress=c, egress=d)
+        b.create("port_pair", ingress=a, egress=a)
+        b.update("port", other, device_id="vm")
+        b.create("port_pair", ingress=c, egress=other)
+        b.reopen()
+        assert b.neutron.show(ADMIN, "port", other)["device_id"] == "vm"
+
+    run(scenario)
+
+
 def test_routers_answer_at_their_interfaces(run: Any) -> None:
     async def scenario(b: Bench) -> None:
         network = b.network()

@@ -12,14 +12,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from segue.agent.fair import Fair
 from segue.drivers.ovs.punt import CONTROLLER_ID, punted
 from segue.drivers.ovs.punt_frames import Frames, Raw
 from segue.drivers.ovs.render import action, written
+from segue.model.fair import Fair
 from segue.model.protocol import Punted, Send
 from segue.openflow import protocol as of
 from segue.openflow.client import ClientEvent, Disconnected, OpenFlowClient, OpenFlowError
@@ -32,7 +31,7 @@ SHORTEST, LONGEST = 0.1, 1.0
 """Seconds between attempts to connect."""
 MOST_SENT = 1024
 MOST_OCTETS = 16 << 20
-"""Packets, and their octets, that wait to be sent down."""
+"""Packets of one service, and octets of all, that wait to be sent down."""
 AT_ONCE = 64
 """Packets between two barriers: the switch is asked no faster than it can."""
 ALL_REASONS = 0x3F
@@ -58,8 +57,7 @@ class Punts:
         self._told = told
         self._ports = ports
         self._up: Fair[Punted | Raw] = Fair()
-        self._down: deque[Send] = deque()
-        self._octets = 0
+        self._down: Fair[Send] = Fair(MOST_SENT, MOST_OCTETS)
         self._some = asyncio.Event()
         self._client: OpenFlowClient | None = None
         self.forget: Callable[[], None] = self._up.clear
@@ -72,11 +70,8 @@ class Punts:
             tasks.create_task(self._send())
 
     def send(self, message: Send) -> None:
-        """Send it, unless too many wait already."""
-        if len(self._down) >= MOST_SENT or self._octets + len(message.data) > MOST_OCTETS:
-            return
-        self._down.append(message)
-        self._octets += len(message.data)
+        """Send it, unless too many of its service wait already; services take turns."""
+        self._down.put(message)
         self._some.set()
 
     # -- up --------------------------------------------------------------------------------------------------------
@@ -147,11 +142,14 @@ class Punts:
         while True:
             await self._some.wait()
             self._some.clear()
-            while self._down:
-                # All that wait now: what was told before the last of them was told before the others as well, or is
-                # about packets that come later.
-                batch = [self._down.popleft() for _ in range(min(len(self._down), AT_ONCE))]
-                self._octets -= sum(len(message.data) for message in batch)
+            while len(self._down):
+                # What was told before the last of them was told before the others as well, or is about packets that
+                # come later.
+                batch: list[Send] = []
+                while len(batch) < AT_ONCE and (message := self._down.take()) is not None:
+                    if message.lost:
+                        log.warning("%d packets of service %d came too fast", message.lost, message.service)
+                    batch.append(message)
                 await self._tried()
                 await self._pass(batch)
 

@@ -11,6 +11,10 @@ from segue.api.limits import whence
 from segue.neutron.caller import Caller
 
 
+class Ended(Exception):
+    """The token of a request that is under way holds no more."""
+
+
 class Admitted(msgspec.Struct, frozen=True):
     """``key``: what the log and the limits call the caller. ``holds``: whether it would still be let in."""
 
@@ -25,6 +29,12 @@ def caller_of(scope: Any) -> Caller:
         return cast("Caller", scope["user"])
     except KeyError:
         raise LookupError("this request did not come through the gate") from None
+
+
+def check(scope: Any) -> None:
+    """In the same turn of the loop as a change that something was waited for before. Raises Ended."""
+    if not scope["holds"]():
+        raise Ended("the token that this request came with has ended meanwhile; nothing was changed")
 
 
 def address_of(scope: Any) -> str:

@@ -115,6 +115,7 @@ class Gate:
             await _answer(refusal, scope, receive, send)
             return
         scope["user"] = admitted.caller
+        scope["holds"] = admitted.holds
         if admitted.holds is _always:
             await self._app(scope, receive, send)
         else:
@@ -180,8 +181,17 @@ class Gate:
         log.warning("refused %s: %s %.200r: %s%s", address, method, scope["path"], reason, more)
 
     async def _while_it_holds(self, admitted: Admitted, scope: Any, receive: Receive, send: Send) -> None:
-        """Ends what is under way when its token is revoked or expires."""
+        """Ends what is under way when its token is revoked or expires. Who has received a whole body had a token
+        that still held then; who waits for more before he changes anything looks again (``admitted.check``)."""
         started = False
+
+        async def checked() -> Any:
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body", False) and not admitted.holds():
+                watch.end()
+                await asyncio.sleep(0)  # ends here, unless another task than the request's own has asked
+                return {"type": "http.disconnect"}
+            return message
 
         async def noted(message: Message) -> None:
             nonlocal started
@@ -190,7 +200,7 @@ class Gate:
 
         with _Watch(admitted.holds) as watch:
             try:
-                await self._app(scope, receive, noted)
+                await self._app(scope, checked, noted)
             except asyncio.CancelledError:
                 if not watch.ended:
                     raise
@@ -227,6 +237,11 @@ class _Watch:
         if self._holds():
             self._timer = self._loop.call_later(LOOK_AGAIN, self._look)
         else:
+            self.end()
+
+    def end(self) -> None:
+        if not self.ended:
+            self._timer.cancel()
             self.ended = True
             self._task.cancel()
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
+from litestar import Request
 from litestar.datastructures import State
+from litestar.exceptions import ClientException
 from litestar.params import Parameter
 
 from segue.api.bodies import AppliedBody, ChangeBody
@@ -26,6 +28,12 @@ def service_of(state: State) -> Service:
     return service
 
 
+def no_null(request: Request[Any, Any, State], name: str, value: int | None) -> None:
+    """That a number which may be left out was, where there is none: the framework takes the text null for none."""
+    if value is None and name in request.query_params:
+        raise ClientException(f"{name}: expected a number, got {request.query_params[name]!r}; or leave it out")
+
+
 def known(kind: str) -> None:
     """Raises NotFound."""
     if kind not in KINDS:
@@ -37,8 +45,12 @@ def find(conductor: Conductor, kind: str, name: str) -> Object:
     known(kind)
     value = conductor.declared.objects.get((kind, name))
     if value is None:
-        raise NotFound(f"there is no {kind} {_short(name)!r}; `segue get {kind}s` lists those there are")
+        raise no_such(kind, name)
     return value
+
+
+def no_such(kind: str, name: str) -> NotFound:
+    return NotFound(f"there is no {kind} {_short(name)!r}; `segue get {kind}s` lists those there are")
 
 
 def builtins(value: Object) -> dict[str, Any]:

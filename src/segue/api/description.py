@@ -274,11 +274,16 @@ def _state() -> Json:
             "get": operation(
                 "getStatus",
                 "state",
-                "How nodes and chains are, the paths of chains, and what they counted",
+                "How nodes and chains are, the paths of chains, and what they counted. Members and readers of a "
+                "project ask for a chain of theirs, and are told of no nodes, and of nobody else's networks and chains",
                 {200: answer("How it is.", ref("StatusBody"))},
                 (404,),
                 [
-                    query("chain", {"type": "string"}, "This chain only."),
+                    query(
+                        "chain",
+                        {"type": "string"},
+                        "This chain only: its name, or its id in the networking API; or else those with this label.",
+                    ),
                     query("count", {"type": "boolean", "default": True}, "Whether to read the counters first."),
                 ],
             )

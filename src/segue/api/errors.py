@@ -9,6 +9,7 @@ from typing import Any
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
+from segue.api.admitted import Ended
 from segue.api.bodies import ErrorBody, ProblemBody
 from segue.compile.views import Problem as Conflict
 from segue.inject.errors import Refusal
@@ -17,6 +18,7 @@ from segue.intent.problems import label
 from segue.rollout.network import NoPathIds
 from segue.server.agents import NoAnswer
 from segue.server.conductor import Refused
+from segue.server.service_room import Gone
 from segue.server.services import Unwritable
 from segue.store.base import StoreError
 from segue.verify.flow_text import FlowError
@@ -77,7 +79,9 @@ def _answer(error: Exception) -> Response[ErrorBody]:
             return Response(ErrorBody(error.text), status_code=503)
         case Refusal():
             return Response(ErrorBody(str(error)), status_code=403 if "EPERM" in error.error else 409)
-        case NotFound():
+        case Ended():
+            return Response(ErrorBody(str(error)), status_code=401)
+        case NotFound() | Gone():
             return Response(ErrorBody(str(error)), status_code=404)
         case NoAnswer() | StoreError() | NoPathIds():
             return Response(ErrorBody(str(error)), status_code=503)

@@ -13,7 +13,7 @@ from litestar.exceptions import ClientException
 from litestar.params import Parameter
 from litestar.types import ASGIApp, Receive, Send
 
-from segue.api.declaring import known, service_of
+from segue.api.declaring import known, no_null, service_of
 from segue.intent.problems import Bad
 from segue.intent.values import check_name
 from segue.server.news import Event, Scope
@@ -38,6 +38,7 @@ async def events(
     name: str | None = None,
 ) -> ASGIApp:
     """``Last-Event-ID`` is what a reader sends that was broken off; it goes before ``since``."""
+    no_null(request, "since", since)
     last = request.headers.get("last-event-id", "")
     if kind is not None:
         known(kind)

@@ -12,7 +12,7 @@ what, the order in which a request's faults are told, and that every answer, als
     /v2.0/COLLECTION/ID/tags[/TAG]                                      GET POST PUT DELETE
     /v2.0/routers/ID/add_router_interface, .../remove_router_interface  PUT
 
-A path may end in ``.json``.
+A path may end in ``.json``. HEAD is as GET, without the body (RFC 9110 section 9.3.2).
 """
 
 from __future__ import annotations
@@ -59,11 +59,12 @@ class NotAllowed(Fault):
     def __init__(self, method: str, *allowed: str) -> None:
         text = f"The method {plain(method)} is not allowed for this resource."
         super().__init__(405, "HTTPMethodNotAllowed", text)
-        self.allowed = allowed
+        self.allowed = ("GET", "HEAD", *(each for each in allowed if each != "GET")) if "GET" in allowed else allowed
 
 
 class Request(msgspec.Struct, frozen=True):
-    """``root``: the address of this server as the client knows it. ``read`` gives the body, or faults."""
+    """``method``: GET for HEAD too. ``root``: the address of this server as the client knows it. ``read`` gives the
+    body, or faults."""
 
     method: str
     parts: tuple[str, ...]
@@ -93,7 +94,8 @@ class NeutronAPI:
         if body is not None:  # RFC 9110 section 8.6: no length where the status says that there is no body
             headers += [(b"content-length", str(len(octets)).encode()), (b"content-type", b"application/json")]
         await send(cast("Any", {"type": "http.response.start", "status": status, "headers": headers}))
-        await send(cast("Any", {"type": "http.response.body", "body": octets, "more_body": False}))
+        sent = b"" if scope["method"] == "HEAD" else octets
+        await send(cast("Any", {"type": "http.response.body", "body": sent, "more_body": False}))
 
     async def _safely(self, scope: Any, receive: Receive) -> tuple[int, Any, Headers]:
         try:
@@ -263,7 +265,8 @@ async def _request(scope: Any, receive: Receive) -> Request:
         address, port = scope.get("server") or ("", None)
         host = f"{f'[{address}]' if ':' in address else address}:{port}" if port else "127.0.0.1"
     root = f"{scope['scheme']}://{host}"
-    return Request(scope["method"], tuple(segments), query, root, caller_of(scope), body)
+    method = "GET" if scope["method"] == "HEAD" else scope["method"]
+    return Request(method, tuple(segments), query, root, caller_of(scope), body)
 
 
 def _absent() -> Fault:

@@ -22,7 +22,8 @@ from segue.neutron.shape import OMITTED, REQUIRED, Attribute, Kind
 
 ABOUT = """\
 Networks, subnets, ports and routers as OpenStack Networking has them, and the service function chaining of
-networking-sfc. OpenStack's own clients speak it. What is made here, `segue get` shows, and the other way round."""
+networking-sfc. OpenStack's own clients speak it. What is made here, `segue get` shows, and the other way round.
+HEAD is answered wherever GET is: as GET, without the body."""
 _TEXT: Json = {"type": "string"}
 _OBJECT: Json = {"type": "object"}
 _SHOWN: dict[str, Json] = {
@@ -59,6 +60,7 @@ _ERRORS = {
 _ALWAYS = (400, 401, 403, 405, 429, 503)
 _HEADERS = {401: "WWW-Authenticate", 405: "Allow", 429: "Retry-After"}
 _LIMIT: Json = {"type": "string", "pattern": r"^\s*(\+?[0-9]{1,40}|-0{1,39})?\s*$"}
+_ANY_OF = "Only those with this value; repeated: with one of these."
 _FLAG: Json = {"enum": ["", *(word for word in taken(c.boolean)["anyOf"][1]["enum"] if isinstance(word, str))]}
 
 
@@ -176,10 +178,8 @@ def _paging(kind: Kind) -> list[Json]:
 
 
 def _filters(kind: Kind) -> list[Json]:
-    return [
-        query(each.name, listed(_text(each)), "Only those with this value; repeated: with one of these.")
-        for each in kind.attributes
-        if each.filtered
+    return [query(each.name, listed(_text(each)), _ANY_OF) for each in kind.attributes if each.filtered] + [
+        query(name, listed(_TEXT), _ANY_OF) for name in _MORE.get(kind.name, {}) if name == "status"
     ]
 
 

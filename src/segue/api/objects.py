@@ -17,7 +17,7 @@ from litestar.exceptions import ClientException, HTTPException
 from litestar.params import Parameter
 
 from segue.api.bodies import AppliedBody
-from segue.api.declaring import Wait, builtins, change, find, known, service_of
+from segue.api.declaring import Wait, builtins, change, find, known, no_null, service_of
 from segue.intent import IntentError, parse
 from segue.intent.problems import PLURALS
 from segue.model.intent import KINDS, Object, Objects, Ref
@@ -42,10 +42,16 @@ class Resources(Controller):
 
     @get("/{kind:str}")
     async def listing(
-        self, kind: str, state: State, limit: Limit = None, after: str | None = None
+        self,
+        kind: str,
+        request: Request[Any, Any, State],
+        state: State,
+        limit: Limit = None,
+        after: str | None = None,
     ) -> Response[list[dict[str, Any]]]:
         """In the order of names; ``after``: those behind this name."""
         known(kind)
+        no_null(request, "limit", limit)
         objects = service_of(state).conductor.declared.objects
         names = sorted(name for k, name in objects if k == kind and (after is None or name > after))
         shown = names[:limit]

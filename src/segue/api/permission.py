@@ -23,6 +23,8 @@ ANYBODY = Caller(project="")
 """Without a token; may see which versions there are."""
 OPERATORS = "admin"
 """The project whose readers see the whole network."""
+STATUS = ["v1", "status"]
+"""Where a project asks for its own chains; that it is told of those alone, they see to who answer there."""
 _READING = ("GET", "HEAD", "OPTIONS")
 _LOCAL = re.compile(r"(localhost|\d+\.\d+\.\d+\.\d+|\[[0-9a-f:.]+\])(:\d+)?\Z")
 
@@ -34,7 +36,7 @@ class Denied(msgspec.Struct, frozen=True):
 
 def room(path: str) -> Room:
     """The router takes repeated slashes for one; so does this."""
-    parts = [part for part in path.split("/") if part]
+    parts = _parts(path)
     if not parts:
         return "versions"
     if parts[0] == "v2.0":
@@ -44,13 +46,17 @@ def room(path: str) -> Room:
     return "other"
 
 
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part]
+
+
 def denied(caller: Caller, method: str, path: str) -> Denied | None:
     """Why not, or None. ``method`` of a WebSocket: WEBSOCKET."""
     where, reading = room(path), method in _READING
     if caller is ADMIN or (where == "versions" and method != "WEBSOCKET"):
         return None  # what cannot be done with versions, those who answer there say
     if name := injected(caller):
-        if where != "services" or [part for part in path.split("/") if part][2:3] != [name]:
+        if where != "services" or _parts(path)[2:3] != [name]:
             return Denied(403, f"the token of service {name} is good for /v1/services/{name} alone")
         return None
     match where:
@@ -58,7 +64,8 @@ def denied(caller: Caller, method: str, path: str) -> Denied | None:
             if "agent" not in caller.roles:
                 return Denied(403, "an agent needs a token with the role agent")
         case "native":
-            if not (caller.admin or (reading and "reader" in caller.roles and caller.project == OPERATORS)):
+            own = reading and _parts(path) == STATUS and not {"member", "reader"}.isdisjoint(caller.roles)
+            if not (own or caller.admin or (reading and sees_all(caller))):
                 asked = "to read" if reading else "to change"
                 return Denied(403, f"{asked} the whole network needs a token with the role {_enough(reading)}")
         case "services":
@@ -72,6 +79,11 @@ def denied(caller: Caller, method: str, path: str) -> Denied | None:
             if not caller.admin:
                 return Denied(404, "there is nothing here")
     return None
+
+
+def sees_all(caller: Caller) -> bool:
+    """Whether the whole network is theirs to read, and not their project's part of it alone."""
+    return caller.admin or ("reader" in caller.roles and caller.project == OPERATORS)
 
 
 def injected(caller: Caller) -> str:

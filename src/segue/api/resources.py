@@ -7,8 +7,10 @@ from typing import Any, Literal
 import msgspec
 from litestar import Controller, Request, get, post
 from litestar.datastructures import State
+from litestar.exceptions import PermissionDeniedException
 
 from segue import __version__
+from segue.api.admitted import caller_of
 from segue.api.bodies import (
     AppliedBody,
     BranchBody,
@@ -22,14 +24,21 @@ from segue.api.bodies import (
     StatusBody,
     StepBody,
 )
-from segue.api.declaring import Wait, change, find, known, service_of
+from segue.api.declaring import Wait, change, find, known, no_such, service_of
 from segue.api.files import FILES, merged, read_files
+from segue.api.own_status import UNREAD, hidden, named
+from segue.api.permission import sees_all
 from segue.intent import Document, dump, parse
+from segue.model.counters import Count
 from segue.model.intent import Graph, Object, Objects, Ref
 from segue.model.path import Path, index_of
+from segue.neutron.caller import Caller
 from segue.server.agents import NoAnswer
 from segue.server.conductor import Conductor
+from segue.server.service import Service
 from segue.server.status import chain_state, counters_by_chain, node_state, proxy
+
+Counted = dict[str, list[tuple[str, str, str, Count]]]
 
 
 class Intents(Controller):
@@ -90,29 +99,29 @@ class Intents(Controller):
         return dump(chosen, form)
 
     @get("/status")
-    async def status(self, state: State, chain: str | None = None, count: bool = True) -> StatusBody:
-        """``count``: read the counters of all nodes first; without, none are given. ``chain``: a name; or, where there
-        is none of that name, the label of one or more."""
+    async def status(
+        self, request: Request[Any, Any, State], state: State, chain: str | None = None, count: bool = True
+    ) -> StatusBody:
+        """``count``: read the counters of all nodes first; without, none are given. ``chain``: a name, or an id of the
+        networking API; or, where there is none of that, the label of one or more."""
         service = service_of(state)
         conductor = service.conductor
-        objects = conductor.declared.objects
-        names = _chains(objects, chain)
+        caller = caller_of(request.scope)
+        whose = None if sees_all(caller) else caller
+        if whose is not None and chain is None:
+            raise PermissionDeniedException("the whole network is not shown to a project; ask for a chain: ?chain=NAME")
+        names = _chains(service, chain, whose)
         if not names and chain is not None:
-            find(conductor, "chain", chain)
+            raise no_such("chain", chain)
         only = names[0] if chain is not None and len(names) == 1 else ""
         unread = await service.agents.count(only, fresh=True) if count else []
         counted = counters_by_chain(service.counted.totals()) if count else {}
-        branches = _branches(objects)
-        chains = []
-        for name in _chains(objects, chain):
-            condition, reasons = chain_state(conductor, name)
-            counters = [
-                CounterBody(direction, step, instance, *number)
-                for direction, step, instance, number in counted.get(name, ())
-            ]
-            paths = [_path(conductor, path) for path in conductor.rollouts.paths_of(name)]
-            into = branches.get(name, [])
-            chains.append(ChainStatus(name, condition, reasons, paths, counters, into, objects["chain", name].label))
+        branches = _branches(conductor.declared.objects)
+        chains = [_chain(service, name, counted, branches) for name in _chains(service, chain, whose)]
+        if whose is not None:
+            chains = [hidden(one, whose, conductor) for one in chains]
+            return StatusBody(__version__, conductor.stored, [], chains, [UNREAD] if unread else [])
+        objects = conductor.declared.objects
         nodes = [
             NodeStatus(name, *node_state(conductor, name), conductor.sent.get(name, 0), conductor.acked.get(name, 0))
             for kind, name in sorted(objects)
@@ -141,11 +150,27 @@ async def _documents(request: Request[Any, Any, State], source: str) -> list[Doc
     return read_files(body) if request.content_type[0] == FILES else [parse(body, source)]
 
 
-def _chains(objects: Objects, name: str | None) -> list[str]:
-    """All chains, that of this name, or those with this label; in order."""
-    if name is None or ("chain", name) in objects:
-        return sorted(ref[1] for ref in objects if ref[0] == "chain" and name in (None, ref[1]))
-    return sorted(ref[1] for ref, value in objects.items() if ref[0] == "chain" and name and value.label == name)
+def _chains(service: Service, word: str | None, whose: Caller | None) -> list[str]:
+    """All chains, or those that ``word`` stands for, by their declared names; in order."""
+    if word is None:
+        return sorted(ref[1] for ref in service.conductor.declared.objects if ref[0] == "chain")
+    return sorted(service.neutron.name_of_chain(id) for id in named(service.neutron, word, whose))
+
+
+def _chain(service: Service, name: str, counted: Counted, branches: dict[str, list[str]]) -> ChainStatus:
+    """One that is declared; or one that the networking API has and that cannot be declared yet."""
+    conductor = service.conductor
+    declared = conductor.declared.objects.get(("chain", name))
+    if declared is None:
+        known = service.neutron.state.get("port_chain", name)
+        _, reasons = service.neutron.status_of(name)
+        return ChainStatus(name, "impaired", reasons, [], [], [], known["name"] if known else "")
+    condition, reasons = chain_state(conductor, name)
+    counters = [
+        CounterBody(direction, step, instance, *number) for direction, step, instance, number in counted.get(name, ())
+    ]
+    paths = [_path(conductor, path) for path in conductor.rollouts.paths_of(name)]
+    return ChainStatus(name, condition, reasons, paths, counters, branches.get(name, []), declared.label)
 
 
 def _branches(objects: Objects) -> dict[str, list[str]]:

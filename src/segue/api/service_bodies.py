@@ -63,20 +63,23 @@ class AttachBody(msgspec.Struct, forbid_unknown_fields=True):
 
 class ControllerBody(msgspec.Struct, forbid_unknown_fields=True):
     """``target``: ``tcp:HOST:PORT`` or ``ssl:HOST:PORT`` is called; at ``ptcp:PORT[:HOST]`` or ``pssl:PORT[:HOST]`` the
-    server waits. ``versions`` of OpenFlow; without any, all that there are."""
+    server waits. ``versions`` of OpenFlow; without any, all that there are. ``name``: what the controller's certificate
+    is made out to; at ``pssl:`` a project has to say it."""
 
     target: str
     versions: list[Version] = []
+    name: str = ""
 
 
 class ControllerState(msgspec.Struct):
     """``address``: where it is called, or where it is to call. ``connected``: from where it is. ``trouble``: why there
-    is no connection, if that is known."""
+    is no connection, if that is known. ``name``: what its certificate is to be made out to."""
 
     target: str
     address: str
     connected: list[str]
     trouble: str
+    name: str
 
 
 class FlowsBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -94,8 +97,9 @@ class MessagesBody(msgspec.Struct, forbid_unknown_fields=True):
 
 class ServiceBody(msgspec.Struct):
     """``been`` and ``to_come``: what packets at its hook have been and will be through. ``flows``: how many there are,
-    of at most ``quota``. ``refused``: what switches would not take, and why. ``lost``: packet-ins that came too fast or
-    were not read. ``nodes``: where its flows are; for administrators."""
+    of at most ``quota``. ``refused``: what switches would not take, or have no room for, and why. ``lost``: packet-ins
+    that came too fast or were not read; those that switches dropped, as they were last counted, too. ``unsent``:
+    packet-outs that came too fast for the nodes. ``nodes``: where its flows are; for administrators."""
 
     name: str
     project: str
@@ -115,6 +119,7 @@ class ServiceBody(msgspec.Struct):
     groups: int
     meters: int
     lost: int
+    unsent: int
     refused: list[str]
     token: TokenState | None
     controller: ControllerState | None
@@ -131,7 +136,7 @@ def read(body: bytes, kind: type[Body], hint: str) -> Body:
 def said(room: Room, services: Services, *, nodes: bool) -> ServiceBody:
     """``nodes``: whether they are named."""
     declared, datapath = room.info.declared, room.datapath
-    hook = HOOKS[declared.hook]
+    hook, refused = HOOKS[declared.hook], sorted(room.refused.items())
     return ServiceBody(
         declared.name,
         declared.project,
@@ -153,11 +158,18 @@ def said(room: Room, services: Services, *, nodes: bool) -> ServiceBody:
         len(datapath.flows),
         len(datapath.groups),
         len(datapath.meters),
-        room.lost,
-        [f"{f'node {node}: ' if nodes else ''}{what}: {why}" for (node, what), why in sorted(room.refused.items())],
+        room.lost + room.counts.dropped,
+        services.unsent(room.key),
+        [*_lacking(room), *(f"{f'node {node}: ' if nodes else ''}{what}: {why}" for (node, what), why in refused)],
         _token(room),
         _controller(room),
     )
+
+
+def _lacking(room: Room) -> list[str]:
+    if room.about.meter or not room.info.declared.permissions.packet_in:
+        return []
+    return ["packet-ins: the network has no meter left to limit them by; they are off until one is free"]
 
 
 def _token(room: Room) -> TokenState | None:
@@ -176,4 +188,5 @@ def _controller(room: Room) -> ControllerState | None:
     address, trouble = "", "the service has no token that holds; make one"
     if door is not None:
         address, trouble = door.address, door.trouble
-    return ControllerState(registered.target, address, [channel.peer for channel in room.side.channels], trouble)
+    peers = [channel.peer for channel in room.side.channels]
+    return ControllerState(registered.target, address, peers, trouble, registered.name)

@@ -8,6 +8,7 @@ What a service's own token is good for is what stands below ``/v1/services/NAME`
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Mapping
 from typing import Annotated, Any
 
@@ -19,8 +20,8 @@ from litestar.exceptions import ClientException, PermissionDeniedException
 from litestar.params import Parameter
 from litestar.types import ASGIApp
 
-from segue.api.admitted import caller_of
-from segue.api.declaring import Wait, change, service_of
+from segue.api.admitted import caller_of, check
+from segue.api.declaring import Wait, change, no_null, service_of
 from segue.api.errors import NotFound
 from segue.api.events import BEAT, Stream
 from segue.api.permission import OPERATORS, injected
@@ -36,6 +37,7 @@ from segue.api.service_bodies import (
     said,
 )
 from segue.intent import IntentError, parse
+from segue.model.intent import Service
 from segue.model.stages import SERVICE_TABLES
 from segue.neutron.caller import Caller
 from segue.openflow import FlowMod, PacketIn
@@ -45,10 +47,17 @@ from segue.openflow.wire import V15
 from segue.server.news import Event
 from segue.server.service_doors import BadTarget, Controller, checked
 from segue.server.service_flows import listed
-from segue.server.service_room import Room
+from segue.server.service_limits import ProjectLimits
+from segue.server.service_room import DISK, Room
 
-MOST_OF_PROJECT = 100
-"""Services that one project may have."""
+LARGEST_BODY = 16 << 20
+"""Octets of a body with flows or messages, from who is no administrator."""
+MOST_MESSAGES = 5_000
+"""Messages of one request, which are carried out in one go."""
+AT_ONCE = 100
+"""Flows, or messages, that are read or written before others have their turn."""
+MOST_STREAMS = 8
+"""Of packets, of one service."""
 MOST_WAITING = 1_000
 """Packets that wait for a reader of the stream; more are left out."""
 COUNTED = ("packet_count", "byte_count", "duration")
@@ -81,21 +90,24 @@ class Services(Routes):
             raise ClientException("body: a service needs a name; write name: NAME")
         objects = service.conductor.declared.objects
         if ("service", name) in objects:
-            raise ClientException(f"there is a service {name!r} already; take another name", status_code=409)
+            raise ClientException(f"the name {name!r} is taken; take another name", status_code=409)
         if not caller.admin:
             if fields.get("project", caller.project) != caller.project:
                 raise PermissionDeniedException("a project registers services of its own; leave project out")
             fields["project"] = caller.project
             own = sum(kind == "service" and one.project == caller.project for (kind, _), one in objects.items())
-            if own >= MOST_OF_PROJECT:
-                text = f"the project has {own} services, and may have as many; delete one that is not needed"
+            most = service.injected.limits.services
+            if own >= most:
+                text = f"the project has {own} services, and may have {most}; delete one that is not needed"
                 raise ClientException(text, status_code=409)
-        await _declare(state, name, fields, wait)
+        await _declare(state, name, fields, wait, None if caller.admin else service.injected.limits)
         return _said(request, state, service.injected.by_name[name])
 
     @get("/{name:str}")
     async def show(self, name: str, request: Asked, state: State) -> ServiceBody:
-        return _said(request, state, _own(request, state, name))
+        room = _own(request, state, name)
+        await room.counts.read_dropped(room.about.meter)
+        return _said(request, state, room)
 
     @delete("/{name:str}", status_code=204)
     async def remove(self, name: str, request: Asked, state: State, wait: Wait = 0.0) -> None:
@@ -143,11 +155,13 @@ class Services(Routes):
         data = read(await request.body(), ControllerBody, 'write {"target": "tcp:HOST:PORT"}')
         ports = None if caller_of(request.scope).admin else services.ports
         try:
-            target = checked(data.target, secure=services.tls is not None, ports=ports)
+            target = checked(data.target, secure=services.tls is not None, ports=ports, name=data.name)
         except BadTarget as bad:
             raise ClientException(str(bad)) from None
         services.check_writable()
-        room.access.connect(Controller(target, tuple(sorted({VERSION_NUMBERS[text] for text in data.versions}))))
+        check(request.scope)
+        versions = tuple(sorted({VERSION_NUMBERS[text] for text in data.versions}))
+        room.access.connect(Controller(target, versions, data.name))
         await room.durable(room.sequence)
         return _said(request, state, room)
 
@@ -161,6 +175,7 @@ class Services(Routes):
     @get("/{name:str}/flows")
     async def flows(self, name: str, request: Asked, state: State, table: OfTable = None) -> FlowsBody:
         """As flow mods that would add them, with what they have counted."""
+        no_null(request, "table", table)
         return FlowsBody(await _listed(_own(request, state, name), table))
 
     @put("/{name:str}/flows/{table:int}", status_code=200)
@@ -168,8 +183,20 @@ class Services(Routes):
         """The table holds these flows from now on, and no others; the same again changes nothing. Answered when every
         connected node has them in force, or ``wait`` seconds are over."""
         room = _own(request, state, name)
-        data = read(await request.body(), FlowsBody, 'write {"flows": [{"priority": 1, "match": {...}, ...}, ...]}')
-        room.replace(table, [_flow_mod(one, table, number) for number, one in enumerate(data.flows)], V15)
+        data = read(await _body(request), FlowsBody, 'write {"flows": [{"priority": 1, "match": {...}, ...}, ...]}')
+        quota = room.info.declared.flows
+        if len(data.flows) > quota:
+            text = f"the service may have {quota} flows, and these are {len(data.flows)}; send fewer"
+            raise ClientException(text, status_code=409)
+        mods: list[FlowMod] = []
+        for first in range(0, len(data.flows), AT_ONCE):
+            async with room.turn():
+                piece = enumerate(data.flows[first : first + AT_ONCE], first)
+                mods += [_flow_mod(one, table, number) for number, one in piece]
+        async with room.turn():
+            check(request.scope)
+            _own(request, state, name)  # which may have gone meanwhile
+            room.replace(table, mods, V15)
         await _in_force(room, wait)
         return FlowsBody(await _listed(room, table))
 
@@ -177,8 +204,18 @@ class Services(Routes):
     async def messages(self, name: str, request: Asked, state: State, wait: Wait = 10.0) -> MessagesBody:
         """OpenFlow messages that change the virtual switch, or send packets: all of them in their order, or none."""
         room = _own(request, state, name)
-        data = read(await request.body(), MessagesBody, 'write {"messages": [{"type": "OFPT_FLOW_MOD", ...}, ...]}')
-        room.carry_out([_message(one, f"messages[{number}]") for number, one in enumerate(data.messages)])
+        data = read(await _body(request), MessagesBody, 'write {"messages": [{"type": "OFPT_FLOW_MOD", ...}, ...]}')
+        if len(data.messages) > MOST_MESSAGES:
+            raise ClientException(f"{len(data.messages)} messages are more than {MOST_MESSAGES}; send them in parts")
+        messages: list[tuple[Message, int]] = []
+        for first in range(0, len(data.messages), AT_ONCE):
+            async with room.turn():
+                piece = enumerate(data.messages[first : first + AT_ONCE], first)
+                messages += [_message(one, f"messages[{number}]") for number, one in piece]
+        async with room.turn():
+            check(request.scope)
+            _own(request, state, name)  # which may have gone meanwhile
+            room.carry_out(messages)
         await _in_force(room, wait)
         return data
 
@@ -188,6 +225,9 @@ class Services(Routes):
         room, caller = _own(request, state, name), caller_of(request.scope)
         if not (caller.admin or injected(caller) or "member" in caller.roles):
             raise PermissionDeniedException("what is in packets takes the role member, or the service's own token")
+        if len(room.watchers) >= MOST_STREAMS:
+            text = f"{MOST_STREAMS} streams of this service's packets are open already; close one that is not read"
+            raise ClientException(text, status_code=429)
         return Stream(_packets(room))
 
 
@@ -202,6 +242,8 @@ async def _packets(room: Room) -> AsyncGenerator[list[Event], None]:
         else:
             waiting.put_nowait(packet)
 
+    if len(room.watchers) >= MOST_STREAMS:
+        return  # many came at the same moment
     room.watchers.add(take)
     try:
         while not room.closed:
@@ -224,35 +266,53 @@ async def _packets(room: Room) -> AsyncGenerator[list[Event], None]:
         room.watchers.discard(take)
 
 
+async def _body(request: Asked) -> bytes:
+    body = await request.body()
+    if len(body) > LARGEST_BODY and not caller_of(request.scope).admin:
+        raise ClientException(f"body: it is larger than {LARGEST_BODY >> 20} MiB; send it in parts")
+    return body
+
+
 async def _listed(room: Room, table: int | None) -> list[dict[str, Any]]:
     """Of one table, or all."""
-    return [
-        {
-            **to_json(one.mod, 0, V15),
-            "packet_count": one.packets,
-            "byte_count": one.octets,
-            "duration": round(one.age, 3),
-        }
-        for one in await listed(room)
-        if table in (None, one.mod.table_id)
-    ]
+    found: list[dict[str, Any]] = []
+    flows = [one for one in await listed(room) if table in (None, one.mod.table_id)]
+    for first in range(0, len(flows), AT_ONCE):
+        async with room.turn():
+            found += [
+                {
+                    **to_json(one.mod, 0, V15),
+                    "packet_count": one.packets,
+                    "byte_count": one.octets,
+                    "duration": round(one.age, 3),
+                }
+                for one in flows[first : first + AT_ONCE]
+            ]
+    return found
 
 
-async def _declare(state: State, name: str, fields: Mapping[str, Any], wait: float) -> None:
-    """Raises IntentError, Unsound."""
+async def _declare(
+    state: State, name: str, fields: Mapping[str, Any], wait: float, limits: ProjectLimits | None = None
+) -> None:
+    """Raises IntentError, Unsound, PermissionDeniedException. ``limits``: those of who asks, if there are any."""
     try:
         objects = parse(_encode({"services": {name: fields}}).decode(), "body").objects
     except IntentError as error:  # its lines are not those of the body
         raise IntentError(msgspec.structs.replace(problem, line=None) for problem in error.problems) from None
+    declared = objects["service", name]
+    assert isinstance(declared, Service)
+    if limits is not None and (wrong := limits.wrong(declared)):
+        raise PermissionDeniedException(wrong)
     await change(service_of(state).conductor, objects, [], False, wait)
 
 
 async def _in_force(room: Room, wait: float) -> None:
-    """Raises Unwritable where it is not even on the disk."""
-    await room.durable(room.sequence)
+    """Raises Unwritable where it is not even on the disk, for which it is given a while, Gone."""
+    sequence, end = room.sequence, time.monotonic() + wait
+    await room.durable(sequence, max(wait, DISK))
     try:
-        async with asyncio.timeout(wait):
-            await room.in_force(room.sequence)
+        async with asyncio.timeout(max(0.0, end - time.monotonic())):
+            await room.in_force(sequence)
     except TimeoutError:
         pass  # it will be; who asks to wait less knows
 

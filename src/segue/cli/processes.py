@@ -115,7 +115,8 @@ def _server(args: argparse.Namespace) -> int:
         return 1
     url = _url(sockets[0], secure=tls is not None)
     try:
-        service = Service(store, args.drain, certificates, service_options.listening(args))
+        ports, limits = service_options.listening(args), service_options.limits(args)
+        service = Service(store, args.drain, certificates, ports, limits)
         ready = partial(print, f"serving on {url}", flush=True)
         asyncio.run(serve(service, sockets, ready, allowed, tls, args.connections))
     except KeyboardInterrupt:

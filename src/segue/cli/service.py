@@ -62,6 +62,7 @@ CONNECT_EXAMPLES = """\
 examples:
   segue service connect ips tcp:192.0.2.9:6653 --token-file ips.token
   segue service connect ips ptcp:6700 --version 1.3
+  segue service connect ips pssl:6700:0.0.0.0 --name ips.example.org
   segue service connect ips none"""
 FLOWS = """\
 Lists the flows of a service's virtual switch, with what they have counted on all nodes; or has one of its tables hold
@@ -138,6 +139,14 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
         dest="versions",
         metavar="V",
         help="versions of OpenFlow that may be spoken: 1.0, 1.3, 1.4, 1.5 (default: all)",
+    )
+
+    connect.add_argument(
+        "--name",
+        default="",
+        dest="peer",
+        metavar="NAME",
+        help="what the controller's certificate is made out to (default: anything; at pssl: projects say it)",
     )
 
     flows = _command(

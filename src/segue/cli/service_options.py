@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING
 from segue.cli.errors import Mistake
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from segue.openflow.endpoint import Certificates
+    from segue.server.service_limits import ProjectLimits
 
 _FILES = ("services_certificate", "services_key", "services_authority")
+_NUMBERS = ("services_flows", "services_packet_ins", "services_per_project")
+FLOWS, PACKET_INS, PER_PROJECT = 10_000, 1_000, 100
+PERMISSIONS = ("drop", "mark", "meter", "queue", "redirect", "copy", "packet_in", "rewrite")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +36,33 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FIRST-LAST",
         help="ports at which services of projects may wait for their controllers (default: none; administrators: any)",
     )
+    parser.add_argument(
+        "--services-flows",
+        type=_number(1),
+        default=FLOWS,
+        metavar="N",
+        help=f"flows that a project's service may ask for at most (default {FLOWS}; administrators: any)",
+    )
+    parser.add_argument(
+        "--services-packet-ins",
+        type=_number(0),
+        default=PACKET_INS,
+        metavar="N",
+        help=f"the same of packets a second that each node sends it (default {PACKET_INS})",
+    )
+    parser.add_argument(
+        "--services-per-project",
+        type=_number(0),
+        default=PER_PROJECT,
+        metavar="N",
+        help=f"services that a project may register (default {PER_PROJECT}; 0: only administrators register)",
+    )
+    parser.add_argument(
+        "--services-permit",
+        type=_permissions,
+        metavar="LIST",
+        help="permissions that projects may give their services, with commas, or none (default: all)",
+    )
 
 
 def words(args: argparse.Namespace) -> list[str]:
@@ -37,7 +70,19 @@ def words(args: argparse.Namespace) -> list[str]:
     given = {f"--{name.replace('_', '-')}": getattr(args, name) for name in _FILES}
     if args.services_listen is not None:
         given["--services-listen"] = f"{args.services_listen[0]}-{args.services_listen[-1]}"
+    for name, usual in zip(_NUMBERS, (FLOWS, PACKET_INS, PER_PROJECT), strict=True):
+        if getattr(args, name) != usual:
+            given[f"--{name.replace('_', '-')}"] = str(getattr(args, name))
+    if args.services_permit is not None:
+        given["--services-permit"] = ",".join(args.services_permit) or "none"
     return [word for option, value in given.items() if value is not None for word in (option, value)]
+
+
+def limits(args: argparse.Namespace) -> ProjectLimits:
+    from segue.server.service_limits import ProjectLimits
+
+    permit = PERMISSIONS if args.services_permit is None else args.services_permit
+    return ProjectLimits(args.services_flows, args.services_packet_ins, args.services_per_project, frozenset(permit))
 
 
 def certificates(args: argparse.Namespace) -> Certificates | None:
@@ -60,6 +105,23 @@ def certificates(args: argparse.Namespace) -> Certificates | None:
 
 def listening(args: argparse.Namespace) -> range:
     return range(0) if args.services_listen is None else args.services_listen
+
+
+def _number(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not re.fullmatch(r"\d{1,7}", text, re.ASCII) or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least} to 9999999")
+        return int(text)
+
+    return number
+
+
+def _permissions(text: str) -> tuple[str, ...]:
+    given = () if text == "none" else tuple(dict.fromkeys(text.split(",")))
+    for name in given:
+        if name not in PERMISSIONS:
+            raise argparse.ArgumentTypeError(f"{name!r} is no permission; there are {', '.join(PERMISSIONS)}, or none")
+    return given
 
 
 def _ports(text: str) -> range:

@@ -131,6 +131,8 @@ def _trouble(one: dict[str, Any]) -> list[str]:
         found.append(f"controller: {one['controller']['trouble']}")
     if one["lost"]:
         found.append(f"{one['lost']} packet-ins lost")
+    if one["unsent"]:
+        found.append(f"{one['unsent']} packet-outs lost")
     return found
 
 
@@ -193,7 +195,8 @@ def connect(args: argparse.Namespace) -> int:
         client.delete(_path(args, "controller"))
         print(f"service {args.name} has no controller")
         return 0
-    made = client.put(_path(args, "controller"), _encoded({"target": args.target, "versions": args.versions}))
+    body = {"target": args.target, "versions": args.versions, "name": args.peer}
+    made = client.put(_path(args, "controller"), _encoded(body))
     print(f"service {args.name} {_controller(made)}")
     if made["token"] is None or made["token"]["state"] != "valid":
         print(f"segue: it has no token that holds, and is connected with one alone: segue service token {args.name}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from segue.model.path import Path
 from segue.model.program import AnyAction, Move, Next, PopMpls, PushMpls, Rule, SetField, match
-from segue.model.stages import INDEX, PATH
+from segue.model.stages import INDEX, PATH, REDIRECTED
 from segue.model.view import TUNNEL_PLAIN
 from segue.packet.addresses import ETH_IPV4, ETH_IPV6, ETH_MPLS
 
@@ -30,7 +30,9 @@ class MPLS:
         return "MPLS labels do not say what they carry: IPv4 and IPv6 only; use encapsulation: nsh"
 
     def arrival(self, ofport: int) -> tuple[Rule, ...]:
-        return (Rule("admission", 100, match(in_port=ofport, eth_type=ETH_MPLS), (Next("unwrap"),), "encap/mpls"),)
+        # What a service has redirected comes by the same tunnel, and its labels are a tenant's own.
+        labelled = match(in_port=ofport, eth_type=ETH_MPLS, tunnel_id=(0, REDIRECTED))
+        return (Rule("admission", 100, labelled, (Next("unwrap"),), "encap/mpls"),)
 
     def unwrap(self) -> tuple[Rule, ...]:
         # A context label is never the last one; a single label is not ours.

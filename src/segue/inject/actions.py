@@ -52,7 +52,11 @@ from segue.openflow.protocol.families import Action, UnknownAction
 from segue.openflow.wire import ALL, ANY_PORT, CONTROLLER, FLOOD, IN_PORT, LOCAL, NORMAL, TABLE, V10
 
 MAX_ACTIONS: Final = 64
-MAX_SENDS: Final = 256
+MAX_SENDS: Final = 64
+"""Copies that a rule sends. Each takes two of the 4,096 table lookups after which Open vSwitch gives up on a packet; in
+all of a service's sixteen tables together half of those."""
+MAX_OWN_SENDS: Final = 256
+"""Of a packet-out, which meets one list of actions and no more."""
 MAX_BUCKETS: Final = 64
 """Of a group: so many copies it may send."""
 _EXPERIMENTER: Final = 0xFFFF
@@ -258,8 +262,10 @@ class Steps:
     def _count(self, copies: int) -> None:
         """Open vSwitch gives up on a packet that is sent thousands of times."""
         self.copies += copies
-        if self.copies > MAX_SENDS:
-            raise Refusal("OFPBAC_TOO_MANY", f"a rule sends {MAX_SENDS} copies at most; name fewer ports and groups")
+        limit, what = (MAX_OWN_SENDS, "packet-out") if self.context.free else (MAX_SENDS, "rule")
+        if self.copies > limit:
+            text = f"a {what} sends {limit} copies at most, a group counts as {MAX_BUCKETS}"
+            raise Refusal("OFPBAC_TOO_MANY", f"{text}; name fewer ports and groups")
 
     def _queue(self, queue: int) -> None:
         if not self.scope.permissions.queue:

@@ -15,7 +15,7 @@ from segue.inject.matches import HEADERS
 from segue.inject.meters import MAX_BANDS
 from segue.inject.ports import describe, sayable
 from segue.inject.scope import Scope
-from segue.model.intent import SOURCES
+from segue.model.intent import NOT_REWRITTEN
 from segue.model.stages import SERVICE_TABLES
 from segue.openflow import (
     V10,
@@ -74,7 +74,6 @@ _MATCHED: Final = ("in_port", "metadata", *sorted(HEADERS))
 _OLD_MATCHED: Final = {"IN_PORT", "DL_VLAN", "DL_VLAN_PCP", "DL_TYPE", "NW_TOS", "NW_PROTO", "TP_SRC", "TP_DST"} | {
     *("DL_SRC", "DL_DST", "NW_SRC", "NW_DST", "METADATA"),
 }
-_HOOKS_OF_SOURCES: Final = ("ingress", "egress")
 _MISS: Final[dict[type, type]] = {
     TableInstructionsMiss: TableInstructions,
     TableNextTablesMiss: TableNextTables,
@@ -122,7 +121,7 @@ def written(scope: Scope) -> list[str]:
     for field in permissions.rewrite:
         if field == "vlan":
             fields |= {"vlan_vid", "vlan_pcp"}
-        elif field not in SOURCES or scope.hook.name in _HOOKS_OF_SOURCES:
+        elif field not in NOT_REWRITTEN.get(scope.hook.name, ()):
             fields.add(field)
     return sorted(fields)
 

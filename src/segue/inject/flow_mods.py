@@ -116,8 +116,10 @@ def _add(state: State, msg: FlowMod, version: int, now: float) -> Changes:
     rule = state.rule(flow)
     changes = Changes()
     if old is None:
-        if flags & _CHECK_OVERLAP and state.flows.overlaps(table, priority, match, at):
-            raise Refusal("OFPFMFC_OVERLAP", "a flow of the same priority overlaps; change one, or clear the flag")
+        if flags & _CHECK_OVERLAP:
+            if state.flows.overlaps(table, priority, match, at):
+                raise Refusal("OFPFMFC_OVERLAP", "a flow of the same priority overlaps; change one, or clear the flag")
+            state.selected()
         if len(state.flows) >= state.scope.flows:
             raise Refusal("OFPFMFC_TABLE_FULL", f"the service may have {state.scope.flows} flows, and has as many")
         state.following += 1
@@ -167,10 +169,12 @@ def _meant(state: State, msg: FlowMod, version: int) -> list[Flow]:
         msg.cookie_mask if version > V10 else 0,
     )
     if msg.command in (FlowModCommand.MODIFY, FlowModCommand.DELETE):
-        return state.flows.select(selection)
+        found = state.flows.select(selection)
+        state.selected()
+        return found
     tables = sorted(state.flows.counts) if table == ALL_TABLES else (table,)
-    found = [state.flows.find(one, msg.priority, at) for one in tables]
-    return [flow for flow in found if flow is not None and selection.admits(flow)]
+    exact = [state.flows.find(one, msg.priority, at) for one in tables]
+    return [flow for flow in exact if flow is not None and selection.admits(flow)]
 
 
 def own_match(match: MatchLike, version: int) -> tuple[MatchLike, Place]:

@@ -31,8 +31,10 @@ from segue.openflow.protocol.meters import ALL_METERS
 
 GROUPS: Final = 256
 """How many groups a service can have."""
-METERS: Final = 256
-"""How many meters a service can have."""
+METERS: Final = 32
+"""How many meters a service can have: switches have few, for all services together."""
+LEFT: Final = 8_192
+"""Numbers of meters that no service takes for its own: they are for the packet-ins of services to come."""
 _LAST_GROUP: Final = 0xFFFFFF00
 _WHOLE: Final = (GroupCommand.ADD, GroupCommand.MODIFY, GroupCommand.DELETE)
 _BUCKETS: Final = (GroupCommand.INSERT_BUCKET, GroupCommand.REMOVE_BUCKET)
@@ -116,7 +118,7 @@ def meter_mod(state: State, msg: MeterMod, now: float) -> Changes:
         if len(state.meters) >= METERS:
             raise Refusal("OFPMMFC_OUT_OF_METERS", f"a service has at most {METERS} meters; delete one")
         made = state.make_meter(number, msg.flags, bands, 0)
-        switch = state.take(state.numbers.meters, "OFPMMFC_OUT_OF_METERS")
+        switch = state.take(state.numbers.meters, "OFPMMFC_OUT_OF_METERS", LEFT)
         made = msgspec.structs.replace(made, number=switch)
         entry = MeterEntry(number, msg.flags, bands, now, switch, made)
     else:

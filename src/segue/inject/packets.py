@@ -18,6 +18,7 @@ from segue.inject.errors import Refusal
 from segue.inject.matches import no_port
 from segue.inject.rewrites import Known
 from segue.inject.scope import Element, Scope
+from segue.model.marks import NOBODY, is_mark
 from segue.model.program import AnyAction, Clone, Next, SetField
 from segue.model.protocol import Punted
 from segue.model.stages import INJECTED, NETWORK, SOURCE_PORT
@@ -69,6 +70,9 @@ def packet_out(scope: Scope, msg: of.PacketOut, version: int = V13) -> list[Send
         raise Refusal("OFPBRC_BUFFER_UNKNOWN", f"buffer {msg.buffer_id:#x}: no packets are kept here; send the data")
     if len(msg.data) < _SHORTEST:
         raise Refusal("OFPBRC_BAD_PACKET", f"{len(msg.data)} octets are no Ethernet frame; send the data")
+    told = int.from_bytes(msg.data[6:12], "big")
+    if is_mark(told) and told != NOBODY:
+        raise Refusal("OFPBRC_BAD_PACKET", "the source address 0a:5e:* is a mark of the network's own; write another")
     if len(msg.actions) > MAX_ACTIONS:
         raise Refusal("OFPBAC_TOO_MANY", f"a packet-out has {MAX_ACTIONS} actions at most")
     for name, value in msg.match.items():

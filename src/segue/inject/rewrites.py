@@ -5,8 +5,10 @@
 | `metadata` | none: it is the service's own |
 | `ip_dscp` | `mark` |
 | `vlan_vid`, `vlan_pcp`, and pushing and popping tags | `vlan` among `rewrite` |
-| others of `model.intent.REWRITES` | themselves among `rewrite`; `SOURCES` at hooks `ingress` and `egress` alone |
+| others of `model.intent.REWRITES` | themselves among `rewrite`, but for what is `NOT_REWRITTEN` at the hook |
 | all others | there is none: ARP, ND and ICMP are how hosts find and believe each other |
+
+No MAC address is written that could be a mark (`model.marks`): the network alone says which path a packet is on.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from typing import Final
 from segue.inject.errors import Refusal
 from segue.inject.matches import PRESENT
 from segue.inject.scope import Scope
-from segue.model.intent import REWRITES, SOURCES
+from segue.model.intent import NOT_REWRITTEN, REWRITES, SOURCES
+from segue.model.marks import MARK, MARK_MASK
 from segue.model.program import SetField
 from segue.model.stages import SERVICE_METADATA
 from segue.openflow.field_text import value_from_json
@@ -25,7 +28,7 @@ from segue.openflow.fields import FIELDS, lookup
 from segue.openflow.wire import EncodeError
 
 _VLAN: Final = frozenset({"vlan_vid", "vlan_pcp"})
-_SOURCE_HOOKS: Final = ("ingress", "egress")
+_MACS: Final = frozenset({"eth_src", "eth_dst"})
 _A_TAG: Final = "vlan_vid (0x1000/0x1000 for any tag)"
 MAX_TAGS: Final = 2
 """VLAN tags that Open vSwitch keeps account of."""
@@ -95,12 +98,13 @@ def permit(scope: Scope, field: str) -> None:
             "OFPBAC_EPERM",
             f"{field}: service {scope.name!r} is permitted to rewrite {given}; ask for {wanted} among rewrite",
         )
-    if wanted in SOURCES and scope.hook.name not in _SOURCE_HOOKS:
-        raise Refusal(
-            "OFPBAC_EPERM",
-            f"{field}: source addresses are proven behind hook ingress, and not to be written at hook "
-            f"{scope.hook.name}; do it at ingress or egress",
-        )
+    if wanted in NOT_REWRITTEN.get(scope.hook.name, ()):
+        why = "source addresses are proven behind hook ingress, and not to be written"
+        instead = "do it at ingress or egress"
+        if wanted not in SOURCES:
+            why = "packets of others come here, which nobody may send elsewhere by a new destination"
+            instead = "rewrite at ingress, pre-routing or egress, or output to a port of your own"
+        raise Refusal("OFPBAC_EPERM", f"{field}: {why} at hook {scope.hook.name}; {instead}")
 
 
 def field_of(name: str) -> str:
@@ -133,6 +137,8 @@ def write(known: Known, name: str, given: int | str, mask: int | None = None) ->
         mask &= limit
     if field == "vlan_vid" and not (value & PRESENT and (mask is None or mask & PRESENT)):
         raise Refusal("OFPBAC_BAD_SET_ARGUMENT", f"vlan_vid: write {value | PRESENT:#x} (with OFPVID_PRESENT)")
+    if field in _MACS and _could_be_mark(value, limit if mask is None else mask):
+        raise Refusal("OFPBAC_EPERM", f"{name}: addresses 0a:5e:* are the network's own marks; write another")
     if field == "arp_op" and value > 0xFF:
         raise Refusal("OFPBAC_BAD_SET_ARGUMENT", f"arp_op: {value:#x} is not within 0..0xff")
     lacking = known.lacks(field)
@@ -141,6 +147,11 @@ def write(known: Known, name: str, given: int | str, mask: int | None = None) ->
     if mask == 0:
         return None
     return SetField(SERVICE_METADATA if field == "metadata" else field, value, None if mask == limit else mask)
+
+
+def _could_be_mark(value: int, mask: int) -> bool:
+    """Whether an address of which these bits are written could become a mark by it."""
+    return bool(mask & MARK_MASK) and value & MARK_MASK == MARK & mask
 
 
 def _value(name: str, given: int | str) -> tuple[str, int]:

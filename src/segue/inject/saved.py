@@ -17,6 +17,7 @@ from segue.inject.changes import Changes, GroupEntry, GroupSaid, MeterEntry
 from segue.inject.datapath import Datapath
 from segue.inject.errors import Refusal
 from segue.inject.flow import Flow, instructions_of
+from segue.inject.rooms import Numbers, Room
 from segue.inject.table import place
 from segue.openflow import (
     V10,
@@ -86,10 +87,19 @@ def writes(changes: Changes) -> Iterator[tuple[str, bytes | None]]:
         yield f"{METER}{number}", None if meter is None else _meter_bytes(meter)
 
 
+def reserve(numbers: Numbers, entries: Mapping[str, bytes]) -> None:
+    """Has the numbers of switches that were written kept for who loads this."""
+    for key, data in entries.items():
+        if key.startswith(GROUP):
+            numbers.groups.reserve(_group(data).switch)
+        elif key.startswith(METER):
+            numbers.meters.reserve(_meter(data).switch)
+
+
 def load(datapath: Datapath, entries: Mapping[str, bytes]) -> Changes:
     """Fills a datapath that holds nothing with what was written, and has its numbers claimed. The answer is what nodes
-    are to be told, and what is to be removed because it is not permitted any more. ValueError: it is not what `writes`
-    has written, or numbers of switches are another's."""
+    are to be told, and what is to be written: None for what is not permitted any more, and groups and meters whose
+    number at the switches is another's, with a new one. ValueError: it is not what `writes` has written."""
     changes = Changes()
     found: dict[str, list[tuple[int, bytes]]] = {FLOW: [], GROUP: [], METER: []}
     for key, data in entries.items():
@@ -121,15 +131,21 @@ def _load_meters(datapath: Datapath, found: Iterable[tuple[int, bytes]], changes
         kept = _meter(data)
         mod: Any = decode(kept.said)[0]
         bands = tuple(mod.bands)
+        switch = _claimed(datapath.numbers.meters, kept.switch)
         try:
-            made = datapath.make_meter(number, mod.flags, bands, kept.switch)
+            if switch is None:
+                raise Refusal("OFPMMFC_OUT_OF_METERS", "its number is another's, and there is no other")
+            made = datapath.make_meter(number, mod.flags, bands, switch)
         except Refusal:
+            if switch is not None:
+                datapath.numbers.meters.give(switch)
             changes.meters[number] = None
             continue
-        datapath.numbers.meters.claim(kept.switch)
         told = Changes()
-        datapath.put_meter(MeterEntry(number, mod.flags, bands, kept.created, kept.switch, made), told)
+        datapath.put_meter(MeterEntry(number, mod.flags, bands, kept.created, switch, made), told)
         changes.switch_meters.update(told.switch_meters)
+        if switch != kept.switch:
+            changes.meters.update(told.meters)
 
 
 def _load_groups(datapath: Datapath, found: Iterable[tuple[int, bytes]], changes: Changes) -> None:
@@ -139,15 +155,30 @@ def _load_groups(datapath: Datapath, found: Iterable[tuple[int, bytes]], changes
         pairs = zip(given(mod.buckets, kept.version), kept.ids, strict=True)
         buckets = tuple([msgspec.structs.replace(bucket, bucket_id=own) for bucket, own in pairs])
         said = GroupSaid(number, mod.type, buckets, tuple(mod.properties), kept.version)
+        switch = _claimed(datapath.numbers.groups, kept.switch)
         try:
-            made = datapath.make_group(said, kept.switch)
+            if switch is None:
+                raise Refusal("OFPGMFC_OUT_OF_GROUPS", "its number is another's, and there is no other")
+            made = datapath.make_group(said, switch)
         except Refusal:
+            if switch is not None:
+                datapath.numbers.groups.give(switch)
             changes.groups[number] = None
             continue
-        datapath.numbers.groups.claim(kept.switch)
         told = Changes()
-        datapath.put_group(GroupEntry(said, kept.created, kept.switch, made), told)
+        datapath.put_group(GroupEntry(said, kept.created, switch, made), told)
         changes.switch_groups.update(told.switch_groups)
+        if switch != kept.switch:
+            changes.groups.update(told.groups)
+
+
+def _claimed(room: Room, number: int) -> int | None:
+    """The number, or another in its place if it is not free; None if there is none."""
+    try:
+        room.claim(number)
+    except ValueError:
+        return room.take()
+    return number
 
 
 def _flow_bytes(flow: Flow) -> bytes:

@@ -39,6 +39,12 @@ _EVERY: Final = _Every()
 """Switches' numbers as if there were all groups, or meters, that can be asked for."""
 
 
+MOST_COMPARED: Final = 500_000
+"""Flows that the messages of one transaction may be compared with: half a second."""
+PASSES: Final = 4
+"""So many times all flows may be compared in any case."""
+
+
 class State:
     """``scope`` is what the service may do and which ports it has, ``numbers`` the rooms of all services."""
 
@@ -57,6 +63,7 @@ class State:
         self._undo: list[Callable[[], object]] | None = None
         self._later: list[Callable[[], object]] = []
         self._collected = Changes()
+        self._bound = 0
 
     @contextmanager
     def transaction(self) -> Iterator[Changes]:
@@ -65,6 +72,7 @@ class State:
         if self._undo is not None:
             raise RuntimeError("a transaction within a transaction")
         self._undo, self._later, self._collected = [partial(setattr, self, "following", self.following)], [], Changes()
+        self._bound = self.flows.compared + max(MOST_COMPARED, PASSES * len(self.flows))
         try:
             yield self._collected
         except BaseException:
@@ -81,6 +89,11 @@ class State:
         if self._undo is not None:
             self._collected.update(changes)
         return changes
+
+    def selected(self) -> None:
+        """Behind every selection. Refusal where those of a transaction, which nothing comes between, take too long."""
+        if self._undo is not None and self.flows.compared > self._bound:
+            raise Refusal("OFPBRC_EPERM", "these messages compare too many flows in one go; send them in parts")
 
     def put_scope(self, scope: Scope) -> None:
         if self._undo is not None:
@@ -196,9 +209,9 @@ class State:
 
     # -- numbers of switches ---------------------------------------------------------------------------------------
 
-    def take(self, room: Room, error: str) -> int:
-        """A number that is given back if the transaction fails. Refusal if there is none."""
-        number = room.take()
+    def take(self, room: Room, error: str, leave: int = 0) -> int:
+        """A number that is given back if the transaction fails. Refusal if no more than ``leave`` are left."""
+        number = room.take(leave)
         if number is None:
             raise Refusal(error, "the network has no room for more; delete what is not needed")
         if self._undo is not None:

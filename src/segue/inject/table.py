@@ -1,8 +1,9 @@
 """The flow tables of one virtual switch: flows by number, by table, priority and match, and by what they name.
 
-Matches are sorted into shelves by the names of their fields, with masks and without. So an add looks at one dictionary;
-a removal of an exact match or of everything does not compare; and only what may cover or overlap is compared, field by
-field. Nothing here knows whether a flow is permitted.
+Matches are sorted into shelves by the names of their fields, with masks and without, and there by priority. So an add
+looks at one dictionary; a removal of an exact match, of one cookie or of everything does not look at others; and only
+what may cover, or overlaps with the same priority, is compared, field by field. Nothing here knows whether a flow is
+permitted.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ Values = tuple[Read, ...]
 _ORDERS: Final[dict[Names, tuple[Names, tuple[int, ...] | None]]] = {}
 _REMEMBERED: Final = 4096
 _NOTHING: Final[frozenset[int]] = frozenset()
+_NONE: Final[dict[Values, int]] = {}
 _FLOODS: Final = (FLOOD, ALL)
+_WHOLE: Final = (1 << 64) - 1
 EVERY: Final = 0
 """Among the ports that a flow names: all that there are, as in a flood. No port has this number."""
 
@@ -79,13 +82,13 @@ class _Shelf:
     """The flows of one table whose matches name the same fields. Without ``masked`` all values are whole, and two
     different matches never overlap."""
 
-    __slots__ = ("flows", "masked", "names", "priorities")
+    __slots__ = ("flows", "masked", "names")
 
     def __init__(self, names: Names, masked: bool) -> None:
         self.names = frozenset(names)
         self.masked = masked
-        self.flows: dict[tuple[int, Values], int] = {}
-        self.priorities: dict[int, int] = {}
+        self.flows: dict[int, dict[Values, int]] = {}
+        """By priority; none is empty."""
 
 
 class Flows:
@@ -95,10 +98,14 @@ class Flows:
         self.by_number: dict[int, Flow] = {}
         self.counts: dict[int, int] = {}
         """How many flows each table has; tables without are not there."""
+        self.compared = 0
+        """Flows that were compared with a match, ever: what selecting has cost."""
         self._shelves: dict[int, dict[tuple[Names, bool], _Shelf]] = {}
         self._ports: dict[int, set[int]] = {}
         self._groups: dict[int, set[int]] = {}
         self._meters: dict[int, set[int]] = {}
+        self._cookies: dict[int, int | set[int]] = {}
+        """The flow of a cookie, or the flows."""
 
     def __len__(self) -> int:
         return len(self.by_number)
@@ -109,7 +116,7 @@ class Flows:
     def find(self, table: int, priority: int, at: Place) -> Flow | None:
         """The flow of exactly this match and priority."""
         shelf = self._shelves.get(table, {}).get((at.names, at.masked))
-        number = None if shelf is None else shelf.flows.get((priority, at.values))
+        number = None if shelf is None else shelf.flows.get(priority, _NONE).get(at.values)
         return None if number is None else self.by_number[number]
 
     def put(self, flow: Flow, at: Place) -> None:
@@ -118,6 +125,9 @@ class Flows:
         old = self.by_number.get(number)
         self.by_number[number] = flow
         if old is not None:
+            if old.cookie != flow.cookie:
+                self._uncookie(old)
+                self._cookie(flow)
             if old.instructions is not flow.instructions:
                 self._forget(old)
                 self._remember(flow)
@@ -126,9 +136,9 @@ class Flows:
         shelf = shelves.get((at.names, at.masked))
         if shelf is None:
             shelf = shelves[at.names, at.masked] = _Shelf(at.names, at.masked)
-        shelf.flows[flow.priority, at.values] = number
-        shelf.priorities[flow.priority] = shelf.priorities.get(flow.priority, 0) + 1
+        shelf.flows.setdefault(flow.priority, {})[at.values] = number
         self.counts[flow.table] = self.counts.get(flow.table, 0) + 1
+        self._cookie(flow)
         self._remember(flow)
 
     def remove(self, number: int) -> Flow:
@@ -137,37 +147,41 @@ class Flows:
         at = place(flow.match)
         shelves = self._shelves[flow.table]
         shelf = shelves[at.names, at.masked]
-        del shelf.flows[flow.priority, at.values]
-        shelf.priorities[flow.priority] -= 1
-        if not shelf.priorities[flow.priority]:
-            del shelf.priorities[flow.priority]
+        del shelf.flows[flow.priority][at.values]
+        if not shelf.flows[flow.priority]:
+            del shelf.flows[flow.priority]
         if not shelf.flows:
             del shelves[at.names, at.masked]
         self.counts[flow.table] -= 1
         if not self.counts[flow.table]:
             del self.counts[flow.table]
+        self._uncookie(flow)
         self._forget(flow)
         return flow
 
     def overlaps(self, table: int, priority: int, match: MatchLike, at: Place) -> bool:
         """Whether a packet could meet both this match and a flow's of the same priority."""
         for shelf in self._shelves.get(table, {}).values():
-            if priority not in shelf.priorities:
+            same = shelf.flows.get(priority)
+            if same is None:
                 continue
             if not at.masked and not shelf.masked and shelf.names == frozenset(at.names):
-                if (priority, at.values) in shelf.flows:
+                if at.values in same:
                     return True
                 continue
-            for (its, _), number in shelf.flows.items():
-                if its == priority and _overlap(match, self.by_number[number].match):
+            self.compared += len(same)
+            for number in same.values():
+                if _overlap(match, self.by_number[number].match):
                     return True
         return False
 
     def select(self, selection: Selection) -> list[Flow]:
         """The flows that are meant, in the order of their numbers."""
         whole = selection.table == ALL_TABLES
-        if not selection.match and whole:
-            found: Iterable[Flow] = self.by_number.values()
+        if selection.cookie_mask == _WHOLE:
+            found: Iterable[Flow] = self._of_cookie(selection)
+        elif not selection.match and whole:
+            found = self.by_number.values()
         else:
             tables = sorted(self._shelves) if whole else (selection.table,)
             at = place(selection.match)
@@ -190,21 +204,44 @@ class Flows:
 
     # -- underneath ------------------------------------------------------------------------------------------------
 
+    def _of_cookie(self, selection: Selection) -> list[Flow]:
+        numbers = self._cookies.get(selection.cookie, _NOTHING)
+        flows = [self.by_number[number] for number in ((numbers,) if isinstance(numbers, int) else numbers)]
+        self.compared += len(flows)
+        match, table = selection.match, selection.table
+        return [flow for flow in flows if table in (ALL_TABLES, flow.table) and covers(match, flow.match)]
+
+    def _cookie(self, flow: Flow) -> None:
+        numbers = self._cookies.setdefault(flow.cookie, flow.number)
+        if isinstance(numbers, set):
+            numbers.add(flow.number)
+        elif numbers != flow.number:
+            self._cookies[flow.cookie] = {numbers, flow.number}
+
+    def _uncookie(self, flow: Flow) -> None:
+        numbers = self._cookies[flow.cookie]
+        if isinstance(numbers, set):
+            numbers.remove(flow.number)
+        if isinstance(numbers, int) or not numbers:
+            del self._cookies[flow.cookie]
+
     def _covered(self, table: int, match: MatchLike, at: Place) -> Iterator[Flow]:
         wanted = frozenset(at.names)
         for shelf in self._shelves.get(table, {}).values():
             if not wanted <= shelf.names:
                 continue
             if not at.masked and wanted == shelf.names:
-                for priority in shelf.priorities:
-                    number = shelf.flows.get((priority, at.values))
+                for same in shelf.flows.values():
+                    number = same.get(at.values)
                     if number is not None:
                         yield self.by_number[number]
                 continue
-            for number in shelf.flows.values():
-                flow = self.by_number[number]
-                if covers(match, flow.match):
-                    yield flow
+            for same in shelf.flows.values():
+                self.compared += len(same)
+                for number in same.values():
+                    flow = self.by_number[number]
+                    if covers(match, flow.match):
+                        yield flow
 
     def _remember(self, flow: Flow) -> None:
         number = flow.number

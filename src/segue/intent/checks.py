@@ -14,6 +14,7 @@ from segue.intent.values import PORTED
 from segue.model import spread
 from segue.model.hooks import HOOKS
 from segue.model.intent import (
+    NOT_REWRITTEN,
     SOURCES,
     Classifier,
     Group,
@@ -147,11 +148,22 @@ def _service(service: Service) -> Iterator[Fault]:
             others = [other.name for other in HOOKS.values() if kind in other.elements]
             message = f"has {kind} {show(name)}, while hook {hook.name} is where packets meet a port"
             yield "attach", message, f"write hook: {' or '.join(others)}, or attach networks of the {kind}"
-    if hook.name not in ("ingress", "egress"):
-        for field in service.permissions.rewrite:
-            if field in SOURCES:
-                message = f"cannot let it rewrite {field} at hook {hook.name}, behind the proof of source addresses"
-                yield "permissions", message, "write hook: ingress or egress, or remove it"
+    for field in service.permissions.rewrite:
+        if field not in NOT_REWRITTEN.get(hook.name, ()):
+            continue
+        message = f"cannot let it rewrite {field} at hook {hook.name}"
+        if field in SOURCES:
+            yield (
+                "permissions",
+                f"{message}, behind the proof of source addresses",
+                "write hook: ingress or egress, or remove it",
+            )
+        else:
+            yield (
+                "permissions",
+                f"{message}, where others' packets come",
+                "write hook: ingress, pre-routing or egress, or remove it",
+            )
 
 
 _CHECKERS: dict[str, Callable[[Any], Iterator[Fault]]] = {

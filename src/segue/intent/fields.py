@@ -140,6 +140,11 @@ FIELDS: dict[str, dict[str, Field]] = {
             "Further sources that it may use: a prefix, or `{ip, mac}` where the MAC differs from the port's.",
             [{"ip": "10.0.0.128/25"}],
         ),
+        "device": Field(
+            v.LABEL,
+            "What it is a port of, such as a virtual machine: its `device_id` in the networking-sfc API.",
+            "firewall",
+        ),
     },
     "instance": {
         "ingress": Field(v.NAME, "The port that traffic goes in at.", "fw-in"),

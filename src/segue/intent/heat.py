@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from segue.intent.heat_core import interfaces, network, port, router, subnet
 from segue.intent.heat_given import Given
-from segue.intent.heat_sfc import chain, classifier, group, instance
+from segue.intent.heat_sfc import chain, classifier, graph, group, instance
 from segue.intent.heat_stack import Entry, Stack
 from segue.intent.heat_types import TYPES, instead
 from segue.intent.heat_values import Told, at_of
@@ -46,6 +46,7 @@ _MAKERS: dict[str, Callable[[View], Draft | None]] = {
     "instance": instance,
     "group": group,
     "chain": chain,
+    "graph": graph,
 }
 
 

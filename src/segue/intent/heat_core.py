@@ -72,6 +72,7 @@ def port(view: View) -> Draft | None:
             "addresses": (_addresses(view), "fixed_ips"),
             "security": (security, "port_security_enabled"),
             "allowed": (_pairs(view), "allowed_address_pairs"),
+            "device": (view.text("device_id"), "device_id"),
         }
     )
 

@@ -165,3 +165,21 @@ def chain(view: View) -> Draft | None:
             "encapsulation": (encapsulation, f"{name}/correlation"),
         }
     )
+
+
+def graph(view: View) -> Draft | None:
+    """Chains that follow others take no packets elsewhere, as networking-sfc has it."""
+    name = "port_chains"
+    asked = view.get(name)
+    branches = []
+    if asked is not None and not isinstance(asked, dict):
+        view.bad(name, f"must be a mapping, not {describe(asked)}", "write {CHAIN: [CHAIN, CHAIN]}")
+        asked = None
+    for source, ends in (asked or {}).items():
+        if not isinstance(ends, list):
+            view.bad(name, f"has {show(source)}, which is {describe(ends)}", "write a list of chains", (source,))
+            continue
+        view.stack.budget.spend(len(ends))
+        into = [view.object("chain", name, end, (source, position)) for position, end in enumerate(ends)]
+        branches.append({"chain": source, "into": [end for end in into if end is not None]})
+    return view.draft({"branches": (branches, name), "exclusive": (True, "")})

@@ -94,10 +94,10 @@ TYPES: dict[str, Type] = {
         _OWN
         | _names(
             "tenant_id network network_id fixed_ips no_fixed_ips mac_address allowed_address_pairs "
-            "port_security_enabled binding:host_id"
+            "port_security_enabled binding:host_id device_id"
         ),
         (("network", "network_id"),),
-        _COMMON | _names("device_id device_owner replacement_policy"),
+        _COMMON | _names("device_owner replacement_policy"),
         {
             "admin_state_up": _UP,
             "value_specs": _SPECS,
@@ -162,11 +162,16 @@ TYPES: dict[str, Type] = {
         _COMMON,
         {"chain_id": Refusal("Segue numbers paths itself; remove it")},
     ),
+    "OS::Neutron::ServiceGraph": Type(
+        "graph",
+        _OWN | _names("port_chains"),
+        (("port_chains",),),
+        _COMMON,
+    ),
 }
 
 _ELSEWHERE = {
     "OS::Nova::Server": "Segue runs no servers; declare its port as OS::Neutron::Port, and bind its interface to that",
-    "OS::Neutron::ServiceGraph": "write one PortChain with all groups",
     "OS::Neutron::SecurityGroup": "Segue has no security groups; filter in the host",
     "OS::Neutron::FloatingIP": "Segue has no external networks; remove it",
     "OS::Neutron::FloatingIPAssociation": "Segue has no external networks; remove it",

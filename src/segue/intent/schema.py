@@ -19,7 +19,7 @@ from segue.intent.problems import PLURALS
 from segue.intent.values import Schema
 from segue.model import spread
 from segue.model.hooks import HOOKS, Hook
-from segue.model.intent import KINDS, SOURCES
+from segue.model.intent import KINDS, NOT_REWRITTEN
 
 _ABOUT = {
     "node": "A machine that forwards. Short: its address.",
@@ -150,8 +150,8 @@ def _of_hook(hook: Hook) -> Schema:
     then: dict[str, Schema] = {}
     if missing := [kind for kind in v.ELEMENTS if kind not in hook.elements]:
         then["attach"] = {"items": {"not": {"pattern": f"^({'|'.join(missing)})/"}}}
-    if hook.name not in ("ingress", "egress"):
-        then["permissions"] = {"properties": {"rewrite": {"items": {"not": {"enum": list(SOURCES)}}}}}
+    if fields := NOT_REWRITTEN.get(hook.name):
+        then["permissions"] = {"properties": {"rewrite": {"items": {"not": {"enum": list(fields)}}}}}
     return {"if": {"required": ["hook"], "properties": {"hook": {"const": hook.name}}}, "then": {"properties": then}}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from segue.intent.fields import ARMS
+from segue.intent.fields import ARMS, COMMON
 from segue.intent.problems import Bad, Findings, Path, label, show, suggest
 from segue.intent.text import Raw
 from segue.intent.values import ADDRESS, MAX_NAME, NAME, Type, check_name, describe, read_cidr
@@ -53,10 +53,26 @@ class Draft(msgspec.Struct):
 def expand(kind: str, name: str, raw: Raw, path: Path, findings: Findings) -> list[Draft]:
     """The drafts that one entry stands for; what is wrong with its shape goes to ``findings``."""
     try:
-        return list(_EXPANDERS[kind](name, raw, path))
+        drafts = list(_EXPANDERS[kind](name, raw, path))
     except Bad as bad:
         findings.add_bad(path, label(kind, name), "", bad)
         return []
+    _inherit(drafts)
+    return drafts
+
+
+def _inherit(drafts: list[Draft]) -> None:
+    """What is declared inside an object is of the object's project, unless it says another."""
+    whose = {f"{draft.kind}/{draft.name}": draft.body.get("project") for draft in drafts if draft.owner is None}
+    for draft in drafts:
+        project = whose.get(draft.owner or "")
+        if project is None or "project" in draft.body:
+            continue
+        try:
+            COMMON["project"].type.read(project)
+        except Bad:
+            continue  # told when the object itself is read
+        draft.body["project"] = project
 
 
 def automatic_nodes(names: list[Raw], path: Path, findings: Findings) -> list[Draft]:

@@ -78,7 +78,8 @@ class Port(Object, frozen=True, kw_only=True, omit_defaults=True):
     """Where something is attached; its interface carries ``external_ids:iface-id`` = the port's name.
 
     A port without a network carries chain traffic alone (an interface of a function that has no address).
-    ``node`` may be None while nobody knows where the port will appear.
+    ``node`` may be None while nobody knows where the port will appear. ``device`` is what it is a port of, as the
+    networking-sfc API has it (``device_id``); it changes nothing in the network.
     """
 
     network: str | None = None
@@ -87,6 +88,7 @@ class Port(Object, frozen=True, kw_only=True, omit_defaults=True):
     addresses: tuple[str, ...] = ()
     security: bool = True
     allowed: tuple[AddressPair, ...] = ()
+    device: str = ""
 
 
 class Instance(Object, frozen=True, kw_only=True, omit_defaults=True):
@@ -197,6 +199,7 @@ MAX_ORDER = 30_000
 DEFAULT_FLOWS, DEFAULT_PACKET_INS = 1_000, 100
 MAX_FLOWS, MAX_PACKET_INS = 1_000_000, 10_000
 SOURCES = ("eth_src", "ipv4_src", "ipv6_src")
+DESTINATIONS = ("eth_dst", "ipv4_dst", "ipv6_dst")
 REWRITES = (
     "eth_src",
     "eth_dst",
@@ -215,6 +218,13 @@ REWRITES = (
     "vlan",
 )
 """What an injected service may be permitted to rewrite. ``vlan``: push, pop and set VLAN tags."""
+NOT_REWRITTEN: dict[str, tuple[str, ...]] = {
+    "pre-routing": SOURCES,
+    "forward": SOURCES + DESTINATIONS,
+    "post-routing": SOURCES + DESTINATIONS,
+}
+"""By hook, fields that nobody may be permitted to rewrite there. Source addresses are proven behind ``ingress``. The
+packets that come to an element at ``forward`` and ``post-routing`` are of others, who did not send them elsewhere."""
 
 
 class Permissions(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -222,8 +232,8 @@ class Permissions(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``mark``: write the DSCP. ``meter``: through meters of its own. ``queue``: choose the queue of the port that the
     packet leaves by. ``redirect``: send packets to its own ports in place of where they go. ``copy``: the same with
-    copies. ``packet_in``: have packets sent to its controller. ``rewrite``: header fields, of ``REWRITES``; source
-    addresses (``SOURCES``) at ``ingress`` and ``egress`` alone, where nobody else can be deceived.
+    copies. ``packet_in``: have packets sent to its controller. ``rewrite``: header fields, of ``REWRITES``, but for
+    those that are ``NOT_REWRITTEN`` at its hook.
     """
 
     drop: bool = False

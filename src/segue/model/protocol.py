@@ -108,11 +108,14 @@ class Query(Message, frozen=True, tag="query"):
 class Send(Message, frozen=True, tag="send"):
     """Packets for the switch to process with ``actions``, behind all that was told before; what is sent before the
     switch is connected, or is refused by it, is lost, as any packet may be. ``source``: the port that counts as its
-    sender, and so does not get it back; the packet goes nowhere where that port has no interface on the node."""
+    sender, and so does not get it back; the packet goes nowhere where that port has no interface on the node.
+    ``service``: whose it is. ``lost``: how many of the service came too fast since the last one."""
 
     actions: tuple[AnyAction, ...]
     data: bytes
     source: str = ""
+    service: int = 0
+    lost: int = 0
 
 
 class Refuse(Message, frozen=True, tag="refuse"):

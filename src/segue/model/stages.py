@@ -55,7 +55,7 @@ from segue.model.program import (
 )
 
 SOURCE_PORT = "reg0"
-"""The key of the logical port that the packet came in by; 0 when it came from another node."""
+"""The key of the logical port that the packet came in by; 0 when it came from another node, and behind a path."""
 TARGET_PORT = "reg1"
 """The key of the logical port that the packet goes out by."""
 PATH = "reg2"
@@ -237,7 +237,7 @@ STAGES: tuple[Stage, ...] = (
         "steer",
         "The next step of a path: chooses a slot of its group by hash, or leaves the path behind the last step.",
         frozenset({PATH, INDEX, ROUND}),
-        frozenset({LINK, NETWORK, PATH, INDEX, "in_port"}),
+        frozenset({LINK, NETWORK, PATH, INDEX, SOURCE_PORT, "in_port"}),
         ("branch", "pick", "restore", "readdress", "pre_routing"),
     ),
     Stage(
@@ -245,7 +245,7 @@ STAGES: tuple[Stage, ...] = (
         "Behind the last step of a chain that others follow in a graph: the packet goes on along the path of the one "
         "whose classifiers match it, or else leaves.",
         L2 | L3 | L4 | FRAGMENT | {PATH},
-        frozenset({PATH, INDEX, "in_port"}),
+        frozenset({PATH, INDEX, SOURCE_PORT, "in_port"}),
         ("steer", "restore", "readdress", "pre_routing"),
     ),
     Stage(
@@ -275,7 +275,7 @@ STAGES: tuple[Stage, ...] = (
         "pre_routing",
         "Hook: a packet of a port that is through with its chains, and has yet to be routed or bridged.",
         "route",
-        L2 | {NETWORK},
+        L2 | {NETWORK, SOURCE_PORT},
     ),
     Stage(
         "route",
@@ -336,16 +336,18 @@ STAGES: tuple[Stage, ...] = (
     *_services(),
     Stage(
         "redirect",
-        "Where a service sends a packet: to a port, here or on another node. The stage that asked for it goes on.",
-        frozenset({TARGET_PORT}),
+        "Where a service sends a packet: to a port, here or on another node, but no path header, nor mark of one. The "
+        "stage that asked for it goes on.",
+        frozenset({TARGET_PORT, "eth_type", "eth_src"}),
         TUNNEL,
         ("deliver",),
         True,
     ),
     Stage(
         "go_on",
-        "Behind the last service of a hook: what none of them has taken goes on where it would have gone.",
-        frozenset({VERDICT}),
+        "Behind the last service of a hook: what none of them has taken goes on where it would have gone, unless a tag "
+        "was taken off and there is another beneath.",
+        frozenset({VERDICT, "eth_type", "vlan_vid"}),
         frozenset(),
         ("port_security", "route", "neighbor", "forward", "deliver"),
     ),

@@ -2,6 +2,7 @@
 
 What clients of Neutron rely on: a filter that is repeated means any of its values; unknown filters, and those on
 attributes that are lists or objects, are ignored; a full page has a link to a next one, so the last page can be empty.
+Neutron takes the last of several limits, markers or directions, and never looks at the others; here it is a mistake.
 """
 
 from __future__ import annotations
@@ -38,17 +39,19 @@ def list_resources(
 
     ``query``: the pairs of the URL, in their order. ``base_url``: the collection's URL as the client knows it
     (``http://HOST/v2.0/sfc/port_pairs``), for the links between pages. Raises Fault: 400 for a value that a filter,
-    a limit or an order cannot have, 404 for a marker that is not there. ``complete`` adds what the state does not
-    know (how a chain is), to those that are shown alone.
+    a limit or an order cannot have, or for several limits, 404 for a marker that is not there. ``complete`` adds what
+    the state does not know (how a chain is): to those that are shown alone, unless ``status`` is asked for.
     """
     kind = kind_of(kind)
-    limit = _limit(_values(query, "limit"))
-    backward = boolean((_values(query, "page_reverse") or ["false"])[-1])
-    markers = _values(query, "marker")
+    limit = _limit(_once(query, "limit"))
+    backward = boolean(_once(query, "page_reverse") or "false")
+    marked = _once(query, "marker")
     sort_keys = _values(query, "sort_key")
     order = _order(kind, sort_keys, _values(query, "sort_dir"))
     found = _found(state, caller, kind, query)
-    marker = require(state, caller, kind.name, markers[-1]) if limit and markers else None
+    if complete is not None:
+        found = _being(found, complete, {value for name, value in query if name == "status"})
+    marker = require(state, caller, kind.name, marked) if limit and marked else None
     if limit:
         found = _page(found, order, marker, limit, backward)
     elif sort_keys:
@@ -67,6 +70,14 @@ def show(resource: Resource, fields: Iterable[str] = ()) -> Resource:
 
 def _values(query: Query, name: str) -> list[str]:
     return [value for key, value in query if key == name and value]
+
+
+def _once(query: Query, name: str) -> str:
+    """The value of what can be there once; empty without it. Raises Fault 400."""
+    given = [value for key, value in query if key == name]
+    if len(given) > 1:
+        raise _bad(f"{name} is given {len(given)} times; give it once")
+    return given[0] if given else ""
 
 
 def _trimmed(found: Sequence[Resource], fields: Sequence[str]) -> list[Resource]:
@@ -109,6 +120,11 @@ def _candidates(state: State, caller: Caller, kind: Kind, allowed: dict[str, set
             named = [one for one in (state.get(kind.name, id) for id in ids) if one is not None]
             return [one for one in named if visible(caller, one)]
     return state.all(kind.name, None if caller.admin else caller.project)
+
+
+def _being(found: list[Resource], complete: Callable[[Resource], Resource], statuses: set[str]) -> list[Resource]:
+    """Those in one of these statuses; all, if none is asked for."""
+    return [one for one in found if complete(one).get("status") in statuses] if statuses else found
 
 
 def _among(name: str, values: set[Any]) -> Keep:
@@ -211,13 +227,13 @@ def _page_by_id(
     return page[::-1] if backward else page
 
 
-def _limit(values: Sequence[str]) -> int:
+def _limit(value: str) -> int:
     """How many objects a page has; 0 for all."""
-    if not values:
+    if not value:
         return 0
-    number = whole(values[-1])
+    number = whole(value)
     if number is None or number < 0:
-        text = f"Limit must be an integer 0 or greater and not {told(values[-1])}"
+        text = f"Limit must be an integer 0 or greater and not {told(value)}"
         raise Fault(400, "BadRequest", f"Bad limit request: {text}.")
     return number
 

@@ -23,7 +23,7 @@ def create(state: State, caller: Caller, values: Resource, new_id: str) -> Chang
     chain = {**values, "id": new_id}
     _check_groups(state, caller, chain)
     _check_classifiers(state, caller, chain)
-    chain["chain_id"] = _chain_id(state, values.get("chain_id") or 0, new_id)
+    chain["chain_id"] = _chain_id(state, caller, values.get("chain_id") or 0, new_id)
     return {("port_chain", new_id): chain}
 
 
@@ -121,7 +121,7 @@ def _check_classifiers(state: State, caller: Caller, chain: Resource) -> None:
                 raise Fault(400, "PortChainFlowClassifierInConflict", f"Flow Classifier {classifier['id']} {text}")
 
 
-def _chain_id(state: State, asked: int, chain: str) -> int:
+def _chain_id(state: State, caller: Caller, asked: int, chain: str) -> int:
     """The number that is asked for, or the lowest free one for 0."""
     if not asked:
         free = state.chain_ids.lowest_free(1, MAX_CHAIN_ID)
@@ -130,6 +130,8 @@ def _chain_id(state: State, asked: int, chain: str) -> int:
         return free
     owner = state.chain_ids.owner(asked)
     if owner is not None:
-        text = f"Chain id {asked} conflicts with Chain id in port chain {owner}."
-        raise Fault(400, "PortChainChainIdInConflict", text)
+        known = state.get("port_chain", owner)
+        mine = known is not None and visible(caller, known)
+        where = f"port chain {owner}" if mine else "another port chain"  # a foreign id is none of the caller's business
+        raise Fault(400, "PortChainChainIdInConflict", f"Chain id {asked} conflicts with Chain id in {where}.")
     return asked

@@ -4,7 +4,8 @@ An object has a record where the API made or changed it, with all that Neutron k
 lays over it what has been declared otherwise since. Where the two agree the record's own words stay (a prefix with
 its host bits, a port range with one end open).
 
-A declared object has no number: ``chain_id`` and ``group_id`` are 0. A classifier for IPv4 and IPv6 has no ethertype.
+A declared chain or group gets its number (``chain_id``, ``group_id``) from who keeps them. A classifier for IPv4 and
+IPv6 has no ethertype.
 """
 
 from __future__ import annotations
@@ -64,14 +65,17 @@ _ATTRIBUTES: dict[str, dict[str, tuple[str, ...]]] = {
     "service_graph": {"branches": ("port_chains",)},
 }
 """By kind and field: the attributes that say the same."""
+_NUMBERS = {"port_chain": "chain_id", "port_pair_group": "group_id"}
 _COMMON = {"label": ("name",), "description": ("description",), "project": ("project_id", "tenant_id")}
 
 
 class Sight:
-    """Declared objects as the API shows them. ``state`` has the subnets that the addresses of ports are in."""
+    """Declared objects as the API shows them. ``state`` has the subnets that the addresses of ports are in; ``number``
+    gives the number of a chain or a group, by kind and id."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, number: Callable[[str, str], int] = lambda _kind, _id: 0) -> None:
         self._state = state
+        self._number = number
 
     def shown(self, kind: str, value: Object, record: Resource | None, expected: Mapping[str, Any]) -> Resource:
         """``expected``: the fields that the record asks for. Those that are declared otherwise are taken over."""
@@ -86,9 +90,14 @@ class Sight:
 
     def fresh(self, kind: str, value: Object) -> Resource:
         """A declared object of which the API has no record."""
+        return self._shown(kind, id_of(NATIVE[kind], value.name), value)
+
+    def _shown(self, kind: str, id: str, value: Object) -> Resource:
+        number = {_NUMBERS[kind]: self._number(kind, id)} if kind in _NUMBERS else {}
         return {
             **_defaults(kind),
-            "id": id_of(NATIVE[kind], value.name),
+            **number,
+            "id": id,
             "name": value.label or value.name,
             "description": value.description,
             "project_id": value.project,
@@ -99,7 +108,7 @@ class Sight:
     def lone(self, instance: Instance) -> Resource:
         """The group that an instance stands for in a chain."""
         group = Group(name=instance.name, label=instance.label, project=instance.project, instances=(instance.name,))
-        return {**self.fresh("port_pair_group", group), "id": id_of(LONE, instance.name)}
+        return self._shown("port_pair_group", id_of(LONE, instance.name), group)
 
     def _network(self, network: Network) -> Resource:
         return {"status": "ACTIVE", "subnets": list(self._state.subnets_of_network(id_of("network", network.name)))}
@@ -121,7 +130,7 @@ class Sight:
             "network_id": network,
             "mac_address": mac,
             "fixed_ips": list(self._fixed(network, port.addresses)),
-            "device_id": port.owner or (f"node/{port.node}" if port.node else ""),
+            "device_id": _device(port),
             "binding:host_id": port.node or "",
             "binding:vif_type": vif_type({"binding:host_id": port.node}),
             "port_security_enabled": port.security,
@@ -167,7 +176,6 @@ class Sight:
             sides = {"ingress_n_tuple": group.maps.ingress, "egress_n_tuple": group.maps.egress}
             parameters = {**parameters, "ppg_n_tuple_mapping": {name: _n_tuple(side) for name, side in sides.items()}}
         return {
-            "group_id": 0,
             "port_pairs": [id_of("instance", name) for name in group.instances],
             "port_pair_group_parameters": {**parameters, "lb_fields": list(group.hash)},
             "tap_enabled": group.tap,
@@ -175,7 +183,6 @@ class Sight:
 
     def _chain(self, chain: Chain) -> Resource:
         return {
-            "chain_id": 0,
             "flow_classifiers": [id_of("classifier", name) for name in chain.classifiers],
             "port_pair_groups": [self._step(name) for name in chain.groups],
             "chain_parameters": {"correlation": chain.encapsulation, "symmetric": chain.symmetric},
@@ -218,6 +225,12 @@ def pools(cidr: str, gateway: str | None) -> list[dict[str, str]]:
         ranges = [(first, min(last, middle - 1)), (max(first, middle + 1), last)]
     address = type(network.network_address)
     return [{"start": str(address(low)), "end": str(address(high))} for low, high in ranges if low <= high]
+
+
+def _device(port: Port) -> str:
+    """What a port belongs to: what is said, or the instance that it was declared inside. A port that is on a node
+    belongs to something, but nobody knows whether to the same as another one."""
+    return port.device or port.owner or (f"port/{port.name}" if port.node else "")
 
 
 def _n_tuple(side: NTuple) -> Resource:

@@ -128,6 +128,11 @@ class Link(asyncio.BufferedProtocol):
         return f"unix:{address}" if address else "unix"
 
     @property
+    def certificate(self) -> dict[str, Any] | None:
+        """The other end's, as `ssl.SSLSocket.getpeercert` tells of it; None without TLS."""
+        return None if self._transport is None else self._transport.get_extra_info("peercert")
+
+    @property
     def connected(self) -> bool:
         return self.connection.ready and self._lost is None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ import msgspec
 
 from segue.intent.problems import Bad
 from segue.intent.values import check_name
+from segue.model.fair import Fair
 from segue.model.protocol import (
     PROTOCOL,
     Answer,
@@ -38,7 +40,9 @@ COUNTING = 3.0
 
 
 MOST_SENDS = 1_000
-"""Packets that wait to be sent to an agent; more are lost, as in any queue."""
+"""Packets of one service that wait to be sent to an agent; more are lost, as in any queue, and counted."""
+SENDS_AT_ONCE = 64
+"""Packets that are handed to the socket before it is looked whose turn it is."""
 
 
 class NoAnswer(Exception):
@@ -58,7 +62,9 @@ class Session:
         self._pending: dict[str, AnyRecord | None] = dict(conductor.listen(node, self._told))
         self._whole = True
         self._queries: list[Query] = []
-        self._sends: list[Send] = []
+        self._sends: Fair[Send] = Fair(MOST_SENDS)
+        self.unsent: Counter[int] = Counter()
+        """By service: packets that came too fast."""
         self._asked: dict[int, asyncio.Future[Any]] = {}
         self._numbers = itertools.count(1)
         self._wake.set()
@@ -79,14 +85,23 @@ class Session:
             messages.append(Sync(self._conductor.epoch, self._conductor.revision, self._whole, records))
             self._whole = False
         queries, self._queries = self._queries, []
-        sends, self._sends = self._sends, []
+        sends = self._turns()
         return [*messages, *queries, *sends]
 
     def send(self, packet: Send) -> None:
-        """Goes behind all that the agent was told before."""
-        if len(self._sends) < MOST_SENDS:
-            self._sends.append(packet)
+        """Goes behind all that the agent was told before; services take turns."""
+        self._sends.put(packet)
+        self._wake.set()
+
+    def _turns(self) -> list[Send]:
+        sends: list[Send] = []
+        while len(sends) < SENDS_AT_ONCE and (packet := self._sends.take()) is not None:
+            if packet.lost:
+                self.unsent[packet.service] += packet.lost
+            sends.append(packet)
+        if len(self._sends):
             self._wake.set()
+        return sends
 
     def replace(self) -> None:
         """Another agent has registered for the node: what this one says no longer counts, and it is to hear so."""
@@ -143,6 +158,8 @@ class Agents:
         self._conductor = conductor
         self._counted = counted
         self._sessions: dict[str, Session] = {}
+        self._unsent: Counter[int] = Counter()
+        """By service: packets that came too fast for agents which are gone."""
         self.punted: Callable[[Punted], None] = _nobody
         """Gets packets for injected services."""
 
@@ -163,6 +180,7 @@ class Agents:
 
     def gone(self, session: Session) -> None:
         session.close()
+        self._unsent.update(session.unsent)
         if self._sessions.get(session.node) is session:
             del self._sessions[session.node]
 
@@ -174,6 +192,10 @@ class Agents:
         """Has the node's switch process a packet; lost while it has no agent."""
         if (session := self._sessions.get(node)) is not None:
             session.send(packet)
+
+    def unsent(self, service: int) -> int:
+        """How many packets of a service came too fast for the agents."""
+        return self._unsent[service] + sum(session.unsent[service] for session in self._sessions.values())
 
     async def ask(self, node: str, what: str, args: dict[str, str] | None = None, within: float = 10.0) -> Any:
         """Raises NoAnswer."""

@@ -33,8 +33,10 @@ from segue.neutron.names import KIND_OF, LONE, NATIVE, Names, id_of
 from segue.neutron.seen import Sight
 from segue.neutron.state import Changes, Resource, State, require
 from segue.neutron.translate import Key, Translation, Wanted, precedence, touched
+from segue.server import service_refusals
 from segue.server.conductor import Beside, Conductor, Outcome, Overlap, Refused
 from segue.server.declared import After
+from segue.server.numbered import Numbered
 from segue.server.order import Order
 from segue.server.status import chain_state
 from segue.store.base import Store, StoreError
@@ -65,7 +67,10 @@ class Neutron:
         self._order.before(self._records)
         self._order.before(_key_of(ref) for ref in self._objects if ref[0] in KIND_OF)
         self.state = State(self._records, self._place)
-        self._sight = Sight(self.state)
+        self._numbered = Numbered(store)
+        numbered = {key: None for ref, value in self._objects.items() for key in self._to_number(ref, value)}
+        self._numbered.before(sorted(numbered, key=self._order.of), self.state)
+        self._sight = Sight(self.state, lambda kind, id: self._numbered.needed(kind, id, self.state))
         self._own: Wanted | None = None
         """What a request of the API is just declaring."""
         self._own_changed: list[Ref] = []
@@ -145,6 +150,14 @@ class Neutron:
             self._conductor.remembered.keep(name, status, self._conductor.awaited(name))
         return status
 
+    def id_of_chain(self, name: str) -> str:
+        """By the declared name. What is an id already is its own."""
+        return id_of("chain", name)
+
+    def name_of_chain(self, id: str) -> str:
+        """The declared name, which it would have where it is not declared yet."""
+        return self._names.name("chain", id)
+
     async def catch_up(self, chains: Iterable[str]) -> None:
         """Compute the status of these, a few at a time. What changes meanwhile is computed when it is asked for."""
         computed = 0
@@ -191,6 +204,24 @@ class Neutron:
         lone = self._names.lone(id) if kind == "port_pair_group" else None
         return self._order.of((kind, id) if lone is None else ("port_pair", id_of("instance", lone)))
 
+    def _drop(self) -> None:
+        self._order.drop()
+        self._numbered.drop()
+
+    def _keep(self) -> None:
+        self._order.keep()
+        self._numbered.keep()
+
+    def _to_number(self, ref: Ref, value: Object | None, after: After | None = None) -> Iterator[Key]:
+        """What a declared object brings along that has a number. A chain's step that is no group is an instance's."""
+        if value is not None and ref[0] in ("chain", "group"):
+            yield _key_of(ref)
+        if isinstance(value, Chain):
+            changed = after or {}
+            for name in value.groups:
+                if changed.get(("group", name), self._objects.get(("group", name))) is None:
+                    yield _key_of((LONE, name))
+
     def _forget(self, keys: Iterable[Key]) -> None:
         """The status of chains in which these objects are, or have been."""
         for kind, id in touched(self.state, keys):
@@ -199,7 +230,7 @@ class Neutron:
 
     def _change(self, steps: Iterable[Changes]) -> None:
         """Take each step as it comes, for the next one is judged by it; then all of them into the store, or none."""
-        self._order.drop()
+        self._drop()
         translation = self._translation()
         undo: Changes = {}
         changes: Changes = {}
@@ -215,10 +246,10 @@ class Neutron:
             order = self._order.change(made, changes.keys() - made)
             self._declare(wanted, order | {_key(*key): _text(value) for key, value in changes.items()})
         except BaseException:
-            self._order.drop()
+            self._drop()
             self.state.apply(undo)
             raise
-        self._order.keep()
+        self._keep()
         self._forget(changes)
         for key, value in changes.items():
             self._refused.pop(key, None)
@@ -247,7 +278,8 @@ class Neutron:
             except Refused as refused:
                 apart = self._apart(refused, wanted)
                 if not apart:
-                    raise Fault(409, "SegueRefused", str(refused)) from None
+                    text = service_refusals.told(refused.problems, declared.objects, wanted)
+                    raise Fault(409, "SegueRefused", text) from None
                 wanted.update(apart)
             else:
                 return
@@ -263,7 +295,8 @@ class Neutron:
             for name in (problem.name, problem.other):
                 ref = ("chain", name)
                 chain, record = wanted.get(ref, self._objects.get(ref)), self.state.get("port_chain", name)
-                if not isinstance(chain, Chain) or record is None or not record.get("chain_id"):
+                declared = self._numbered.of("port_chain", name)  # what the API made has its number in its record
+                if not isinstance(chain, Chain) or record is None or declared or not record.get("chain_id"):
                     return {}
                 own = precedence(record["chain_id"])
                 if chain.precedence != own:
@@ -275,11 +308,14 @@ class Neutron:
     def beside(self, after: After) -> Beside:
         """The records of what is deleted go with it, unless something that is a record alone needs it."""
         if self._own is None:
-            self._order.drop()
+            self._drop()
             self._tried = list(after)
         ours = [(ref, value) for ref, value in after.items() if ref[0] in KIND_OF]
         going = [_key_of(ref) for ref, value in ours if value is None and ref not in (self._own or ())]
         gone = self._order.change([_key_of(ref) for ref, value in ours if value is not None], going)
+        numbered = {key: None for ref, value in ours for key in self._to_number(ref, value, after)}
+        going = [_key_of((LONE if ref[0] == "instance" else ref[0], ref[1])) for ref, value in ours if value is None]
+        gone |= self._numbered.change(numbered, going, self.state)
         problems = []
         for ref, value in after.items():
             if value is not None or ref[0] not in KIND_OF or ref in (self._own or ()):
@@ -303,7 +339,7 @@ class Neutron:
             self._own_changed = refs
         else:
             if self._tried == refs:
-                self._order.keep()
+                self._keep()
             self._new_nodes = self._new_nodes or any(kind == "node" for kind, _ in refs)
             self._sync(refs, {})
             self._settle_soon()
@@ -437,7 +473,7 @@ class Neutron:
     def _try(self, wanted: Wanted) -> None:
         if not wanted:
             return
-        self._order.drop()
+        self._drop()
         try:
             self._declare(wanted, {})
         except Fault as fault:
@@ -447,7 +483,7 @@ class Neutron:
         except StoreError as error:
             log.warning("what has become possible cannot be written, and is tried at the next change: %s", error)
         else:
-            self._order.keep()
+            self._keep()
             self._sync(self._own_changed, wanted)
 
 
@@ -457,7 +493,7 @@ def _groups(*resources: Resource | None) -> list[str]:
 
 
 def _key_of(ref: Ref) -> Key:
-    return KIND_OF[ref[0]], id_of(*ref)
+    return "port_pair_group" if ref[0] == LONE else KIND_OF[ref[0]], id_of(*ref)
 
 
 def _key(kind: str, id: str) -> str:

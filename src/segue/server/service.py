@@ -12,6 +12,7 @@ from segue.server.counted import Counted
 from segue.server.neutron import Neutron
 from segue.server.news import News
 from segue.server.records import load
+from segue.server.service_limits import UNTOLD, ProjectLimits
 from segue.server.services import Services
 from segue.server.tracing import Tracer
 from segue.store.base import Store, StoreError, Transaction
@@ -24,15 +25,22 @@ COUNT_EVERY = 10.0
 
 class Service:
     """``tls``: what controllers of injected services are met with by ``ssl``; ``ports``: where those of projects may
-    call."""
+    call; ``limits``: what those of projects may ask for."""
 
-    def __init__(self, store: Store, drain: float, tls: Tls = None, ports: range = range(0)) -> None:
+    def __init__(
+        self,
+        store: Store,
+        drain: float,
+        tls: Tls = None,
+        ports: range = range(0),
+        limits: ProjectLimits = UNTOLD,
+    ) -> None:
         self._store = store
         self.conductor = Conductor(store, drain)
         self.counted = Counted(load(store.snapshot("counted/")).counted)
         self.agents = Agents(self.conductor, self.counted)
         self.neutron = Neutron(store, self.conductor)
-        self.injected = Services(store, self.conductor, self.agents, tls, ports)
+        self.injected = Services(store, self.conductor, self.agents, tls, ports, limits)
         self.news = News(store, self.conductor)
         self.tracer = Tracer(self.conductor, self.agents)
 

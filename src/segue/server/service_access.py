@@ -12,6 +12,7 @@ import msgspec
 
 from segue.inject import token
 from segue.inject.token import Kept
+from segue.openflow.channel import Channel
 from segue.server.service_doors import Controller, Door
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ENDED = "the service's token no longer holds"
 LONGEST = 86_400.0
 """Seconds that a timer runs at most; then it is wound again."""
 
@@ -74,7 +76,8 @@ class Access:
         self._room.about.controller = None
         self._services.save(self._room)
         self.close()
-        self._room.gather(self._room.datapath.clear())
+        self._room.packets.forget()
+        self._room.gather(self._room.datapath.clear(), ends=True)
 
     def connect(self, controller: Controller | None) -> None:
         """Its controller is another, or none."""
@@ -87,8 +90,8 @@ class Access:
         self.close()
         controller, kept = self._room.about.controller, self.kept
         if controller is not None and self.holds():
-            self.door = Door(controller, self._room.attach, self._services.tls)
-            self.door.open()
+            self.door = door = Door(controller, lambda channel: self._came(door, channel), self._services.tls)
+            door.open()
         if kept is not None and kept.expires is not None and self.holds():
             delay = min(max(0.0, kept.expires - time.time()), LONGEST)
             self._expires = asyncio.get_running_loop().call_later(delay, self._look)
@@ -102,6 +105,13 @@ class Access:
             self._expires.cancel()
             self._expires = None
         self._room.put_out()
+
+    def _came(self, door: Door, channel: Channel) -> None:
+        """Who had been let in and has said hello only now comes by a door that may be closed."""
+        if self.door is door and self.holds():
+            self._room.attach(channel)
+        else:
+            channel.close(ENDED)
 
     def _look(self) -> None:
         if not self.holds():

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
+
+SOON = 1.0
+"""Seconds in which nodes tell what their meters have dropped, or it is not waited for."""
 
 Ask = Callable[[str, Mapping[str, str]], Awaitable[dict[str, Any]]]
 """(what, arguments) -> by node what it answers; "" is there if some node has not answered."""
@@ -31,6 +35,8 @@ class Counts:
         self._last: dict[int, tuple[int, int]] = {}
         self._before: dict[int, tuple[int, int]] = {}
         """By flow number: what its rules had counted when it was told to count anew."""
+        self.dropped = 0
+        """Packets that the switches' own meter of packet-ins has dropped, as last read."""
 
     async def flows(self) -> Flows:
         """What is counted at some time after the call."""
@@ -79,6 +85,15 @@ class Counts:
     async def meters(self, numbers: Iterable[int]) -> dict[int, dict[str, Any]]:
         """By the switches' number: packets, bytes, and [packets, bytes] of each band."""
         return await self._added("meter-counts", numbers, "bands")
+
+    async def read_dropped(self, meter: int) -> None:
+        """Reads ``dropped`` anew, of the switches' ``meter``. What is not answered soon stays as it was."""
+        if not meter:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SOON):
+                found = await self.meters([meter])
+                self.dropped = sum(packets for one in found.values() for packets, _ in one["bands"])
 
     async def _added(self, what: str, numbers: Iterable[int], parts: str) -> dict[int, dict[str, Any]]:
         asked = " ".join(map(str, numbers))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from typing import Any
 
 import msgspec
@@ -24,29 +24,34 @@ VERSIONS = (V10, V13, V14, V15)
 LIMITS = Limits()
 LONGEST = 300
 """Letters of a target."""
+LONGEST_NAME = 253
+"""Letters of the name in a certificate."""
 RETRY = 2.0
 """Seconds before an address that was taken is tried again."""
 
 
 class Controller(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the holder of a token has registered. ``target``: ``tcp:HOST[:PORT]`` or ``ssl:...`` is called;
-    ``ptcp:PORT[:HOST]`` or ``pssl:...`` is where Segue waits to be called. ``versions``: as on the wire; empty: all."""
+    ``ptcp:PORT[:HOST]`` or ``pssl:...`` is where Segue waits to be called. ``versions``: as on the wire; empty: all.
+    ``name``: what the certificate of the other end is to be made out to; empty: anything."""
 
     target: str
     versions: tuple[int, ...] = ()
+    name: str = ""
 
 
 class BadTarget(ValueError):
     """What cannot be a service's controller; says why, and what to write instead."""
 
 
-def checked(target: str, *, secure: bool, ports: range | None) -> str:
+def checked(target: str, *, secure: bool, ports: range | None, name: str = "") -> str:
     """The target as it will be shown. Raises BadTarget. ``secure``: the server has certificates for TLS. ``ports``:
-    those at which it may wait to be called; None: any.
+    those at which it may wait to be called; None: any, for administrators. ``name``: see Controller.
 
     Unix sockets are the server's own business: whoever has a token need not have an account on its machine. To wait
     takes a port of the server's machine, of which there is one each: whoever is no administrator gets those alone that
-    one has set aside. It waits on the loopback address unless it names another.
+    one has set aside. It waits on the loopback address unless it names another. Who calls there is the controller; so
+    whoever is no administrator says whose certificate it has, or waits where the machine's own processes call.
     """
     if len(target) > LONGEST:
         raise BadTarget(f"a target has at most {LONGEST} letters; write tcp:HOST:PORT")
@@ -69,7 +74,42 @@ def checked(target: str, *, secure: bool, ports: range | None) -> str:
         )
     if endpoint.passive and not endpoint.host:
         endpoint = msgspec.structs.replace(endpoint, host="127.0.0.1")
+    if name and not endpoint.secure:
+        raise BadTarget(
+            f"the name {name[:LONGEST]!r} is that of a certificate, and {target!r} has none; write ssl: in it"
+        )
+    if len(name) > LONGEST_NAME or not name.isprintable() or any(c.isspace() or c == "*" for c in name):
+        raise BadTarget(f"{name[:LONGEST]!r} is no name that a certificate can be made out to; write HOST.DOMAIN")
+    if endpoint.passive and ports is not None:
+        if endpoint.secure and not name:
+            raise BadTarget(
+                f"whoever has a certificate of the same authority could call at {target!r}; give the name that the "
+                "controller's own is made out to (name, or --name)"
+            )
+        if not endpoint.secure and not _loopback(endpoint.host):
+            raise BadTarget(
+                f"whoever reaches {target!r} would be the controller; write pssl: with the name of its certificate, "
+                "or ptcp:PORT, which the server's own machine reaches alone"
+            )
     return str(endpoint)
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def made_out_to(certificate: Mapping[str, Any] | None, name: str) -> bool:
+    """Whether a certificate, as ``ssl`` tells of it, is ``name``'s: by the DNS names in it, or, where there are none,
+    by its common name."""
+    if certificate is None:
+        return False
+    names = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
+    if not names:
+        names = [value for part in certificate.get("subject", ()) for kind, value in part if kind == "commonName"]
+    return name.lower() in [one.lower() for one in names]
 
 
 class Door:
@@ -93,7 +133,7 @@ class Door:
         if parse(self.controller.target).passive:
             self._task = asyncio.get_running_loop().create_task(self._listen())
         else:
-            self._dialer = Dialer(self.controller.target, self._on_channel, tls=self._tls, **self._settings)
+            self._dialer = Dialer(self.controller.target, self._let_in, tls=self._tls, **self._settings)
             self._dialer.start()
 
     def close(self) -> None:
@@ -116,10 +156,21 @@ class Door:
         """Where it waits to be called, with the port that it was given; else the target."""
         return self._listener.addresses[0] if self._listener is not None else self.controller.target
 
+    def _let_in(self, channel: Channel) -> None:
+        """Who shows another's certificate is not the controller."""
+        name = self.controller.name
+        if name and not made_out_to(channel.certificate, name):
+            self._why = f"{channel.peer} has a certificate that is not made out to {name}"
+            log.warning("service controller at %s: %s; it is refused", self.controller.target, self._why)
+            channel.abort(self._why)
+            return
+        self._why = ""
+        self._on_channel(channel)
+
     async def _listen(self) -> None:
         while True:
             try:
-                self._listener = await listen(self.controller.target, self._on_channel, tls=self._tls, **self._settings)
+                self._listener = await listen(self.controller.target, self._let_in, tls=self._tls, **self._settings)
             except (OSError, ValueError) as error:
                 if not self._why:
                     log.warning("service controller at %s: %s", self.controller.target, error)
@@ -128,9 +179,3 @@ class Door:
             else:
                 self._why = ""
                 return
-
-
-async def ended(channel: Channel) -> None:
-    """Ends a connection that is to be heard of no more."""
-    with contextlib.suppress(ConnectionError):
-        await channel.aclose("the service's token no longer holds")

@@ -4,6 +4,10 @@ What a controller changes is changed in memory at once, and gathered; the servic
 durable, and then tells the nodes. A barrier is answered when that is done and every node that is connected has
 answered. What needs the nodes' counts, statistics and the end of flows, waits for them in a task of its own.
 
+What ends for good, because its token is revoked, its time is over, or it is not permitted any more, is taken from nodes
+even while it cannot be written (``sweep``), and what is being written then does not bring it there again. What a
+controller removes waits: in its place it may have put something else, and both are in force together or neither is.
+
     channel --> SwitchSide --> serve --> Datapath --> gathered --> services --> store, nodes
                     ^                                                             |
                     +--- packet-in, flow-removed, port-status, refusals ----------+
@@ -14,24 +18,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import time
-from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from segue.compile.views import ServiceInfo
-from segue.inject import expiry, packets, ports, replies, saved
+from segue.inject import packets, ports, replies, saved
 from segue.inject.changes import Changes, Removed
-from segue.inject.counts import GroupCount, Known, MeterCount, PortCount
 from segue.inject.datapath import Datapath
 from segue.inject.errors import Refusal
 from segue.inject.scope import Element, Scope
 from segue.model.hooks import HOOKS
 from segue.model.program import Band, Meter
-from segue.model.protocol import Punted
 from segue.model.stages import ROUTER_ELEMENT
 from segue.model.view import AnyRecord, FlowRecord, GroupRecord, MeterRecord
 from segue.openflow import protocol as of
@@ -41,32 +42,29 @@ from segue.openflow.connection import Event, Garbled, Received, Refused
 from segue.openflow.declare import Message
 from segue.openflow.protocol.errors import error_message
 from segue.openflow.switch_side import SwitchSide
-from segue.openflow.wire import V15
-from segue.server.service_access import About, Access
+from segue.server.service_access import ENDED, About, Access
+from segue.server.service_answers import Answers
 from segue.server.service_counts import Counts
-from segue.server.service_doors import ended
+from segue.server.service_packets import Packets
+from segue.server.service_time import Time
 
 if TYPE_CHECKING:
     from segue.server.services import Services
 
 log = logging.getLogger(__name__)
 
-MOST_UNSENT = 1 << 20
-"""Octets that wait for a controller; while there are more, packet-ins are left out."""
 MOST_GATHERED = 5_000
 """Changes that wait to be written; while there are more, nothing more is read from the controller."""
-MOST_REQUESTS = 256
-"""Requests of a service that wait for nodes; more are refused until some are answered."""
-MOST_OUT = 1_024
-"""Packets of a service that wait for what was said before them to be durable; more are refused."""
 LOOK = 0.2
 """Seconds between two looks whether the store can be written."""
-SHORTEST = 0.05
-"""Seconds between two looks at what time removes."""
-REST = 4.0
-"""Nodes that were asked how long flows have been idle are left alone for so many times what that has taken."""
+DISK = 10.0
+"""Seconds in which the disk is to have what was changed, for who waits for an answer."""
 LINES = 5.0
 """Lines of the log a second about what a service is refused."""
+
+
+class Gone(ConnectionError):
+    """The service was deleted while somebody waited for it."""
 
 
 class Room:
@@ -94,24 +92,19 @@ class Room:
         """What its flows had counted when the first of those that are gathered was to end; None: nobody asked."""
         self.watchers: set[Callable[[of.PacketIn | None], None]] = set()
         """Each gets the packets for its controllers, and None at the end."""
+        self.packets = Packets(self, services)
+        self.answers = Answers(self)
+        self._time = Time(self)
+        self._ended: set[str] = set()
+        """What nodes must not have any more, by record key, and the store may have yet."""
         self._moved = asyncio.Event()
         self.closed = False
         self._tasks: set[asyncio.Task[None]] = set()
-        self._requests: set[asyncio.Task[None]] = set()
-        self._out: deque[tuple[int, list[packets.Sending]]] = deque()
-        self._sending: asyncio.Task[None] | None = None
         self._asking_last: asyncio.Task[None] | None = None
         self._taken_counts: dict[int, tuple[int, int]] = {}
         """``last_counts`` as they were for what is being written."""
         self._xids: dict[int, tuple[Channel, int]] = {}
         self._held: set[Channel] = set()
-        self._miss = 128
-        self._expiry = expiry.Expiry(self.datapath)
-        self._asked: set[int] = set()
-        """Flows that may have been idle for long enough."""
-        self._asking: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_for = 0.0
         self._lines, self._since, self._left_out = LINES, 0.0, 0
 
     # -- what it is --------------------------------------------------------------------------------------------------
@@ -149,14 +142,20 @@ class Room:
             gone,
         )
 
-    def changed(self, info: ServiceInfo) -> None:
-        """What is declared, or where its elements are, is another."""
+    def changed(self, info: ServiceInfo) -> dict[str, AnyRecord | None]:
+        """What is declared, or where its elements are, is another. The answer is what nodes can be told at once: rules
+        of what is durable, and that is not being changed."""
         before = self.datapath.scope
         meter_before = self.meter
         numbers = dict(self.about.numbers)
         self.info = info
         scope = self._scope()
-        self.gather(self.datapath.rescope(scope))
+        changes = self.datapath.rescope(scope)
+        at_once: dict[str, AnyRecord | None] = {}
+        if self.written == self.sequence and not (changes.flows or changes.groups or changes.meters):
+            at_once = self.publish(changes)
+        else:
+            self.gather(changes, ends=True)
         if numbers != self.about.numbers:
             self._services.save(self)
         if self.meter != meter_before:
@@ -165,6 +164,7 @@ class Room:
             for status in ports.status(before, scope, channel.version):
                 if channel in self.side.due(status):
                     channel.send(status, 0)
+        return at_once
 
     @property
     def meter(self) -> Meter | None:
@@ -179,12 +179,40 @@ class Room:
         """What the store has of it: its flows, groups and meters."""
         changes = saved.load(self.datapath, entries)
         self.publish(changes)
-        self._expiry = expiry.Expiry(self.datapath)
+        self._time.anew()
+        for kind, found in (("group", changes.groups), ("meter", changes.meters)):
+            for number, entry in found.items():
+                if entry is not None:
+                    text = "service %s: the switches' number of its %s %d was another's; it has a new one"
+                    log.warning(text, self.name, kind, number)
         # What is not permitted any more goes from the store as well.
         self.gather(Changes(flows=changes.flows, groups=changes.groups, meters=changes.meters))
 
     def publish(self, changes: Changes) -> dict[str, AnyRecord | None]:
         """What nodes are to be told now that ``changes`` are durable, by record key."""
+        ours = self._records(changes)
+        for key in ours.keys() & self._ended:
+            if ours[key] is None:
+                self._ended.discard(key)
+            else:
+                del ours[key]  # it has ended since
+        if self.about.meter:
+            key, own = f"meter/{self.about.meter}", self.meter
+            limit = None if own is None else MeterRecord(own)
+            if self.published.get(key) != limit:
+                ours[key] = limit
+        self._keep(ours)
+        return ours
+
+    def sweep(self) -> dict[str, AnyRecord | None]:
+        """What nodes are to be told while nothing can be written: what has ended, and whose end is counted."""
+        if not self._ended or not self.counted_last():
+            return {}
+        ours: dict[str, AnyRecord | None] = {key: None for key in self._ended if key in self.published}
+        self._keep(ours)
+        return ours
+
+    def _records(self, changes: Changes) -> dict[str, AnyRecord | None]:
         ours: dict[str, AnyRecord | None] = {}
         for number, rule in changes.rules.items():
             ours[f"flow/{self.key}/{number}"] = None if rule is None else FlowRecord(rule)
@@ -192,25 +220,22 @@ class Room:
             ours[f"group/{number}"] = None if group is None else GroupRecord(group)
         for number, meter in changes.switch_meters.items():
             ours[f"meter/{number}"] = None if meter is None else MeterRecord(meter)
-        if self.about.meter:
-            key, own = f"meter/{self.about.meter}", self.meter
-            limit = None if own is None else MeterRecord(own)
-            if self.published.get(key) != limit:
-                ours[key] = limit
+        return ours
+
+    def _keep(self, ours: Mapping[str, AnyRecord | None]) -> None:
         for key, record in ours.items():
             if record is None:
                 self.published.pop(key, None)
             else:
                 self.published[key] = record
-        return ours
 
     # -- its controllers -------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """For good: the service is gone, or the server ends."""
         self.closed = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._moved.set()
+        self._time.close()
         for task in self._tasks:
             task.cancel()
         self.access.close()
@@ -224,12 +249,31 @@ class Room:
     def attach(self, channel: Channel) -> None:
         """A controller has connected."""
         log.info("service %s: controller %s connected", self.name, channel.peer)
+        before = channel.on_close
+
+        def closed(reason: str) -> None:
+            self._left(channel)
+            if before is not None:
+                before(reason)
+
+        channel.on_close = closed
         self.side.attach(channel)
+        self._services.turns.attach(self.key, channel)
+
+    def _left(self, channel: Channel) -> None:
+        self._held.discard(channel)
+        self._services.turns.release(channel, self)
+        self._xids = {number: one for number, one in self._xids.items() if one[0] is not channel}
+        self.answers.gone(channel)
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """The service's, for what takes its time and is said by no channel."""
+        return self._services.turns.turn(self.key)
 
     def put_out(self) -> None:
-        """Ends all connections."""
+        """Ends all connections; what has come by them and was not read yet is not taken."""
         for channel in self.side.channels:
-            self.spawn(ended(channel))
+            channel.close(ENDED)
 
     # -- what they say ---------------------------------------------------------------------------------------------
 
@@ -248,36 +292,51 @@ class Room:
     def _received(self, channel: Channel, event: Received) -> None:
         """Raises Refusal."""
         msg = event.message
+        self._check_token(channel)
         if isinstance(msg, (of.FlowMod, of.GroupMod, of.MeterMod, of.TableMod, of.PortMod)):
             self._services.check_writable()
             self._changed(channel, event, self.datapath.apply(msg, channel.version, time.time()))
         elif isinstance(msg, of.PacketOut):
-            self.packet_out(msg, channel.version)
+            self.packets.send(msg, channel.version)
         elif isinstance(msg, of.BarrierRequest):
-            self._later(self._barrier(channel, event.xid, self.sequence))
+            self.answers.barrier(channel, event.xid)
+            self._hold(channel)
         elif isinstance(msg, of.SetConfig):
-            self._miss = msg.miss_send_len
+            self.answers.miss = msg.miss_send_len
         elif replies.needs_counts(msg):
-            self._later(self._counted(channel, event))
+            self.answers.count(channel, event)
         else:
-            for reply in replies.answer(self.datapath, msg, channel.version, self._miss):
+            for reply in replies.answer(self.datapath, msg, channel.version, self.answers.miss):
                 channel.send(reply, event.xid)
 
-    def _changed(self, channel: Channel, event: Received, changes: Changes) -> None:
-        for number, flow in changes.flows.items():
-            if flow is None:
-                self._xids.pop(number, None)
-            else:
-                self._xids[number] = (channel, event.xid)
-        self.gather(changes)
-        if len(self.gathered.flows) > MOST_GATHERED and channel not in self._held:
+    def _check_token(self, channel: Channel) -> None:
+        """What was read before the token ended, and waited since, is not done. Raises Refusal."""
+        if channel.lost is not None or not self.access.holds():
+            raise Refusal("OFPBRC_EPERM", ENDED)
+
+    def _hold(self, channel: Channel) -> None:
+        """Reads no more while too much waits."""
+        if (len(self.gathered.flows) > MOST_GATHERED or self.answers.full) and channel not in self._held:
             self._held.add(channel)
-            channel.hold()
+            self._services.turns.hold(channel, self)
+
+    def release(self) -> None:
+        """Reads on, if there is room again."""
+        if self._held and len(self.gathered.flows) <= MOST_GATHERED // 2 and self.answers.slack:
+            for channel in self._held:
+                self._services.turns.release(channel, self)
+            self._held.clear()
+
+    def _changed(self, channel: Channel, event: Received, changes: Changes) -> None:
+        self._xids.update({number: (channel, event.xid) for number, flow in changes.flows.items() if flow is not None})
+        self.gather(changes)
+        self._hold(channel)
 
     def _carry_out(self, channel: Channel, committed: Committed) -> None:
         """A bundle. Raises BundleError."""
         out: list[of.PacketOut] = []
         try:
+            self._check_token(channel)
             self._services.check_writable()
             with self.datapath.transaction() as changes:
                 for msg, xid in committed.messages:
@@ -294,65 +353,7 @@ class Room:
             raise BundleError(refusal.text, "OFPBFC_MSG_FAILED") from None
         self.gather(changes)
         for msg in out:
-            self.packet_out(msg, channel.version)
-
-    def packet_out(self, msg: of.PacketOut, version: int) -> None:
-        """Raises Refusal."""
-        sent = packets.packet_out(self.datapath.scope, msg, version)
-        if not sent:
-            return
-        if len(self._out) >= MOST_OUT:
-            raise Refusal("OFPBRC_EPERM", f"{MOST_OUT} packets of this service wait to be sent already; say them again")
-        self._out.append((self.sequence, sent))
-        if self._sending is None:
-            self._sending = self.spawn(self._send_out())
-
-    async def _send_out(self) -> None:
-        """Each behind what was said before it: the packet may meet the flows that came with it."""
-        try:
-            while self._out:
-                await self.in_store(self._out[0][0])
-                for node, actions, data in self._out.popleft()[1]:
-                    self._services.send(node, actions, data, packets.sender(self.datapath.scope, actions))
-        finally:
-            self._sending = None
-
-    async def _barrier(self, channel: Channel, xid: int, sequence: int) -> None:
-        await self.in_force(sequence)
-        channel.send(of.BarrierReply(), xid)
-
-    async def _counted(self, channel: Channel, event: Received) -> None:
-        """A request for statistics."""
-        await self.in_store(self.sequence)
-        known = await self.known(event.message)
-        try:
-            found = replies.answer(self.datapath, event.message, channel.version, self._miss, known, time.time())
-        except Refusal as refusal:
-            channel.refuse(event, refusal.error)
-            return
-        for reply in found:
-            channel.send(reply, event.xid)
-            await channel.drain()
-
-    async def known(self, request: Message) -> Known:
-        """What nodes have counted, as far as the answer tells of it; by the service's own numbers."""
-        counts = self.counts
-        match request:
-            case of.PortStatsRequest():
-                by_key = await counts.ports()
-                elements = self.datapath.scope.elements.items()
-                return Known(
-                    ports={n: _port(by_key[e.key]) for n, e in elements if e.kind == "port" and e.key in by_key}
-                )
-            case of.GroupStatsRequest():
-                switch = {entry.switch: number for number, entry in self.datapath.groups.items()}
-                groups = await counts.groups(switch)
-                return Known(groups={switch[n]: GroupCount(*_parts(one, "buckets")) for n, one in groups.items()})
-            case of.MeterStatsRequest():
-                switch = {entry.switch: number for number, entry in self.datapath.meters.items()}
-                meters = await counts.meters(switch)
-                return Known(meters={switch[n]: MeterCount(*_parts(one, "bands")) for n, one in meters.items()})
-        return Known(flows=(await counts.flows()).counts)
+            self.packets.send(msg, channel.version)
 
     # -- the same over HTTP ----------------------------------------------------------------------------------------
 
@@ -377,18 +378,26 @@ class Room:
                     raise Refusal(refusal.error, f"messages[{number}]: {refusal.text}") from None
         self.gather(changes)
         for msg, version in out:
-            self.packet_out(msg, version)
+            self.packets.send(msg, version)
 
     # -- changes ---------------------------------------------------------------------------------------------------
 
-    def gather(self, changes: Changes) -> None:
+    def gather(self, changes: Changes, *, ends: bool = False) -> None:
+        """``ends``: what is gone goes from nodes even if that cannot be written."""
         if not changes and not changes.removed:
             return
         self.sequence += 1
         self.gathered.update(changes)
-        self._expiry.take(changes)
+        for number, flow in changes.flows.items():
+            if flow is None:
+                self._xids.pop(number, None)
+        for key, record in self._records(changes).items():
+            if record is not None:
+                self._ended.discard(key)
+            elif ends:
+                self._ended.add(key)
+        self._time.take(changes)
         self._services.schedule(self)
-        self._wind()
 
     def take(self) -> tuple[int, Changes]:
         """What is to be written now."""
@@ -421,25 +430,33 @@ class Room:
         self.revision = max(self.revision, revision)
         self._moved.set()
         self._moved = asyncio.Event()
-        if len(self.gathered.flows) <= MOST_GATHERED // 2:
-            for channel in self._held:
-                channel.release()
-            self._held.clear()
+        self.release()
 
     async def in_store(self, sequence: int) -> None:
+        """Raises Gone."""
         while self.written < sequence:
+            self._check_there()
             await self._moved.wait()
 
-    async def durable(self, sequence: int) -> None:
-        """The same for who cannot wait without end. Raises Unwritable where it is not on the disk yet."""
+    async def durable(self, sequence: int, within: float = DISK) -> None:
+        """The same for who cannot wait without end. Raises Unwritable where it is not on the disk yet, Gone."""
+        end = time.monotonic() + within
         while self.written < sequence:
+            self._check_there()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._moved.wait(), LOOK)
+                await asyncio.wait_for(self._moved.wait(), min(LOOK, max(0.0, end - time.monotonic())))
             if self.written < sequence:
                 self._services.check_writable()
+                if time.monotonic() >= end:
+                    self._services.too_slow(within)
+
+    def _check_there(self) -> None:
+        if self.closed:
+            raise Gone(f"service {self.name!r} was deleted, or the server ends")
 
     async def in_force(self, sequence: int) -> None:
-        """Every node that is connected, and has elements of the service, holds all changes up to ``sequence``."""
+        """Every node that is connected, and has elements of the service, holds all changes up to ``sequence``. Raises
+        Gone."""
         await self.in_store(sequence)
         await self._services.acknowledged(self.key, self.revision)
 
@@ -473,75 +490,7 @@ class Room:
         for told in self.side.channels:
             told.send(error_message(told.version, "OFPFMFC_UNKNOWN"), xid if told is channel else 0)
 
-    # -- time ------------------------------------------------------------------------------------------------------
-
-    def _wind(self) -> None:
-        """Flows end some time: looks when the next could."""
-        when = self._expiry.next
-        if self._timer is not None and when is not None and self._timer_for <= when:
-            return  # it looks early enough
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if when is not None:
-            self._timer_for = when
-            delay = max(SHORTEST, when - time.time())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._look)
-
-    def _look(self) -> None:
-        self._timer = None
-        due = self._expiry.due(time.time())
-        self.gather(due.changes)
-        self._asked.update(due.ask)
-        if self._asked and self._asking is None:
-            self._asking = self.spawn(self._idle())
-        self._wind()
-
-    async def _idle(self) -> None:
-        """Asks the nodes how long flows have been idle. They tell of all flows at once, so the more there are, the more
-        are asked about together."""
-        try:
-            while self._asked:
-                asked, self._asked = self._asked, set()
-                before, start = time.time(), time.monotonic()
-                counts = await self.counts.flows()
-                if counts.complete:
-                    idle = {number: counts.idle.get(number, math.inf) for number in asked}
-                    self.gather(self._expiry.heard(before, idle))
-                    self._wind()
-                await asyncio.sleep(REST * (time.monotonic() - start))
-        finally:
-            self._asking = None
-
-    # -- packets ---------------------------------------------------------------------------------------------------
-
-    def punted(self, packet: Punted) -> None:
-        """A node has a packet for its controllers."""
-        self.lost += packet.lost
-        scope = self.datapath.scope
-        if not scope.permissions.packet_in:
-            return
-        for channel in self.side.channels:
-            if channel.unsent > MOST_UNSENT:
-                self.lost += 1
-                continue
-            message = packets.packet_in(scope, packet, channel.version)
-            if message is not None and channel in self.side.due(message):
-                channel.send(message, 0)
-        if self.watchers and (message := packets.packet_in(scope, packet, V15)) is not None:
-            for watcher in tuple(self.watchers):
-                watcher(message)
-
     # -- tasks -----------------------------------------------------------------------------------------------------
-
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
-        """Raises Refusal where too much waits already."""
-        if len(self._requests) >= MOST_REQUESTS:
-            work.close()
-            raise Refusal("OFPBRC_EPERM", f"{MOST_REQUESTS} requests of this service wait already; wait for answers")
-        task = self.spawn(work)
-        self._requests.add(task)
-        task.add_done_callback(self._requests.discard)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -566,11 +515,3 @@ class Room:
         more = f" ({self._left_out} like it were not logged)" if self._left_out else ""
         self._left_out = 0
         log.warning("service %s, %s: %s%s", self.name, channel.peer if channel else "nodes", what, more)
-
-
-def _port(counted: Mapping[str, int]) -> PortCount:
-    return PortCount((counted["rx_packets"], counted["rx_bytes"]), (counted["tx_packets"], counted["tx_bytes"]))
-
-
-def _parts(counted: Mapping[str, Any], parts: str) -> tuple[int, int, tuple[tuple[int, int], ...]]:
-    return counted["packets"], counted["bytes"], tuple([(one[0], one[1]) for one in counted[parts]])

@@ -6,6 +6,15 @@
 A service is declared like any object; here is what its application does with it. One writer gathers what all services
 have changed, makes it durable in one transaction, and then tells the nodes: so what nodes hold is in the store, and a
 crash leaves a change out whole, or it is continued. While the store cannot be written, services are refused changes.
+
+One thing does not wait for the store: what has ended for good, by a revoked token, by its time, by a permission that is
+gone, leaves the nodes at once where it cannot be written, as more harm is in a flow that stays than in one that is gone
+too early. If the server dies before it could be written, it comes back at the next start: what was timed ends again at
+once; a token holds again, with all that came by it, until it is revoked anew. So a revocation is answered with success
+only once it is durable; else with 503, and whoever revokes knows that the token may come back.
+
+Numbers of groups and meters at the switches are those of all services together. At the start all that the store has are
+reserved before any is given; of two services that have one, the second is given another.
 """
 
 from __future__ import annotations
@@ -13,7 +22,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -29,7 +39,9 @@ from segue.openflow.channel import Tls
 from segue.server.agents import Agents, NoAnswer
 from segue.server.conductor import Conductor
 from segue.server.service_access import About
+from segue.server.service_limits import UNTOLD, ProjectLimits
 from segue.server.service_room import Room
+from segue.server.service_turns import Turns
 from segue.store.base import Snapshot, Store, StoreError, Transaction
 
 log = logging.getLogger(__name__)
@@ -45,6 +57,7 @@ ASKING = 5.0
 _encode = msgspec.json.Encoder().encode
 _about = msgspec.json.Decoder(About)
 
+OfOne = dict[str, AnyRecord | None]
 Records = dict[tuple[str, str], AnyRecord | None]
 
 
@@ -54,16 +67,24 @@ class Unwritable(Refusal):
 
 class Services:
     """The conductor's injector. ``tls``: for controllers that are called, or call, by ``ssl``. ``ports``: those at
-    which services of projects may wait for their controllers."""
+    which services of projects may wait for their controllers. ``limits``: what projects may ask for."""
 
     def __init__(
-        self, store: Store, conductor: Conductor, agents: Agents, tls: Tls = None, ports: range = range(0)
+        self,
+        store: Store,
+        conductor: Conductor,
+        agents: Agents,
+        tls: Tls = None,
+        ports: range = range(0),
+        limits: ProjectLimits = UNTOLD,
     ) -> None:
         self._store = store
         self._conductor = conductor
         self._agents = agents
         self.tls = tls
         self.ports = ports
+        self.limits = limits
+        self.turns = Turns()
         self.numbers = Numbers()
         self.rooms: dict[int, Room] = {}
         self.by_name: dict[str, Room] = {}
@@ -76,10 +97,22 @@ class Services:
         self._running = False
         self._leaving: dict[int, dict[str, AnyRecord]] = {}
         """By service that is gone: what nodes may still hold of it."""
+        self._short: dict[int, Room] = {}
+        """Services for whose packet-ins there was no meter; they get one when one is free."""
+        self._at_once: dict[int, OfOne] = {}
+        """By service: what its nodes are told with what the conductor tells them next."""
+        self._disk: ThreadPoolExecutor | None = None
+        """asyncio's own threads may all be waiting for the names of controllers."""
         self._kept = _kept(store.snapshot(PREFIX))
+        for kept in self._kept.values():
+            if kept.about:
+                self.numbers.meters.reserve(_about.decode(kept.about).meter)
+            saved.reserve(self.numbers, kept.entries)
         agents.punted = self.punted
         conductor.injector = self
         self._forget_strays()
+        self.numbers.groups.settle()
+        self.numbers.meters.settle()
 
     # -- what is declared ------------------------------------------------------------------------------------------
 
@@ -95,20 +128,33 @@ class Services:
             if room is None:
                 self._add(info)
             else:
-                room.changed(info)
+                self._tell(room, room.changed(info))
+
+    def _tell(self, room: Room, records: OfOne) -> None:
+        if records:
+            self._at_once.setdefault(room.key, {}).update(records)
+            self.schedule(room)  # if the conductor has nothing to tell
 
     def _add(self, info: ServiceInfo) -> None:
         kept = self._kept.pop(info.key, None)
         about = _about.decode(kept.about) if kept and kept.about else About(info.name)
-        if about.meter:
-            self.numbers.meters.claim(about.meter)
-        else:
+        try:
+            if about.meter:
+                self.numbers.meters.claim(about.meter)
+        except ValueError:
+            log.warning("service %s: the meter of its packet-ins was another's; it has a new one", info.name)
+            about.meter = 0
+        before = about.meter
+        if not about.meter:
             about.meter = self.numbers.meters.take() or 0
         room = Room(self, info, about)
+        if not about.meter:
+            log.warning("service %s: there is no meter for its packet-ins until another service frees one", info.name)
+            self._short[info.key] = room
         self.rooms[info.key] = self.by_name[info.name] = room
         if kept is not None:
             room.load(kept.entries)
-        else:
+        if kept is None or about.meter != before:
             self.save(room)
         if self._running:
             room.access.open()
@@ -116,6 +162,7 @@ class Services:
     def _remove(self, room: Room) -> None:
         """The service is gone, with all that it had."""
         room.close()
+        self.turns.forget(room.key)
         room.datapath.clear()
         self._leaving[room.key] = room.published
         del self.rooms[room.key], self.by_name[room.name]
@@ -123,7 +170,18 @@ class Services:
             self.numbers.meters.give(room.about.meter)
         self._dirty.pop(room.key, None)
         self._saving.pop(room.key, None)
+        self._short.pop(room.key, None)
+        self._at_once.pop(room.key, None)
         self._forget(f"{PREFIX}{room.key}")
+        self._supply()
+
+    def _supply(self) -> None:
+        """Services that lack a meter for their packet-ins get what is free."""
+        while self._short and (number := self.numbers.meters.take()) is not None:
+            _, room = self._short.popitem()
+            room.about.meter = number
+            self._tell(room, room.changed(room.info))
+            self.save(room)
 
     def _forget_strays(self) -> None:
         """What a crash has left of services that are not declared any more."""
@@ -154,14 +212,24 @@ class Services:
             published = room.published if room is not None else self._leaving.get(service, {})
             if record is None:
                 nodes.discard(node)
-                more.update({(node, one): None for one in published})
+                more.update({(node, one): None for one in (*published, *self._at_once.get(service, ()))})
             elif node not in nodes:
                 nodes.add(node)
                 more.update({(node, one): value for one, value in published.items()})
             if not nodes:
                 del self._nodes[service]
                 self._leaving.pop(service, None)
-        return more
+        return {**more, **self._due()}
+
+    def _due(self) -> Records:
+        """What can be told at once, to the nodes that hold it."""
+        due, self._at_once = self._at_once, {}
+        return {
+            (node, key): record
+            for service, ours in due.items()
+            for node in self._nodes.get(service, ())
+            for key, record in ours.items()
+        }
 
     def refused(self, node: str, refused: Mapping[str, str]) -> None:
         """``node``'s switch will not take these records."""
@@ -191,6 +259,9 @@ class Services:
         if self._trouble is not None:
             raise Unwritable("OFPFMFC_UNKNOWN", f"nothing can be kept now: {self._trouble}")
 
+    def too_slow(self, seconds: float) -> NoReturn:
+        raise Unwritable("OFPFMFC_UNKNOWN", f"the disk has not taken it in {seconds:g} s, and may yet")
+
     def schedule(self, room: Room) -> None:
         self._dirty[room.key] = room
         self._wake.set()
@@ -204,6 +275,7 @@ class Services:
     async def run(self) -> None:
         """Until cancelled."""
         self._running = True
+        self._disk = ThreadPoolExecutor(1, "segue services")
         for room in self.rooms.values():
             room.access.open()
         try:
@@ -214,6 +286,7 @@ class Services:
                 await self._write()
         finally:
             self._running = False
+            self._disk.shutdown(wait=False)
             for room in list(self.rooms.values()):
                 room.close()
 
@@ -237,11 +310,12 @@ class Services:
             transaction = Transaction(puts=puts, deletes=tuple(deletes))
             while True:
                 try:
-                    await asyncio.to_thread(self._store.commit, transaction)
+                    await asyncio.get_running_loop().run_in_executor(self._disk, self._store.commit, transaction)
                 except StoreError as error:
                     if self._trouble is None:
                         log.warning("changes of services cannot be written, and are tried again: %s", error)
                     self._trouble = error
+                    self._sweep()
                     await asyncio.sleep(RETRY)
                 else:
                     self._trouble = None
@@ -250,9 +324,20 @@ class Services:
         for room, sequence, changes in batches:
             room.wrote(sequence, self._conductor.revision)
             room.gone(changes.removed)
+        self._supply()
+
+    def _sweep(self) -> None:
+        """What has ended goes from the nodes while it cannot be written."""
+        records: Records = {}
+        for room in self.rooms.values():
+            ours = room.sweep()
+            for node in self._nodes.get(room.key, ()):
+                records.update({(node, key): record for key, record in ours.items()})
+        if records:
+            self._conductor.publish(records)
 
     def _publish(self, batches: list[tuple[Room, int, Changes]]) -> None:
-        records: Records = {}
+        records = self._due()
         for room, _, changes in batches:
             if self.rooms.get(room.key) is not room:
                 self._forget(f"{PREFIX}{room.key}")  # it went while this was written
@@ -307,13 +392,17 @@ class Services:
         await asyncio.gather(*(one(node) for node in self.nodes(service)))
         return answers
 
-    def send(self, node: str, actions: tuple[AnyAction, ...], data: bytes, source: str) -> None:
-        self._agents.send(node, Send(actions, data, source))
+    def send(self, service: int, node: str, actions: tuple[AnyAction, ...], data: bytes, source: str) -> None:
+        self._agents.send(node, Send(actions, data, source, service))
+
+    def unsent(self, service: int) -> int:
+        """How many of its packet-outs came too fast for the agents."""
+        return self._agents.unsent(service)
 
     def punted(self, packet: Punted) -> None:
         room = self.rooms.get(packet.service)
         if room is not None:
-            room.punted(packet)
+            room.packets.punted(packet)
 
 
 class Kept(msgspec.Struct):

@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import msgspec
 
-from segue.compile.marks import is_mark, marked
 from segue.compile.rules import NodeCompiler
 from segue.encap import available
 from segue.model.intent import Group, Instance, Maps, Node
+from segue.model.marks import is_mark, marked
 from segue.model.path import FIRST_INDEX
 from segue.model.view import TUNNEL_GPE, TUNNEL_PLAIN, AnyRecord, NetworkRecord, PortRecord, RouterRecord
 from segue.packet.addresses import derived_mac, parse_mac

@@ -90,7 +90,9 @@ def _of_port(hook: str, key: int, port: PortRecord | None) -> list[Match]:
     network = {NETWORK: port.network}
     match hook:
         case "pre-routing":
-            return [match(network, eth_src=port.mac)]
+            # Straight from the port, all that it may send; behind a path there is only the address that it has.
+            own = match({**network, SOURCE_PORT: key})
+            return [own, match({**network, SOURCE_PORT: 0}, eth_src=port.mac)]
         case "forward":
             return [
                 match({**network, f"ipv{family}_dst": value}, eth_type=ETH_IPV4 if family == 4 else ETH_IPV6)

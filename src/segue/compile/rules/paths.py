@@ -15,7 +15,6 @@ that routes); see ``comeback``. Behind an aware one, by its header, where that n
 from __future__ import annotations
 
 from segue.compile.headers import matches
-from segue.compile.marks import mark
 from segue.compile.overlap import headers_overlap
 from segue.compile.rules.ports import key_of
 from segue.compile.rules.tunnels import to_node
@@ -23,6 +22,7 @@ from segue.compile.rules.wiring import Comeback, Wiring, emit_rule
 from segue.engine import Context
 from segue.model.counters import entered, left, visited
 from segue.model.encapsulation import Encapsulation
+from segue.model.marks import mark
 from segue.model.path import EMPTY, FIRST_INDEX, NO_COPIES, Headers, Hop, Onward, Path, Step, index_of
 from segue.model.program import AnyAction, Clone, Match, Multipath, Next, Output, SetField, Value, match
 from segue.model.spread import hash_of
@@ -231,7 +231,8 @@ class _OnNode:
             mend = (*mend, Next("readdress"))
         here = SetField(NETWORK, self.spec.network)
         off = (SetField(PATH, 0), SetField(INDEX, 0))
-        leave = (SetField("in_port", 0), *mend, Next("pre_routing"))
+        # The port that it comes in by here, if any, is a function's, and the packet is not.
+        leave = (SetField("in_port", 0), SetField(SOURCE_PORT, 0), *mend, Next("pre_routing"))
         counter = left(self.spec.chain, self.spec.direction)
         if not self.spec.onward:
             self.rule("steer", 100, self.at(number), *off, here, *leave, counter=counter)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from segue.compile.marks import MARK, MARK_MASK, NOBODY
 from segue.compile.rules.wiring import Wiring, emit_rule
 from segue.engine import Context
 from segue.model.hooks import HOOKS
+from segue.model.marks import MARK, MARK_MASK, NOBODY, OF_PATHS
 from segue.model.program import AnyAction, Match, Move, Next, SetField, match
-from segue.model.stages import NETWORK, PATH, SOURCE_PORT, VERDICT, VIA
+from segue.model.stages import NETWORK, PATH, REDIRECTED, SOURCE_PORT, VERDICT, VIA
 from segue.model.view import TUNNEL_PLAIN
 from segue.packet.addresses import (
     ETH_ARP,
@@ -16,6 +16,8 @@ from segue.packet.addresses import (
     ETH_MPLS,
     ETH_MPLS_MULTICAST,
     ETH_NSH,
+    ETH_QINQ,
+    ETH_VLAN,
     PROTO_ICMPV6,
 )
 
@@ -39,11 +41,16 @@ ADVERTISE: tuple[AnyAction, ...] = (
     Next("advertise"),
 )
 
+PATH_HEADERS = (ETH_NSH, ETH_MPLS, ETH_MPLS_MULTICAST)
+"""EtherTypes of what only the network writes."""
+
 STATIC: tuple[Static, ...] = (
     # A packet from another node is where that node sent it; one from a function must show that it belongs.
+    # None carries a header of another within it.
+    *(("path_return", 40, match(eth_type=ethertype), ()) for ethertype in PATH_HEADERS),
     ("path_return", 30, match({SOURCE_PORT: 0}), (Next("steer"),)),
     ("path_return", 0, match({PATH: 0}), (Next("ingress"),)),
-    *(("port_security", 40, match(eth_type=ethertype), ()) for ethertype in (ETH_NSH, ETH_MPLS, ETH_MPLS_MULTICAST)),
+    *(("port_security", 40, match(eth_type=ethertype), ()) for ethertype in PATH_HEADERS),
     # A path is written by the network alone, whatever else a port may send.
     ("port_security", 40, match(eth_src=(MARK, MARK_MASK)), ()),
     # Where an address is, the switch tells; a port that may use its own addresses only tells nobody.
@@ -60,6 +67,11 @@ STATIC: tuple[Static, ...] = (
     # What is of no service passes by; what none of them has taken goes on.
     *((hook.stage, 0, (), (Next(hook.behind),)) for hook in HOOKS.values()),
     *(("go_on", 100, match({VERDICT: hook.number}), (Next(hook.behind),)) for hook in HOOKS.values()),
+    # Services send no path headers, nor bring one to light: Open vSwitch reads one tag, and what is beneath the next
+    # nobody has seen where a service has taken the first off.
+    *(("redirect", 200, match(eth_type=ethertype), ()) for ethertype in PATH_HEADERS),
+    ("redirect", 200, match(eth_src=(MARK, OF_PATHS)), ()),
+    *(("go_on", 200, match(eth_type=ethertype, vlan_vid=0), ()) for ethertype in (ETH_VLAN, ETH_QINQ)),
 )
 
 
@@ -77,3 +89,6 @@ def static(ctx: Context, wiring: Wiring, _: str) -> None:
         # Whatever the other node had to decide is decided; what is left is to deliver.
         arrive = (Move("tunnel_id", NETWORK, 24), Next("forward"))
         emit_rule(ctx, wiring, "admission", 50, match(in_port=plain.ofport), arrive, "pipeline")
+        # Redirected to a port that is not here, or not any more: its VNI is no network.
+        stray = match(in_port=plain.ofport, tunnel_id=(REDIRECTED, REDIRECTED))
+        emit_rule(ctx, wiring, "admission", 55, stray, (), "pipeline")

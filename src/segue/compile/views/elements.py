@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 
-from segue.compile.marks import is_mark
 from segue.compile.views.wiring import PortInfo, Wiring, complain
 from segue.engine import Context
 from segue.model.intent import Port, Ref
+from segue.model.marks import is_mark
 from segue.packet.addresses import derived_mac, link_local, parse_ip, parse_mac, parse_prefix
 
 

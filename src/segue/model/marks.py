@@ -7,6 +7,8 @@ index (8 bits).
 
 MARK = 0x0A5E << 32
 MARK_MASK = 0xFFFF << 32
+OF_PATHS = MARK_MASK | 0xF << 28
+"""The mask that tells a mark which may name a path: path ids have 20 bits at most (``model.path``)."""
 NOBODY = MARK | 0xFF000002
 """The source MAC of what leaves a path when nobody can say whose it was. It names no path, for path ids end below it,
 so that a function that gets the frame later, as one of many, does not put it on the path again."""

@@ -1,4 +1,5 @@
-"""Packets that wait to be told to the server: one queue for each injected service, all bounded, taken in turn.
+"""Packets of injected services that wait for the next who takes them, the server's or the switch's: one queue for each
+service, all bounded, taken in turn.
 
 What comes to a full queue is dropped and counted, so a service that gets more than the server takes loses packets of
 its own, and delays others by one packet at the most. Pure.

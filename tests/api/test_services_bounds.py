@@ -1,0 +1,117 @@
+"""What the server's operator lets services of projects have, as projects meet it over HTTP."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Iterator
+
+import pytest
+from api_server import Tokens
+from service_api import FLOWS, Projects, projects, until
+
+from segue.api.services import MOST_MESSAGES, MOST_STREAMS
+
+OPTIONS = (
+    *("--services-flows", "50", "--services-packet-ins", "20", "--services-per-project", "3"),
+    *("--services-permit", "drop,packet_in", "--services-listen", "45711-45712"),
+)
+
+
+@pytest.fixture(scope="module")
+def ask(tokens: Tokens, admin: str) -> Iterator[Projects]:
+    with projects(tokens, admin, *OPTIONS) as made:
+        limited = {"flows": 50, "packet_ins": 20, "permissions": {"drop": True, "packet_in": True}}
+        made.made("red", "eye", attach=["port/red-1"], **limited)
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"flows": 51}, "at most 50 flows"),
+        ({}, "at most 50 flows"),  # the default is more
+        ({"flows": 5, "packet_ins": 21}, "at most 20 packet-ins"),
+        ({"flows": 5, "packet_ins": 1, "permissions": {"copy": True}}, "cannot permit its services to copy"),
+        (
+            {"flows": 5, "packet_ins": 1, "permissions": {"rewrite": ["eth_dst"]}},
+            "cannot permit its services to rewrite",
+        ),
+    ],
+)
+def test_a_project_s_service_has_no_more_than_the_operator_gives(
+    ask: Projects, wanted: dict[str, object], said: str
+) -> None:
+    body = {"name": "more", "hook": "ingress", **wanted}
+    answer = ask("red", "POST", "/v1/services", body)
+    assert answer.status == 403 and said in answer.body["error"], answer
+    assert ask("admin", "GET", "/v1/services/more").status == 404
+    for project in ("", "red"):  # administrators are free, also on a project's behalf
+        answer = ask("admin", "POST", "/v1/services", {**body, "project": project})
+        assert answer.status == 201, answer
+        if project:  # what it was given it keeps
+            assert ask("red", "PUT", "/v1/services/more/attach", {"attach": ["port/red-1"]}).status == 200
+        assert ask("admin", "DELETE", "/v1/services/more").status == 204
+
+
+def test_a_project_has_so_many_services_and_no_more(ask: Projects) -> None:
+    small = {"hook": "ingress", "flows": 1, "packet_ins": 1}
+    for number in range(3):
+        assert ask("blue", "POST", "/v1/services", {"name": f"b{number}", **small}).status == 201
+    answer = ask("blue", "POST", "/v1/services", {"name": "b3", **small})
+    assert answer.status == 409 and "has 3 services, and may have 3" in answer.body["error"]
+    for number in range(3):
+        assert ask("blue", "DELETE", f"/v1/services/b{number}").status == 204
+
+
+def test_a_name_that_is_taken_is_not_said_to_be_whose(ask: Projects) -> None:
+    answer = ask("blue", "POST", "/v1/services", {"name": "eye", "hook": "ingress"})
+    assert (answer.status, answer.body["error"]) == (409, "the name 'eye' is taken; take another name")
+
+
+def test_streams_of_packets_are_as_many_as_can_be_borne(ask: Projects) -> None:
+    path = "/v1/services/eye/packet-ins"
+
+    def opened() -> int:
+        """The status; what is answered 200 stays open."""
+        connection = ask.server.connect()
+        connection.request("GET", path, headers={"X-Auth-Token": ask.who["eye"]})
+        answer = connection.getresponse()
+        if answer.status != 200:
+            said.append(answer.read().decode())
+        open_ones.append(connection)
+        return answer.status
+
+    open_ones: list[http.client.HTTPConnection] = []
+    said: list[str] = []
+    try:
+        for _ in range(MOST_STREAMS):
+            assert opened() == 200
+        until(lambda: opened() == 429)
+        assert f"{MOST_STREAMS} streams of this service's packets are open already" in said[0]
+        while open_ones:
+            open_ones.pop().close()
+        until(lambda: opened() == 200)
+    finally:
+        for connection in open_ones:
+            connection.close()
+
+
+def test_requests_are_as_large_as_can_be_borne(ask: Projects) -> None:
+    message = {"type": "OFPT_FLOW_MOD", **FLOWS[0]}
+    answer = ask("eye", "POST", "/v1/services/eye/messages", {"messages": [message] * (MOST_MESSAGES + 1)})
+    assert answer.status == 400 and "send them in parts" in answer.body["error"]
+    answer = ask("eye", "PUT", "/v1/services/eye/flows/0", {"flows": [{"priority": n} for n in range(51)]})
+    assert answer.status == 409 and "may have 50 flows, and these are 51" in answer.body["error"]
+    answer = ask("eye", "PUT", "/v1/services/eye/flows/0", b" " * ((16 << 20) + 1))
+    assert answer.status == 400 and "larger than 16 MiB" in answer.body["error"]
+
+
+def test_a_project_waits_where_its_own_machine_calls_alone(ask: Projects) -> None:
+    for who in ("red", "eye"):
+        answer = ask(who, "PUT", "/v1/services/eye/controller", {"target": "ptcp:45711:0.0.0.0"})
+        assert answer.status == 400 and "whoever reaches" in answer.body["error"], answer
+    answer = ask("eye", "PUT", "/v1/services/eye/controller", {"target": "ptcp:45711", "name": "ips"})
+    assert answer.status == 400 and "is that of a certificate" in answer.body["error"], answer
+    answer = ask("eye", "PUT", "/v1/services/eye/controller", {"target": "ptcp:45711"})
+    assert answer.status == 200 and answer.body["controller"]["name"] == ""
+    assert ask("eye", "DELETE", "/v1/services/eye/controller").status == 204

@@ -1,0 +1,146 @@
+"""Who is taken for a service's controller: by its certificate's name where it calls, and where it is called."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+from service_bench import until
+
+from segue.openflow.channel import Channel, ConnectionLost, dial, listen
+from segue.openflow.endpoint import Certificates
+from segue.openflow.wire import V15
+from segue.server.service_doors import BadTarget, Controller, Door, checked, made_out_to
+
+NAMES = {"server": "", "ips": "DNS:IPS.example.org,DNS:second.example.org", "other": "DNS:other.example.org", "old": ""}
+"""The alternative names of each certificate; its common name is its key."""
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Certificates]:
+    place = tmp_path_factory.mktemp("pki")
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=place, check=True, capture_output=True)
+
+    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    openssl("req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=ca")
+    made = {}
+    for name, others in NAMES.items():
+        openssl("req", *new, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"]
+        if others:
+            Path(place / f"{name}.ext").write_text(f"subjectAltName={others}\n", "ascii")
+            signed += ["-extfile", f"{name}.ext"]
+        openssl("x509", "-req", "-in", f"{name}.csr", *signed, "-out", f"{name}.pem")
+        made[name] = Certificates(f"{place}/{name}.pem", f"{place}/{name}.key", f"{place}/ca.pem")
+    return made
+
+
+@pytest.mark.parametrize(
+    ("who", "name", "let_in"),
+    [
+        ("ips", "ips.example.org", True),
+        ("ips", "SECOND.example.org", True),
+        ("other", "ips.example.org", False),
+        ("other", "other", False),  # its common name, which does not count beside others
+        ("old", "old", True),
+        ("old", "ips.example.org", False),
+        ("other", "", True),
+    ],
+)
+def test_who_calls_is_the_controller_by_the_name_in_its_certificate(
+    pki: dict[str, Certificates], caplog: pytest.LogCaptureFixture, who: str, name: str, let_in: bool
+) -> None:
+    async def main() -> None:
+        attached: list[Channel] = []
+        door = Door(Controller("pssl:0:127.0.0.1", (), name), attached.append, pki["server"])
+        door.open()
+        await until(lambda: "pssl" not in door.address)
+        try:
+            channel = await dial(door.address, tls=pki[who], versions=(V15,))
+            if let_in:
+                await until(lambda: attached)
+                assert channel.connected and not door.trouble
+                channel.close()
+            else:
+                await asyncio.wait_for(channel.wait_closed(), 5)
+                assert not attached
+        except (ConnectionLost, ssl.SSLError):
+            assert not let_in
+        assert let_in or ("not made out to ips" in door.trouble or "not made out to other" in door.trouble)
+        assert let_in or any("is refused" in record.message for record in caplog.records)
+        for one in attached:
+            one.close()
+        door.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("who", "let_in"), [("ips", True), ("other", False)])
+def test_who_is_called_is_the_controller_by_the_name_in_its_certificate(
+    pki: dict[str, Certificates], who: str, let_in: bool
+) -> None:
+    async def main() -> None:
+        called: list[Channel] = []
+        attached: list[Channel] = []
+        listener = await listen("pssl:0:127.0.0.1", called.append, tls=pki[who], versions=(V15,))
+        door = Door(Controller(listener.addresses[0], (), "ips.example.org"), attached.append, pki["server"])
+        door.open()
+        try:
+            await until(lambda: attached if let_in else "not made out to ips.example.org" in door.trouble)
+            await asyncio.sleep(0.1)
+            assert bool(attached) == let_in
+        finally:
+            door.close()
+            listener.close()
+            for one in called:
+                one.close()
+
+    asyncio.run(main())
+
+
+PORTS = range(6700, 6800)
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "said"),
+    [
+        ("ptcp:6700:0.0.0.0", "", "whoever reaches"),
+        ("ptcp:6700:192.0.2.1", "", "whoever reaches"),
+        ("ptcp:6700:[::]", "", "whoever reaches"),
+        ("ptcp:6700:example.org", "", "whoever reaches"),
+        ("pssl:6700", "", "give the name"),
+        ("pssl:6700:0.0.0.0", "", "give the name"),
+        ("ptcp:6700", "ips", "has none; write ssl:"),
+        ("tcp:192.0.2.1:6653", "ips", "has none; write ssl:"),
+        ("ssl:192.0.2.1:6653", "*.example.org", "is no name"),
+        ("ssl:192.0.2.1:6653", "a" * 254, "is no name"),
+    ],
+)
+def test_what_would_take_anybody_for_the_controller_of_a_project_is_refused(target: str, name: str, said: str) -> None:
+    with pytest.raises(BadTarget, match=said):
+        checked(target, secure=True, ports=PORTS, name=name)
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "ports"),
+    [
+        ("ptcp:6700:127.0.0.1", "", PORTS),
+        ("ptcp:6700:[::1]", "", PORTS),
+        ("pssl:6700:0.0.0.0", "ips.example.org", PORTS),
+        ("ssl:192.0.2.1:6653", "", PORTS),
+        ("ssl:192.0.2.1:6653", "ips.example.org", PORTS),
+        ("ptcp:6700:0.0.0.0", "", None),
+        ("pssl:6700:0.0.0.0", "", None),
+    ],
+)
+def test_what_may_be_registered(target: str, name: str, ports: range | None) -> None:
+    assert checked(target, secure=True, ports=ports, name=name) == target
+
+
+def test_without_a_certificate_nobody_has_a_name() -> None:
+    assert not made_out_to(None, "ips") and not made_out_to({}, "ips")

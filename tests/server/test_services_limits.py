@@ -1,0 +1,236 @@
+"""What one service can cost others: its share of the loop, and of the way down to nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+
+import msgspec
+import pytest
+from service_bench import Bench, controller, flow, scenario, until
+
+from segue.api.service_bodies import said
+from segue.inject.errors import Refusal
+from segue.model.intent import Permissions, Service
+from segue.model.protocol import Send
+from segue.openflow import protocol as of
+from segue.openflow.wire import V15
+from segue.server.agents import MOST_SENDS, SENDS_AT_ONCE
+from segue.server.service_limits import ProjectLimits
+from segue.server.service_turns import Turns
+
+MANY = 10_000
+WIDE = {"eth_type": 0x800, "ipv4_src": (0x0B000000, 0xFF000000)}
+"""Covers none of the flows, and has to be compared with all."""
+PLACE = {"eth_type": 0x800, "ipv4_src": (0x0A000000, 0xFFFFFF00)}
+"""Of the first of them."""
+
+
+def removal(**match: object) -> of.FlowMod:
+    settings = {"table_id": 255, "out_port": 0xFFFFFFFF, "out_group": 0xFFFFFFFF}
+    return of.FlowMod(command=of.FlowModCommand.DELETE, match=dict(match), **settings)  # type: ignore[arg-type]
+
+
+async def filled(b: Bench) -> None:
+    """As many flows as a project's service may have."""
+    b.apply(f"services: {{s: {{hook: ingress, attach: [port/a], flows: {MANY}, permissions: {{drop: true}}}}}}")
+    where = [{"eth_type": 0x800, "ipv4_src": (0x0A000000 + (n << 8), 0xFFFFFF00)} for n in range(MANY)]
+    for first in range(0, MANY, 1000):
+        b.room.carry_out([(flow(1, match=match), V15) for match in where[first : first + 1000]])
+        await b.settled()
+
+
+async def longest_pause(seconds: float) -> tuple[float, float]:
+    """Of the loop, and how much of the time it had for others."""
+    end = time.monotonic() + seconds
+    longest, stood, before = 0.0, 0.0, time.monotonic()
+    while before < end:
+        await asyncio.sleep(0.001)
+        now = time.monotonic()
+        longest = max(longest, now - before)
+        stood += max(0.0, now - before - 0.004)
+        before = now
+    return longest, 1 - stood / seconds
+
+
+@scenario
+async def test_removals_that_look_at_all_flows_leave_half_of_the_loop_to_others(b: Bench) -> None:
+    await filled(b)
+    async with controller() as peer:
+        channel = await b.connected(peer)
+        for _ in range(250):
+            channel.send(removal(**WIDE))
+        asked = asyncio.ensure_future(channel.barrier(60))
+        longest, others = await longest_pause(2)
+        assert not asked.done()  # there is work all the time
+        assert longest < 0.4 and others > 0.3, (longest, others)
+        asked.cancel()
+        assert len(b.room.datapath.flows) == MANY
+
+
+@scenario
+async def test_what_waits_for_its_turn_is_carried_out_in_its_order_and_whole(b: Bench) -> None:
+    b.apply("services: {s: {hook: ingress, attach: [port/a], flows: 3000, permissions: {drop: true}}}")
+    b.services.turns._all = 1.0  # as if all of it were spent
+    async with controller() as peer:
+        channel = await b.connected(peer)
+        for number in range(1, 2001):
+            channel.send(flow(number))
+        channel.send(removal(eth_type=0x800, ip_proto=6, tcp_dst=5))
+        channel.send(flow(5, cookie=9))
+        await channel.barrier(30)
+        cookies = {one.priority: one.cookie for one in b.room.datapath.flows}
+        assert cookies == {number: 9 * (number == 5) for number in range(1, 2001)}
+        assert not b.services.turns._held and not b.services.turns._waiting
+
+
+@scenario
+async def test_messages_that_go_together_compare_no_more_than_can_be_borne(b: Bench) -> None:
+    await filled(b)
+    with pytest.raises(Refusal, match="send them in parts"):
+        b.room.carry_out(
+            [
+                (flow(1, match=PLACE), V15),
+                *[(removal(**WIDE), V15)] * 60,
+            ]
+        )
+    assert len(b.room.datapath.flows) == MANY
+    b.room.carry_out([(removal(**WIDE), V15)] * 40)
+    b.room.carry_out([(flow(1, match=PLACE, cookie=7), V15)])
+    wide = removal(eth_type=0x800, ipv4_src=(0x0A000000, 0xFF000000))
+    by_cookie = msgspec.structs.replace(wide, cookie=7, cookie_mask=(1 << 64) - 1)
+    b.room.carry_out([(by_cookie, V15)] * 200)
+    assert len(b.room.datapath.flows) == MANY - 1
+
+
+# -- turns -------------------------------------------------------------------------------------------------------------
+
+
+class Talker:
+    """A channel, as far as its turns are concerned."""
+
+    peer = "test"
+
+    def __init__(self) -> None:
+        self.on_event = None
+        self.held = False
+
+    def hold(self) -> None:
+        self.held = True
+
+    def release(self) -> None:
+        self.held = False
+
+
+def test_a_service_whose_messages_take_long_holds_up_itself_and_not_the_others() -> None:
+    async def main() -> None:
+        turns, done = Turns(), list[str]()
+        slow, quick = Talker(), Talker()
+
+        def work(name: str, seconds: float) -> object:
+            def handle(event: object) -> None:
+                done.append(f"{name}{event}")
+                time.sleep(seconds)
+
+            return handle
+
+        slow.on_event, quick.on_event = work("slow", 0.05), work("quick", 0)  # type: ignore[assignment]
+        turns.attach(1, slow)  # type: ignore[arg-type]
+        turns.attach(2, quick)  # type: ignore[arg-type]
+        for number in range(6):
+            slow.on_event(number)  # type: ignore[misc]
+        assert done == ["slow0"] and slow.held and not quick.held
+        for number in range(3):
+            quick.on_event(number)  # type: ignore[misc]
+        start = time.monotonic()
+        await until(lambda: len(done) == 9)
+        assert done[1:4] == ["quick0", "quick1", "quick2"]
+        assert [one for one in done if one[0] == "s"] == [f"slow{number}" for number in range(6)]
+        assert time.monotonic() - start > 0.45  # half of it rest
+        assert not slow.held and not quick.held
+
+    asyncio.run(main())
+
+
+def test_who_is_held_for_two_reasons_is_read_when_both_are_gone() -> None:
+    turns, channel = Turns(), Talker()
+    turns.hold(channel, 1)  # type: ignore[arg-type]
+    turns.hold(channel, 2)  # type: ignore[arg-type]
+    turns.release(channel, 1)  # type: ignore[arg-type]
+    assert channel.held
+    turns.release(channel, 2)  # type: ignore[arg-type]
+    assert not channel.held
+
+
+# -- down to nodes -----------------------------------------------------------------------------------------------------
+
+
+@scenario
+async def test_a_service_that_sends_too_much_loses_its_own_packets_alone_and_they_are_counted(b: Bench) -> None:
+    node = b.nodes["n1"]
+    await asyncio.sleep(0.05)
+    for number in range(MOST_SENDS + 500):
+        b.services.send(1, "n1", (), number.to_bytes(4), "")
+    b.services.send(2, "n1", (), b"other", "")
+    await b.until(lambda: len(node.sent) == MOST_SENDS + 1)
+    assert Counter(one.service for one in node.sent) == {1: MOST_SENDS, 2: 1}
+    assert [one.data for one in node.sent].index(b"other") <= 1  # its turn comes next
+    assert (b.services.unsent(1), b.services.unsent(2)) == (500, 0)
+    await node.end()
+    assert b.services.unsent(1) == 500
+
+
+@scenario
+async def test_what_waits_for_an_agent_is_handed_over_in_parts(b: Bench) -> None:
+    node = b.nodes["n1"]
+    await node.end()
+    session = type(node)(b.agents, b.conductor, "n1")
+    session.task.cancel()
+    await asyncio.sleep(0)
+    for number in range(200):
+        session.session.send(Send((), number.to_bytes(4), "", 1))
+    first = [one for one in await session.session.outgoing() if isinstance(one, Send)]
+    session.session.send(Send((), b"other", "", 2))
+    then = [one for one in await session.session.outgoing() if isinstance(one, Send)]
+    assert len(first) == len(then) == SENDS_AT_ONCE and then[1].data == b"other"
+
+
+# -- what is lost ------------------------------------------------------------------------------------------------------
+
+
+@scenario
+async def test_packets_that_switches_drop_are_lost_too(b: Bench) -> None:
+    meter = b.room.about.meter
+    for name, dropped in (("n1", 70), ("n2", 5)):
+        bands = [[dropped, 60 * dropped]]
+        b.nodes[name].counts["meter-counts"] = {str(meter): {"packets": 99, "bytes": 99, "bands": bands}}
+    b.room.lost = 3
+    await b.room.counts.read_dropped(meter)
+    assert said(b.room, b.services, nodes=True).lost == 78
+    b.nodes["n2"].answers.clear()
+    start = time.monotonic()
+    await b.room.counts.read_dropped(meter)  # nobody waits long for it
+    assert time.monotonic() - start < 2
+    assert said(b.room, b.services, nodes=True).lost == 78
+    b.nodes["n2"].answers.set()
+
+
+# -- what projects may ask for -----------------------------------------------------------------------------------------
+
+
+def test_a_project_is_told_what_it_cannot_have() -> None:
+    limits = ProjectLimits(flows=10, packet_ins=5, permit=frozenset({"drop"}))
+    assert limits.wrong(Service(name="s", hook="ingress", flows=10, packet_ins=5, permissions=Permissions(True))) == ""
+    texts = {
+        "at most 10 flows here, not 11": Service(name="s", hook="ingress", flows=11, packet_ins=0),
+        "at most 5 packet-ins a second here, not 6": Service(name="s", hook="ingress", flows=1, packet_ins=6),
+        "permit its services to copy": Service(
+            name="s", hook="ingress", flows=1, packet_ins=1, permissions=Permissions(copy=True)
+        ),
+        "permit its services to rewrite": Service(
+            name="s", hook="ingress", flows=1, packet_ins=1, permissions=Permissions(rewrite=("eth_dst",))
+        ),
+    }
+    for text, wanted in texts.items():
+        assert text in limits.wrong(wanted)
