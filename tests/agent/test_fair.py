@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from segue.agent.punts import MOST_SENT, Punts
 from segue.model.fair import ABOUT_ONE, Fair
-from segue.model.protocol import Punted
+from segue.model.protocol import Punted, Send
 
 
 def packet(service: int, number: int = 0, size: int = 10) -> Punted:
@@ -83,3 +87,28 @@ def test_every_packet_is_taken_or_counted_and_bounds_hold(steps: list[tuple[int,
         heard[one.service] += 1 + one.lost
     assert heard == put
     assert (fair.octets, len(fair)) == (0, 0)
+
+
+def test_packets_for_the_switch_wait_in_turns_too(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    async def main() -> None:
+        async def tried() -> None:
+            pass
+
+        async def passed(batch: list[Send]) -> None:
+            sent.extend(batch)
+
+        sent: list[Send] = []
+        punts = Punts(tmp_path, "br", tried, lambda: None, {})
+        punts._pass = passed  # type: ignore[method-assign]
+        for number in range(MOST_SENT + 30):
+            punts.send(Send((), number.to_bytes(4), "", 1))
+        punts.send(Send((), b"other", "", 2))
+        task = asyncio.create_task(punts._send())
+        while len(sent) < MOST_SENT + 1:  # noqa: ASYNC110  nobody tells
+            await asyncio.sleep(0.001)
+        task.cancel()
+        assert sent[1].data == b"other"
+        assert [one.data for one in sent if one.service == 1] == [n.to_bytes(4) for n in range(MOST_SENT)]
+
+    asyncio.run(main())
+    assert "30 packets of service 1 came too fast" in caplog.text

@@ -20,6 +20,7 @@ from segue.cli.errors import Mistake
 from segue.cli.main import parser
 from segue.model.hooks import HOOKS
 from segue.model.intent import Permissions
+from segue.server.service_limits import ProjectLimits
 
 NETWORK = """
 nodes: {n1: 192.0.2.1}
@@ -195,6 +196,36 @@ def test_options_reach_a_server_that_is_started_for_somebody(authority: Authorit
     bare = parser("server").parse_args(["server"])
     assert service_options.words(bare) == [] and service_options.certificates(bare) is None
     assert len(service_options.listening(bare)) == 0
+
+
+def test_what_projects_may_ask_for_reaches_a_server_that_is_started_for_somebody() -> None:
+    given = [
+        *("--services-flows", "7", "--services-packet-ins", "0", "--services-per-project", "3"),
+        *("--services-permit", "drop,rewrite"),
+    ]
+    args = parser("server").parse_args(["server", *given])
+    assert service_options.words(args) == given
+    assert service_options.limits(args) == ProjectLimits(7, 0, 3, frozenset({"drop", "rewrite"}))
+    bare = parser("server").parse_args(["server"])
+    assert service_options.limits(bare) == ProjectLimits() and service_options.words(bare) == []
+    none = parser("server").parse_args(["server", "--services-permit", "none"])
+    assert service_options.limits(none).permit == frozenset()
+    assert service_options.words(none) == ["--services-permit", "none"]
+    assert Permissions.__struct_fields__ == service_options.PERMISSIONS
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--services-flows=0", "is no number from 1"),
+        ("--services-flows=many", "is no number from 1"),
+        ("--services-packet-ins=-1", "is no number from 0"),
+        ("--services-permit=drop,all", "'all' is no permission"),
+    ],
+)
+def test_limits_that_are_none_are_refused(nowhere: Session, option: str, said: str) -> None:
+    ran = nowhere("server", option)
+    assert ran.status == 2 and said in ran.err
 
 
 def test_certificates_that_are_of_no_use_are_told_at_once(authority: Authority) -> None:

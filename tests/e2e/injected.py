@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from segue.model.intent import NOT_REWRITTEN
 from segue.model.stages import SERVICE, TABLE
 from segue.openflow import FlowMod, Output, PacketOut
 from segue.openflow import protocol as of
@@ -27,10 +28,18 @@ from .talk import settle
 
 ON = Output(NORMAL)
 UP = Output(CONTROLLER)
-EVERYTHING = {
+EVERYTHING: dict[str, Any] = {
     **dict.fromkeys(("drop", "mark", "meter", "queue", "redirect", "copy", "packet_in"), True),
     "rewrite": ["eth_dst", "ipv4_dst", "udp_dst"],
 }
+
+
+def everything(hook: str) -> dict[str, Any]:
+    """Of these, what can be permitted at the hook."""
+    never = NOT_REWRITTEN.get(hook, ())
+    return EVERYTHING | {"rewrite": [field for field in EVERYTHING["rewrite"] if field not in never]}
+
+
 _GATE = re.compile(rf"{SERVICE}=(0x[0-9a-f]+)")
 
 
@@ -179,6 +188,7 @@ __all__ = [
     "UP",
     "Steersman",
     "connected",
+    "everything",
     "flow",
     "flow_packets",
     "key_of",

@@ -19,8 +19,8 @@ from segue.packet.addresses import derived_mac
 from .fabric import ApiError, Fabric
 from .frames import arp, checksum, datagram, ether, mac, of, silent
 from .injected import (
-    EVERYTHING,
     ON,
+    everything,
     flow,
     flow_packets,
     key_of,
@@ -91,7 +91,7 @@ def alone(fabric: Fabric) -> Iterator[None]:
 
 def services(fabric: Fabric, **those: dict[str, Any]) -> None:
     """With every permission, unless told otherwise."""
-    declared = {name: {"permissions": EVERYTHING, **fields} for name, fields in those.items()}
+    declared = {name: {"permissions": everything(fields["hook"]), **fields} for name, fields in those.items()}
     apply(fabric, {"services": declared})
 
 
@@ -313,7 +313,7 @@ def test_redirects_and_copies_reach_their_port_on_every_node(
         flows.append(flow({**base, "udp_dst": 7001 + i}, Output(number[target])))
         flows.append(flow({**base, "udp_dst": 7101 + i}, Output(number[target]), ON))
     flows.append(flow({**base, "udp_dst": 7201}, Output(number["a2"]), Output(number["b1"])))
-    flows.append(flow({**base, "udp_dst": 7202}, Output(number["a2"]), SetField("eth_dst", 0x02AA), ON))
+    flows.append(flow({**base, "udp_dst": 7202}, Output(number["a2"]), SetField("ip_dscp", 7), ON))
     put(fabric, "s", *flows)
     before = packets_met(fabric)
     sent: list[tuple[str, bytes]] = []

@@ -190,7 +190,8 @@ async def test_any_number_of_barriers_is_answered_in_order_and_reading_stops_mea
             channel.send(of.BarrierRequest())
         channel.send(flow(3))
         await asyncio.sleep(1)
-        assert len(b.room.datapath.flows) == 2  # what is behind them has not been read
+        assert len(b.room.answers._barriers) < 5_000  # what two reads may bring
+        assert len(b.room.datapath.flows) == 2
         b.nodes["n2"].answers.set()
         await b.until(lambda: len(b.room.datapath.flows) == 3, 20)
 
