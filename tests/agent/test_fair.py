@@ -104,8 +104,9 @@ def test_packets_for_the_switch_wait_in_turns_too(caplog: pytest.LogCaptureFixtu
             punts.send(Send((), number.to_bytes(4), "", 1))
         punts.send(Send((), b"other", "", 2))
         task = asyncio.create_task(punts._send())
-        while len(sent) < MOST_SENT + 1:  # noqa: ASYNC110  nobody tells
-            await asyncio.sleep(0.001)
+        async with asyncio.timeout(5):
+            while len(sent) < MOST_SENT + 1:  # noqa: ASYNC110  nobody tells
+                await asyncio.sleep(0.001)
         task.cancel()
         assert sent[1].data == b"other"
         assert [one.data for one in sent if one.service == 1] == [n.to_bytes(4) for n in range(MOST_SENT)]
