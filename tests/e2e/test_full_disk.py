@@ -87,7 +87,7 @@ def test_a_full_disk_refuses_changes_and_nothing_else(fabric: Fabric) -> None:
     filler = fill(fabric.data)
     with Traffic(fabric, [STREAM]) as traffic:
         assert "is full" in refused(fabric)
-        begun, before = time.monotonic(), Untouched(fabric)
+        before, begun = Untouched(fabric), time.monotonic()
         objects = fabric.get("/v1/objects")
         for _ in range(3):
             with pytest.raises(ApiError) as refusal:
