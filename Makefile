@@ -3,7 +3,7 @@
 # The examples of injected services, each in a file of its own.
 SERVICES := ips ids bypass dpi balancer
 
-.PHONY: $(SERVICES) services help run web clean test check bench docs fuzz
+.PHONY: $(SERVICES) services help run web clean test check bench docs explore fuzz
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -51,6 +51,11 @@ docs: ## write the generated pages of docs/ anew
 bench: ## run the benchmarks, and print their tables
 	@scripts/install bench
 	@.venv/bin/python -m bench
+
+explore: ## ask the tests of properties about inputs that nobody has made up before, EXPLORE (3) times
+	@scripts/install test
+	@for _ in $$(seq $${EXPLORE:-3}); do .venv/bin/python -m pytest -q -x -n logical --dist loadfile -m "not root" \
+	--hypothesis-profile=explore --timeout=3600 tests/properties tests/inject tests/engine tests/store || exit; done
 
 fuzz: ## look for bytes that break the OpenFlow library, FUZZ_SECONDS (60) for each of five targets
 	@scripts/fuzz

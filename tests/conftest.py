@@ -1,5 +1,9 @@
-"""Work, counted. How long something takes depends on the machine and on what else goes on there; how many calls of
-functions it makes does not, and what is quadratic, or worse, shows in their number as well."""
+"""What all tests share: which inputs are made up, and work that is counted.
+
+Made-up inputs are the same in every run, so that a test that failed here fails there, and what passed was not luck:
+``make explore`` looks for others. How long something takes depends on the machine and on what else goes on there; how
+many calls of functions it makes does not, and what is quadratic, or worse, shows in their number as well.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,11 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
+from hypothesis import Phase, settings
+
+settings.register_profile("fixed", derandomize=True, phases=(Phase.explicit, Phase.generate))
+settings.register_profile("explore", print_blob=True, phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink))
+settings.load_profile("fixed")
 
 
 class Calls:

@@ -233,6 +233,17 @@ def test_the_next_hop_is_found_anew_behind_a_function_that_routes() -> None:
     assert (names(world, journey), delivered(journey)) == (["a", "b"], []), explain(journey)
 
 
+def test_a_tap_of_the_next_chain_sees_the_next_hop_of_a_destination_that_a_function_maps() -> None:
+    maps = "{ingress: {destination_prefix: 10.0.0.77}, egress: {destination_prefix: 10.0.0.2}}"
+    group = f"{{instances: [a], maps: {maps}}}"
+    first = f"{{match: {{from: client, protocol: udp}}, through: [{group}], precedence: 200}}"
+    second = chain("{instances: [b], tap: true}", 80)
+    world = at_rest(f"{{first: {first}, second: {second}}}", "{first: [second]}", "{a: n2, b: n3}")
+    packet = udp("10.0.0.1", "10.0.0.77", eth_dst=0x020000000077, udp_dst=80)
+    _, outcome = compare(world, Meaning(world.objects, world.places), "client", packet)
+    assert [(one.port, one.packet) for one in outcome.copies] == [("b-in", to(80))]
+
+
 def test_a_chain_of_taps_alone_branches_where_packets_come_in() -> None:
     first = "{match: {from: client, protocol: udp}, through: [{instances: [a], tap: true}], precedence: 200}"
     for node in NODES:

@@ -80,7 +80,9 @@ class HookSwitch(NodeSwitch):
 
     def hold(self, compiler: NodeCompiler) -> set[tuple[int, int]]:
         """This program and no other; returns the rules that the switch says that it holds."""
-        return asyncio.run(self._hold(compiler))
+        held = asyncio.run(self._hold(compiler))
+        self.appctl("revalidator/purge")  # what is cached of the program before follows the tables only after a while
+        return held
 
     async def _hold(self, compiler: NodeCompiler) -> set[tuple[int, int]]:
         clear = FlowMod(command=FlowModCommand.DELETE, table_id=0xFF, cookie=OWN[0], cookie_mask=OWN[1])

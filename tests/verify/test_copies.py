@@ -130,7 +130,7 @@ def test_the_switch_sends_both(
     switch.install(rules, TABLES)
     sizes = {number: switch.capture(number).stat().st_size for number in (2, 3)}
     switch.receive(1, encode(PACKET.frame))
-    assert list(switch.counts().values()) == [1]  # asked after the packet, so that it has been dealt with
+    assert list(switch.counts().values()) == [1]
     for number in (2, 3):
         frames = read_pcap(switch.capture(number).read_bytes(), sizes[number])
         wanted = [sent for sent in expected if sent.port == number and sent.packet.frame.packet_type == 0]

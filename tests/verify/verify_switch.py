@@ -106,7 +106,9 @@ class Switch:
         return found
 
     def receive(self, port: int, frame: bytes) -> None:
+        """Returns when the frame has been through the switch."""
         self.appctl("netdev-dummy/receive", f"p{port}", frame.hex())
+        self.appctl("version")  # answered by the round of the switch's loop that deals with the frame, or a later one
 
     def ofctl(self, command: str, *args: str) -> str:
         return self._run("ovs-ofctl", "-O", PROTOCOLS, command, self._mgmt, *args)

@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from segue.model.intent import Chain, Maps, Objects, Port, Router
+from segue.model.intent import Chain, Instance, Maps, Objects, Port, Router
 from segue.packet.addresses import (
     ETH_ARP,
     ETH_MPLS,
@@ -145,6 +145,8 @@ class Meaning:
             groups = onward.groups if direction == FORWARD else tuple(reversed(onward.groups))
             outcome, packet = self._through(groups, direction, sender.network, packet, outcome)
             onward = self._taking.onward(onward.name, sender.network, packet) if direction == FORWARD else None
+            if onward is not None:  # it goes on as its source would send it to where it is to go now
+                packet = self._readdressed(sender.network, packet, outcome)
         return self._go_on(sender.network, packet, outcome, None)
 
     def _through(
@@ -231,8 +233,7 @@ class Meaning:
         return [member for member in members if self._land.instances[member].weight > 0]
 
     def _copy(self, network: str, packet: Packet, before: tuple[Step, ...], tap: frozenset[str]) -> Iterator[Copied]:
-        met = [self._land.instances[name] for step in before for name in step.instances]
-        unaware = [instance for instance in met if not instance.aware]
+        unaware = self._unaware(before)
         routed = any(instance.mode == "route" for instance in unaware)
         for name in tap:
             port = self._land.instances[name].ingress
@@ -243,12 +244,9 @@ class Meaning:
     # -- 6: to whom ------------------------------------------------------------------------------------------------
 
     def _go_on(self, network: str, packet: Packet, so_far: Outcome, came_by: str | None) -> Outcome:
-        members = [self._land.instances[name] for step in so_far.steps for name in step.instances]
-        unaware = [member for member in members if not member.aware]
         router = self._land.router_of(network)
-        if so_far.moved or any(member.mode == "route" for member in unaware):
-            packet = self._readdressed(network, packet, router)
-        promised = not unaware or self._keeps_mac(network, packet)
+        packet = self._readdressed(network, packet, so_far)
+        promised = not self._unaware(so_far.steps) or self._keeps_mac(network, packet)
         if (
             router is not None
             and packet.fields["eth_dst"] == self._land.router_mac(router, network)
@@ -281,9 +279,16 @@ class Meaning:
         owner = self._land.owner(network, ends[0])
         return owner is not None and self._land.mac(owner) == packet.fields["eth_src"]
 
-    def _readdressed(self, network: str, packet: Packet, router: Router | None) -> Packet:
-        """Behind a function that routes: the destination's MAC is found by its address, or it is the router's."""
-        ends = ends_of(packet)
+    def _unaware(self, steps: tuple[Step, ...]) -> list[Instance]:
+        met = [self._land.instances[name] for step in steps for name in step.instances]
+        return [instance for instance in met if not instance.aware]
+
+    def _readdressed(self, network: str, packet: Packet, so_far: Outcome) -> Packet:
+        """Behind a function that routes, or gives packets another destination, the destination's MAC is found by its
+        address, or it is the router's."""
+        if not so_far.moved and all(instance.mode != "route" for instance in self._unaware(so_far.steps)):
+            return packet
+        router, ends = self._land.router_of(network), ends_of(packet)
         assert ends is not None
         subnets = [LINK_LOCAL, *(subnet.cidr for subnet in self._land.subnets.values() if subnet.network == network)]
         if any(inside(ends[1], cidr) for cidr in subnets):
