@@ -17,7 +17,9 @@ import pytest
 from hypothesis import Phase, settings
 
 settings.register_profile("fixed", derandomize=True, phases=(Phase.explicit, Phase.generate))
-settings.register_profile("explore", print_blob=True, phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink))
+settings.register_profile(
+    "explore", print_blob=True, phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
+)
 settings.load_profile("fixed")
 
 
