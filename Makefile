@@ -54,7 +54,7 @@ bench: ## run the benchmarks, and print their tables
 
 explore: ## ask the tests of properties about inputs that nobody has made up before, EXPLORE (3) times
 	@scripts/install test
-	@for _ in $$(seq $${EXPLORE:-3}); do .venv/bin/python -m pytest -q -x -n logical --dist loadfile -m "not root" \
+	@for _ in $$(seq $${EXPLORE:-3}); do SEGUE_MORE=4 .venv/bin/python -m pytest -q -x -n logical --dist loadfile -m "not root" \
 	--hypothesis-profile=explore --timeout=3600 tests/properties tests/inject tests/engine tests/store || exit; done
 
 fuzz: ## look for bytes that break the OpenFlow library, FUZZ_SECONDS (60) for each of five targets

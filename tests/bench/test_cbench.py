@@ -73,7 +73,9 @@ def ovs_controller() -> Iterator[tuple[int, int]]:
 )
 def test_open_vswitchs_controller_answers_rightly(program: Path, version: str, options: tuple[str, ...]) -> None:
     with ovs_controller() as (port, pid):
-        result = generate(program, port, "--version", version, "--seconds", "1", "--pid", str(pid), *options)
+        result = generate(
+            program, port, "--version", version, "--seconds", "1", "--pid", str(pid), "--drain", "10", *options
+        )
     assert result["ok"] and result["wrong"] == 0 and result["unanswered"] == 0
     assert result["answered"] > 1000
     assert 0 < result["least"] <= result["most"]

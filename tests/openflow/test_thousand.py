@@ -38,7 +38,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def connect(program: Path, made: Controller, *options: str) -> dict[str, Any]:
     where = ["127.0.0.1", str(made.port), "--pid", str(made.process.pid)]
     command = [str(program), *where, "--switches", str(SWITCHES), "--seconds", str(SECONDS)]
-    more = ("--macs", "100", "--outstanding", "50", "--warmup", "0.5", "--connect-timeout", "60", "--drain", "2")
+    more = ("--macs", "100", "--outstanding", "5", "--warmup", "0.5", "--connect-timeout", "60", "--drain", "2")
     done = subprocess.run([*command, *more, *options], capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout, done.stderr
     result: dict[str, Any] = json.loads(done.stdout)

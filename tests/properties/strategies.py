@@ -7,6 +7,7 @@ left to the compiler, which complains: ``repaired`` then takes the chains at fau
 from __future__ import annotations
 
 import ipaddress
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +48,11 @@ SAME_SIZE = (((80, 80), (443, 443)), ((79, 81), (8079, 8081)), ((1, 1023), (1025
 """Ranges and where they are moved to."""
 NOBODY = 0x80
 """Between an address that a port may have and one that none has."""
+
+
+def many(examples: int) -> int:
+    """So many, or SEGUE_MORE times as many."""
+    return examples * int(os.environ.get("SEGUE_MORE", "1"))
 
 
 def often(draw: st.DrawFn, times: int = 3) -> bool:

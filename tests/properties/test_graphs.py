@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from strategies import VARIED, intents, packets
+from strategies import VARIED, intents, many, packets
 from test_found import udp
 from test_meaning import build, compare
 from test_rollout import Run, play
@@ -25,9 +25,9 @@ from segue.verify.network import Journey
 from segue.verify.packet import Packet
 
 CHECKED = settings(
-    deadline=None, max_examples=250, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    deadline=None, max_examples=many(125), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
-ROLLED = settings(CHECKED, max_examples=120)
+ROLLED = settings(CHECKED, max_examples=many(60))
 NODES = ("n1", "n2", "n3")
 BASE = """
 nodes: [n1, n2, n3]

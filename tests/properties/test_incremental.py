@@ -15,7 +15,7 @@ from declared_services import served
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from states import TEXTS, objects
-from strategies import intents
+from strategies import intents, many
 from worlds import World
 
 from segue.compile.rules import NodeCompiler
@@ -26,7 +26,7 @@ from segue.model.view import AnyRecord
 from segue.server.conductor import Refused
 from segue.server.records import IDENTIFIED
 
-CHECKED = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+CHECKED = settings(deadline=None, max_examples=many(50), suppress_health_check=[HealthCheck.too_slow])
 
 Inputs = dict[tuple[Hashable, ...], Any]
 """By what is set: ("object", ref), ("identity", ref), ("location", port), ("path", id), ("live", id) of the server's

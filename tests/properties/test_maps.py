@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from strategies import many
 from worlds import World, delivered, visited
 
 from segue import intent
@@ -333,7 +334,7 @@ def packet_of(look: Look, protocol: str, six: bool) -> Packet:
     return Packet.of(fields | {f"{protocol}_src": look[1], f"{protocol}_dst": look[3]}, payload=b"payload")
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=many(75), suppress_health_check=[HealthCheck.too_slow])
 @given(translations())
 def test_any_translators_compose(drawn: tuple[str, Look, list[Look]]) -> None:
     text, sent, looks = drawn

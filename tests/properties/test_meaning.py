@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from strategies import answer, intents, packets, without
+from strategies import answer, intents, many, packets, without
 from worlds import World, delivered, visited
 
 from segue.model.intent import Chain, Instance, Objects
@@ -18,7 +18,7 @@ from segue.verify.network import Delivery, Journey
 from segue.verify.packet import Packet
 
 CHECKED = settings(
-    deadline=None, max_examples=400, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    deadline=None, max_examples=many(200), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 
@@ -51,11 +51,11 @@ def told(outcome: Outcome) -> str:
 
 def unroutable(world: World, packet: Packet, outcome: Outcome) -> bool:
     """No host forwards packets with link-local addresses (RFC 4291 section 2.5.6), nor neighbor discovery (RFC 4861
-    section 4)."""
+    section 4); and behind functions that route nothing is promised to packets that look unlike what ``maps`` says."""
     ends = [packet.fields.get(name, 0) >> 118 for name in ("ipv6_src", "ipv6_dst")]
     local = 0xFE80 >> 6 in ends or packet.fields.get("icmpv6_type", 0) in range(133, 138)
     routers = {i.name for i in world.objects.values() if isinstance(i, Instance) and i.mode == "route"}
-    return local and any(step.instances & routers for step in outcome.steps)
+    return (local or not outcome.believed) and any(step.instances & routers for step in outcome.steps)
 
 
 def compare(world: World, meaning: Meaning, port: str, packet: Packet) -> tuple[Journey, Outcome]:

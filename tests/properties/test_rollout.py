@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from strategies import intents, packets, variants, without
+from strategies import intents, many, packets, variants, without
 from test_meaning import accounted, compare, told
 from worlds import DRAIN, GPE, Flight, World, delivered, visited
 
@@ -27,7 +27,7 @@ from segue.verify.meaning import FORWARD, Meaning, Outcome
 from segue.verify.network import Hop, Journey
 from segue.verify.packet import Packet
 
-CHECKED = settings(deadline=None, max_examples=250, suppress_health_check=[HealthCheck.too_slow])
+CHECKED = settings(deadline=None, max_examples=many(100), suppress_health_check=[HealthCheck.too_slow])
 LONGEST = DRAIN * 0.9
 """Seconds that a packet may be on its way; less than the drain time, as whoever sets that must see to."""
 

@@ -8,6 +8,7 @@ from random import Random
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from states import BASE
+from strategies import many
 from worlds import World, visited
 
 from segue.compile.rules.paths import ROUNDS
@@ -18,7 +19,7 @@ from segue.rollout.slots import MOST_SLOTS, NEAR, assign
 from segue.verify.hash import multipath
 from segue.verify.packet import Packet
 
-CHECKED = settings(deadline=None, max_examples=100)
+CHECKED = settings(deadline=None, max_examples=many(60))
 BASIS = 4711
 Weights = dict[str, int]
 

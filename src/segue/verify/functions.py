@@ -32,6 +32,24 @@ def translated(packet: Packet, maps: Maps | None, forward: bool = True) -> Packe
     return Packet(_rewritten(packet.frame, maps, forward), packet.pipeline) if maps is not None else packet
 
 
+def as_said(packet: Packet, maps: Maps, forward: bool = True) -> bool:
+    """Whether a packet, where it goes in, looks in its addresses and ports as ``maps`` says. What it says is believed:
+    of other packets nothing is promised behind functions that route."""
+    fields, side = packet.fields, maps.ingress if forward else maps.egress
+    family = FAMILY.get(fields["eth_type"])
+    if not concerns(maps, family):
+        return True
+    ported = None if fields.get("ip_frag") else PORTS.get(fields.get("ip_proto", 0))
+    for end, at in (("source", 0), ("destination", 1)):
+        at = at if forward else 1 - at
+        read = {f"{end}_prefix": f"ipv{family}_{('src', 'dst')[at]}", f"{end}_ports": ported[at] if ported else None}
+        for said, name in read.items():
+            span = _span(getattr(side, said))
+            if span is not None and name is not None and not span[0] <= fields.get(name, 0) <= span[1]:
+                return False
+    return True
+
+
 def _rewritten(frame: Frame, maps: Maps, forward: bool) -> Frame:
     if frame.inner is not None:
         return replace(frame, inner=_rewritten(frame.inner, maps, forward))

@@ -42,7 +42,7 @@ from segue.packet.addresses import (
     parse_prefix,
 )
 from segue.verify.fields import ND_ADVERT, ND_SOLICIT
-from segue.verify.functions import translated
+from segue.verify.functions import as_said, translated
 from segue.verify.landscape import FAMILY, Address, Landscape, ends_of, inside
 from segue.verify.packet import Packet
 from segue.verify.taking import FORWARD, REVERSE, Taking
@@ -103,6 +103,7 @@ class Outcome:
 
     ``many``: it goes to all ports of its network; behind a chain perhaps to the sender as well.
     ``copies``: what taps get. ``moved``: functions on the way give packets another destination.
+    ``believed``: whether the packet looked as groups say that their functions' do (``maps``).
     """
 
     refused: bool = False
@@ -113,6 +114,7 @@ class Outcome:
     many: bool = False
     copies: tuple[Copied, ...] = ()
     moved: bool = False
+    believed: bool = True
 
 
 class Meaning:
@@ -163,7 +165,8 @@ class Meaning:
             step = Step(name, members, hashed if direction == FORWARD else tuple(map(_turned, hashed)))
             maps = self._land.maps(name)
             moves = outcome.moved or (maps is not None and _moves(maps, direction))
-            outcome = replace(outcome, steps=(*outcome.steps, step), moved=moves)
+            believed = outcome.believed and (maps is None or as_said(packet, maps, direction == FORWARD))
+            outcome = replace(outcome, steps=(*outcome.steps, step), moved=moves, believed=believed)
             packet = translated(packet, maps, direction == FORWARD)
         return outcome, packet
 
