@@ -43,12 +43,12 @@ def operations(description: Json) -> dict[str, Any]:
 
 def ask_many(operation: Any, mode: Any, count: int, ask: Callable[[Any], None]) -> int:
     """Asks so many requests, or as many as SEGUE_EXAMPLES says; how many it were. The same ones each time, as far as
-    the hash seed is the same: see the Makefile."""
+    the hash seed is the same (see the Makefile), but for the profile ``explore``."""
     asked = 0
 
     @settings(
         max_examples=int(os.environ.get("SEGUE_EXAMPLES", count)),
-        derandomize=True,
+        derandomize=settings.default.derandomize,
         database=None,
         deadline=None,
         suppress_health_check=list(HealthCheck),

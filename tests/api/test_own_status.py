@@ -15,6 +15,7 @@ from segue.api.own_status import hidden
 from segue.model.intent import Chain, Network, Node
 from segue.neutron.caller import Caller
 from segue.neutron.names import id_of
+from segue.neutron.state import State
 
 CHAINS = """
 nodes: {far-away: 192.0.2.77}
@@ -138,15 +139,19 @@ def test_counters_and_reasons_are_told_without_nodes() -> None:
         "port fw-in has no interface on node n1 (external_ids:iface-id=fw-in)",
         "node n1 has no tunnel to node n1 yet",
         "it goes by node n1.",
+        "chain ours (classifiers): chain 'theirs' takes the same packets",
     ]
+    theirs = {"project_id": "blue", "port_pair_groups": [], "flow_classifiers": []}
+    state = State({("port_chain", id_of("chain", "theirs")): theirs})
     chain = ChainStatus("ours", "impaired", reasons, paths, counters, ["ours", "theirs"])
-    told = hidden(chain, Caller("red"), World())  # type: ignore[arg-type]
+    told = hidden(chain, Caller("red"), World(), state)  # type: ignore[arg-type]
     assert told.counters == counters and told.state == "impaired"
     assert told.reasons == [
         "a switch refuses something; an administrator sees what",
         "port fw-in has no interface on a node (external_ids:iface-id=fw-in)",
         "a node has no tunnel to a node yet",
         "it goes by a node.",
+        "chain ours (classifiers): something of another project is in the way",
     ]
     assert told.into == ["ours"]
     assert [(path.network, path.into) for path in told.paths] == [("ours", into[:1]), ("", into[:1])]

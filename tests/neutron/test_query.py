@@ -133,6 +133,10 @@ def test_ports_are_found_by_address_and_tags() -> None:
     assert found(held, "port", [("tags-any", "a,b")]) == ["n1", "n2"]
     assert found(held, "port", [("not-tags", "a,b")]) == ["n2", "n3"]
     assert found(held, "port", [("not-tags-any", "a,b")]) == ["n3"]
+    assert found(held, "port", [("tags", "a"), ("tags", "b")]) == ["n1"]
+    assert found(held, "port", [("not-tags-any", "a"), ("not-tags-any", "b")]) == ["n3"]
+    assert found(held, "port", [("tags-any", "a"), ("tags-any", "b")]) == ["n1"]
+    assert found(held, "port", [("tags", "b"), ("not-tags", "a,b")]) == ["n2"]
 
 
 def test_fields_choose_attributes_of_lists_and_of_one() -> None:
@@ -308,6 +312,7 @@ class Watched(dict[str, Any]):
         ([], 3),
         ([("name", "n77")], 0.02),
         ([("fields", "id"), ("fields", "name")], 10),
+        ([("not-tags-any", f"t{n}") for n in range(500)], 20),
         ([("limit", "100"), ("marker", identity(5000))], 10),
         ([("limit", "100"), ("sort_key", "name"), ("marker", identity(5000))], 20),
     ],

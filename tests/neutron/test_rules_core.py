@@ -401,3 +401,36 @@ def test_an_admin_makes_objects_for_others(world: World) -> None:
     world.port(network["id"], ONE)
     with refused(404, "NetworkNotFound"):
         world.delete("network", network["id"], Caller("operators"))
+
+
+def test_routes_lead_to_any_of_a_routers_subnets(world: World) -> None:
+    router = world.create("router")["id"]
+    for cidr in ("10.0.0.0/24", "10.0.1.0/25", "2001:db8::/64"):
+        world.connect(router, subnet_id=world.network(cidr)[1])
+    hops = {"10.0.0.255": True, "10.0.1.127": True, "10.0.1.128": False, "2001:db8::9": True, "2001:db8:0:1::": False}
+    for hop, reached in hops.items():
+        destination = "2001:db8:9::/48" if ":" in hop else "10.9.0.0/16"
+        routes = [{"destination": "10.8.0.0/16", "nexthop": "10.0.0.9"}, {"destination": destination, "nexthop": hop}]
+        if reached:
+            assert world.update("router", router, routes=routes)["routes"] == routes
+        else:
+            with refused(400, "InvalidRoutes", "the nexthop is not connected with router"):
+                world.update("router", router, routes=routes)
+
+
+def test_routes_and_address_pairs_have_a_number(world: World) -> None:
+    """Of both each is work for every node: nobody may ask for 10,000."""
+    network, subnet = world.network()
+    router = world.create("router")["id"]
+    world.connect(router, subnet_id=subnet)
+    routes = [{"destination": f"10.9.{n}.0/24", "nexthop": "10.0.0.7"} for n in range(101)]
+    with refused(400, "RoutesExhausted", "The number of routes exceeds the maximum 100."):
+        world.update("router", router, routes=routes)
+    assert world.update("router", router, routes=routes[:100])["routes"] == routes[:100]
+    pairs = [{"ip_address": f"10.9.{n}.1"} for n in range(101)]
+    text = "The number of allowed address pair exceeds the maximum 100."
+    with refused(400, "AllowedAddressPairExhausted", text):
+        world.port(network, allowed_address_pairs=pairs)
+    port = world.port(network, allowed_address_pairs=pairs[:100])
+    with refused(400, "AllowedAddressPairExhausted", text):
+        world.update("port", port, allowed_address_pairs=pairs)

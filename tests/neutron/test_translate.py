@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from typing import Any
 
@@ -25,6 +26,7 @@ from segue.model.intent import (
 from segue.neutron.attributes import KINDS, OMITTED, REQUIRED
 from segue.neutron.names import LONE, Names, derived, id_of, is_uuid
 from segue.neutron.seen import Sight, pools
+from segue.neutron.state import ROUTER_INTERFACE as INTERFACE
 from segue.neutron.state import Changes, Resource, State
 from segue.neutron.translate import Translation, Wanted, precedence, text
 
@@ -318,6 +320,36 @@ def test_a_service_graph_has_the_branches_that_can_be_built() -> None:
     assert [ref for ref in world.objects if ref[0] == "chain"] == []
     assert world.apply({("service_graph", ROUTER): None})["graph", ROUTER] is None
     assert sorted(ref[1] for ref in world.objects if ref[0] == "chain") == [b, c, d]
+
+
+def test_a_long_graph_is_looked_at_once_for_each_of_its_chains(counting: Any) -> None:
+    """A line of chains, the last ones named first: what the first one lacks, all lack."""
+    calls = []
+    for length in (20, 40):
+        world = World(whole())
+        line = [CHAIN, *chained(world, *range(11, 11 + length))]
+        ends = {source: [end] for source, end in reversed(list(itertools.pairwise(line)))}
+        world.apply({("service_graph", ROUTER): resource("service_graph", ROUTER, port_chains=ends)})
+        with counting() as counted:
+            wanted = world.change("port_pair_group", GROUP, port_pairs=[])
+        assert [wanted[("chain", one)] for one in line] == [None] * (length + 1)
+        calls.append(counted.made)
+    assert calls[1] < 2.3 * calls[0], calls
+
+
+def test_an_interface_of_a_router_costs_the_same_in_a_large_network(counting: Any) -> None:
+    calls = []
+    for ports in (10, 1000):
+        world = World(whole())
+        more = (port(f"{n:08}-0009-4000-8000-000000000000", f"10.0.8.{n % 250}") for n in range(ports))
+        world.apply({("port", each["id"]): each for each in more})
+        way = port(f"{9999:08}-0009-4000-8000-000000000000", "10.0.0.1", device_id=ROUTER, device_owner=INTERFACE)
+        world.apply({("router", ROUTER): resource("router", ROUTER)})
+        with counting() as counted:
+            wanted = world.apply({("port", way["id"]): way})
+        assert wanted["router", ROUTER].subnets == (SUB,)  # type: ignore[union-attr]
+        calls.append(counted.made)
+    assert calls[1] < 1.2 * calls[0], calls
 
 
 def test_an_applied_graph_is_shown() -> None:

@@ -18,6 +18,7 @@ from segue.neutron.body import create_values
 from segue.neutron.errors import Fault
 from segue.neutron.names import KIND_OF, id_of
 from segue.server.conductor import Refused
+from segue.server.status import chain_state, computed_chain_state
 from segue.store.base import StoreFull, Transaction
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -173,6 +174,9 @@ def check(b: Bench) -> None:
     for chain in b.neutron.state.all("port_chain"):
         name = b.neutron._names.name("chain", chain["id"])
         assert b.neutron.status_of(chain["id"]) == b.neutron._compute(chain["id"], name)
+    for kind, name in b.objects:
+        if kind == "chain":
+            assert chain_state(b.conductor, name) == computed_chain_state(b.conductor, name)
 
 
 def listed(b: Bench) -> dict[str, list[str]]:

@@ -1,7 +1,8 @@
 """The networking API as OpenStack's clients speak it, under ``/v2.0``: HTTP in, resources out.
 
 Checks and meaning are elsewhere (``segue.neutron``, ``server.neutron``). Here is what only HTTP has: which path is
-what, the order in which a request's faults are told, and that every answer, also to nonsense, is Neutron's.
+what, the order in which a request's faults are told, that every answer, also to nonsense, is Neutron's, and what of the
+conductor's words, which are about the whole network, a project is told.
 
     /                                       versions                    GET
     /v2.0/                                  collections                 GET
@@ -18,6 +19,7 @@ A path may end in ``.json``. HEAD is as GET, without the body (RFC 9110 section 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
@@ -30,11 +32,13 @@ from segue.api.admitted import caller_of
 from segue.api.neutron_extensions import EXTENSIONS
 from segue.api.neutron_openapi import encoded
 from segue.api.neutron_tags import METHODS, TAGGED, Tags
+from segue.api.own_status import REFUSED
 from segue.neutron import quota
 from segue.neutron.attributes import BY_PLURAL
 from segue.neutron.body import create_bulk_values, create_values, is_bulk, update_values
 from segue.neutron.caller import Caller
 from segue.neutron.converters import NAME_LENGTH
+from segue.neutron.discretion import discreet
 from segue.neutron.errors import Fault, plain
 from segue.neutron.query import list_resources, show
 from segue.neutron.shape import Kind
@@ -49,6 +53,8 @@ Answer = tuple[int, Any]
 """HTTP status and body; a body of None is empty."""
 Headers = list[tuple[bytes, bytes]]
 _INTERFACES = ("add_router_interface", "remove_router_interface")
+_SWITCH = re.compile(r"(chain \S+: )?node \S+( cannot go on)?: ")
+"""Before what a switch has said, which may be about anything."""
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
@@ -101,7 +107,7 @@ class NeutronAPI:
         try:
             request = await _request(scope, receive)
             await self._catch_up(request)
-            return *self.answer(request), []
+            return *self._discreetly(request), []
         except NotAllowed as fault:
             return fault.status, fault.body(), [(b"allow", ", ".join(fault.allowed).encode())]
         except Fault as fault:
@@ -112,6 +118,16 @@ class NeutronAPI:
             log.exception("an answer failed")
             text = f"the server failed: {type(error).__name__}; its log says more"
             return 500, Fault(500, "HTTPInternalServerError", text).body(), []
+
+    def _discreetly(self, request: Request) -> Answer:
+        """What the conductor refuses it says in words for whoever sees the whole network."""
+        try:
+            return self.answer(request)
+        except Fault as fault:
+            if fault.type != "SegueRefused" or request.caller.admin:
+                raise
+            text = discreet(self._of().state, request.caller, fault.message)
+            raise Fault(fault.status, fault.type, text) from None
 
     def answer(self, request: Request) -> Answer:
         """Raises Fault."""
@@ -158,15 +174,15 @@ class NeutronAPI:
         neutron, caller = self._of(), request.caller
         match request.method:
             case "GET":
-                complete = partial(neutron.with_status, kind.name) if kind.name == "port_chain" else None
+                complete = partial(self._with_status, caller) if kind.name == "port_chain" else None
                 return 200, self._listed(request, kind, complete)
             case "POST":
                 body = request.read()
                 if is_bulk(kind, body):
                     several = neutron.create(caller, kind.name, create_bulk_values(kind, body, caller))
-                    return 201, {kind.plural: several}
+                    return 201, {kind.plural: [self._told(caller, made) for made in several]}
                 (made,) = neutron.create(caller, kind.name, [create_values(kind, body, caller)])
-                return 201, {kind.name: made}
+                return 201, {kind.name: self._told(caller, made)}
         raise NotAllowed(request.method, "GET", "POST")
 
     def _listed(self, request: Request, kind: Kind, complete: Callable[[Resource], Resource] | None) -> Resource:
@@ -178,15 +194,28 @@ class NeutronAPI:
         match request.method:
             case "GET":
                 fields = [value for name, value in request.query if name == "fields"]
-                return 200, {kind.name: show(neutron.show(caller, kind.name, id), fields)}
+                return 200, {kind.name: show(self._told(caller, neutron.show(caller, kind.name, id)), fields)}
             case "PUT":
                 # A foreign object is not there, whatever the body says.
                 neutron.show(caller, kind.name, id)
-                return 200, {kind.name: neutron.update(caller, kind.name, id, update_values(kind, request.read()))}
+                made = neutron.update(caller, kind.name, id, update_values(kind, request.read()))
+                return 200, {kind.name: self._told(caller, made)}
             case "DELETE":
                 neutron.delete(caller, kind.name, id)
                 return 204, None
         raise NotAllowed(request.method, "GET", "PUT", "DELETE")
+
+    def _with_status(self, caller: Caller, chain: Resource) -> Resource:
+        return self._told(caller, self._of().with_status("port_chain", chain))
+
+    def _told(self, caller: Caller, resource: Resource) -> Resource:
+        """A project is not told what of other projects is in its chain's way, nor what a switch says."""
+        reasons: list[str] = resource.get("status_reason") or []
+        if caller.admin or not reasons:
+            return resource
+        short = (f"{found[0]}{REFUSED}" if (found := _SWITCH.match(reason)) else reason for reason in reasons)
+        told = dict.fromkeys(discreet(self._of().state, caller, reason) for reason in short)
+        return {**resource, "status_reason": list(told)}
 
     def _tags(self, request: Request, kind: Kind, id: str, rest: list[str]) -> Answer:
         if request.method not in METHODS[len(rest)]:

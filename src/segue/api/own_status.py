@@ -13,6 +13,8 @@ import msgspec
 from segue.api.bodies import BranchBody, ChainStatus, PathBody
 from segue.model.intent import Objects
 from segue.neutron.caller import Caller
+from segue.neutron.discretion import discreet
+from segue.neutron.state import State
 from segue.server.conductor import Conductor
 from segue.server.neutron import Neutron
 
@@ -37,13 +39,13 @@ def named(neutron: Neutron, word: str, caller: Caller | None) -> list[str]:
     )
 
 
-def hidden(chain: ChainStatus, caller: Caller, conductor: Conductor) -> ChainStatus:
-    """What a project is told of its chain."""
+def hidden(chain: ChainStatus, caller: Caller, conductor: Conductor, state: State) -> ChainStatus:
+    """What a project is told of its chain. ``state``: of the networking API."""
     objects = conductor.declared.objects
     into = [name for name in chain.into if _is_own(caller, objects, "chain", name)]
     return msgspec.structs.replace(
         chain,
-        reasons=list(dict.fromkeys(_reason(reason, conductor) for reason in chain.reasons)),
+        reasons=list(dict.fromkeys(discreet(state, caller, _reason(reason, conductor)) for reason in chain.reasons)),
         paths=[_path(path, caller, objects) for path in chain.paths],
         into=into,
     )

@@ -81,10 +81,10 @@ def _once(query: Query, name: str) -> str:
 
 
 def _trimmed(found: Sequence[Resource], fields: Sequence[str]) -> list[Resource]:
-    wanted = [field for field in dict.fromkeys(fields) if field]
+    wanted = {field for field in fields if field}
     if not wanted:
         return list(found)
-    return [{field: one[field] for field in wanted if field in one} for one in found]
+    return [{field: value for field, value in one.items() if field in wanted} for one in found]
 
 
 # Filters.
@@ -94,13 +94,15 @@ def _found(state: State, caller: Caller, kind: Kind, query: Query) -> list[Resou
     """What the caller may see and the filters let pass, in the order in which it was made. Raises Fault 400."""
     allowed: dict[str, set[Any]] = {}
     keeps: list[Keep] = []
+    tags: dict[tuple[str, str], None] = {}
     for name, value in query:
         attribute = kind.by_name.get(name)
         if attribute is not None and attribute.filtered:
             converted = attribute.query(value) if attribute.query else value
             allowed.setdefault(name, set()).add(converted)
         elif name in _TAGS and "tags" in kind.by_name:
-            keeps.append(_tagged(name, value))
+            tags[name, value] = None
+    keeps += [_tagged(tags)] if tags else []
     keeps += [_among(name, values) for name, values in allowed.items()]
     if kind.name == "port":
         keeps += _addressed([value for name, value in query if name == "fixed_ips"])
@@ -142,10 +144,24 @@ _TAGS: dict[str, Callable[[set[str], set[str]], bool]] = {
 }
 
 
-def _tagged(name: str, value: str) -> Keep:
-    """``tags=a,b``: all of them; ``tags-any``: one of them; ``not-`` the opposite."""
-    asked, holds = set(value.split(",")), _TAGS[name]
-    return lambda one: holds(asked, set(one.get("tags") or ()))
+def _tagged(asked: Iterable[tuple[str, str]]) -> Keep:
+    """``tags=a,b``: all of them; ``tags-any``: one of them; ``not-`` the opposite. Each that is asked for holds: all
+    of several lists are all of one."""
+    whole: dict[str, set[str]] = {}
+    checks = []
+    for name, value in asked:
+        tags = set(value.split(","))
+        if name in ("tags", "not-tags-any"):
+            whole.setdefault(name, set()).update(tags)
+        else:
+            checks.append((_TAGS[name], tags))
+    checks += [(_TAGS[name], tags) for name, tags in whole.items()]
+
+    def keep(one: Resource) -> bool:
+        there = set(one.get("tags") or ())
+        return all(holds(these, there) for holds, these in checks)
+
+    return keep
 
 
 def _addressed(values: Sequence[str]) -> list[Keep]:

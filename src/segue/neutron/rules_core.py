@@ -13,6 +13,7 @@ from typing import Any
 from segue.neutron import quota, rules_ports
 from segue.neutron.caller import Caller
 from segue.neutron.core_kinds import PORT
+from segue.neutron.discretion import named
 from segue.neutron.errors import Fault, plain, quoted
 from segue.neutron.rules_ports import (
     bad_router,
@@ -27,6 +28,8 @@ from segue.neutron.state import ROUTER_INTERFACE, Changes, Resource, State, requ
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Pool = tuple[Address, Address]
+MAX_ROUTES = 100
+"""Of a router, which every node has. Neutron lets operators say how many; its default is 30."""
 
 SHOWN: dict[str, Resource] = {
     "network": {
@@ -60,7 +63,7 @@ def update(state: State, caller: Caller, kind: str, id: str, values: Resource) -
         return rules_ports.update_port(state, caller, id, values)
     old = require(state, caller, kind, id)
     if kind == "subnet":
-        return {(kind, id): _updated_subnet(state, old, values)}
+        return {(kind, id): _updated_subnet(state, caller, old, values)}
     if kind == "router":
         _check_routes(state, id, values.get("routes"))
     return {(kind, id): {**old, **values}}
@@ -124,12 +127,12 @@ def _create_subnet(state: State, caller: Caller, values: Resource, new_id: str) 
     }
 
 
-def _updated_subnet(state: State, old: Resource, values: Resource) -> Resource:
+def _updated_subnet(state: State, caller: Caller, old: Resource, values: Resource) -> Resource:
     cidr = ipaddress.ip_network(old["cidr"])
     new = {**old, **values}
     if new["gateway_ip"] != old["gateway_ip"]:
         if old["gateway_ip"] is not None:
-            _check_gateway_is_free(state, old)
+            _check_gateway_is_free(state, caller, old)
         new["gateway_ip"] = _checked_gateway(cidr, new["gateway_ip"])
     if "allocation_pools" in values:
         new["allocation_pools"] = _checked_pools(cidr, new["allocation_pools"] or [])
@@ -154,16 +157,14 @@ def _checked_gateway(cidr: Any, gateway: str | None) -> str | None:
     return str(address)
 
 
-def _check_gateway_is_free(state: State, subnet: Resource) -> None:
+def _check_gateway_is_free(state: State, caller: Caller, subnet: Resource) -> None:
     gateway = subnet["gateway_ip"]
     owner = state.addresses(subnet["id"]).owner(int(ipaddress.ip_address(gateway)))
     port = state.get("port", owner) if owner is not None else None
     if port is not None and port.get("device_owner") == ROUTER_INTERFACE:
-        raise Fault(
-            409,
-            "GatewayIpInUse",
-            f"Current gateway ip {gateway} already in use by port {port['id']}. Unable to update.",
-        )
+        user = named(caller, port, f"port {port['id']}")
+        text = f"Current gateway ip {gateway} already in use by {user}. Unable to update."
+        raise Fault(409, "GatewayIpInUse", text)
 
 
 def _hosts(cidr: Any) -> Pool:
@@ -230,16 +231,27 @@ def _connected(state: State, router: str, without: str = "") -> list[Resource]:
     return [subnet for subnet in subnets if subnet is not None]
 
 
-def _reachable(subnets: list[Resource], nexthop: str) -> bool:
-    address = ipaddress.ip_address(nexthop)
-    return any(address in ipaddress.ip_network(subnet["cidr"]) for subnet in subnets)
+def _reachable(subnets: list[Resource], routes: list[Resource]) -> bool:
+    """Whether all next hops of routes are in these subnets. There can be many of both."""
+    prefixes: dict[tuple[int, int], set[int]] = {}
+    for cidr in (ipaddress.ip_network(subnet["cidr"]) for subnet in subnets):
+        shift = cidr.max_prefixlen - cidr.prefixlen
+        prefixes.setdefault((cidr.version, shift), set()).add(int(cidr.network_address) >> shift)
+    hops = map(ipaddress.ip_address, {route["nexthop"] for route in routes})
+    return all(
+        any(version == hop.version and int(hop) >> shift in found for (version, shift), found in prefixes.items())
+        for hop in hops
+    )
 
 
 def _check_routes(state: State, router: str, routes: Any) -> None:
     if not isinstance(routes, list) or not routes:
         return
+    if len(routes) > MAX_ROUTES:
+        text = f"Unable to complete operation for {router}. The number of routes exceeds the maximum {MAX_ROUTES}."
+        raise Fault(400, "RoutesExhausted", text)
     subnets = _connected(state, router)
-    if not all(_reachable(subnets, route["nexthop"]) for route in routes):
+    if not _reachable(subnets, routes):
         raise _invalid_routes(routes)
 
 
@@ -275,8 +287,8 @@ def _port_to_add(state: State, caller: Caller, router: str, id: str) -> Resource
         raise Fault(
             409, "PortInUse", f"Unable to complete operation on port {id} for network {port['network_id']}. {text}"
         )
-    check_device_may_change(state, port, "device_id")
-    check_interface_subnets(state, router, port)
+    check_device_may_change(state, caller, port, "device_id")
+    check_interface_subnets(state, caller, router, port)
     return {**port, "device_id": router, "device_owner": ROUTER_INTERFACE}
 
 
@@ -285,7 +297,7 @@ def _port_to_make(state: State, caller: Caller, router: Resource, subnet_id: str
     if subnet["gateway_ip"] is None:
         raise bad_router("Subnet for router interface must have a gateway IP")
     for other in _connected(state, router["id"]):
-        check_apart([subnet], other)
+        check_apart(caller, [subnet], other)
     values = {attribute.name: attribute.initial() for attribute in PORT.attributes if _has_default(attribute)}
     values |= {
         "project_id": router["project_id"],
@@ -323,8 +335,8 @@ def remove_router_interface(state: State, caller: Caller, id: str, body: Resourc
         if port is None:
             text = f"Router {id} has no interface on subnet {plain(subnet_id)}"
             raise Fault(404, "RouterInterfaceNotFoundForSubnet", text)
-    check_not_used(state, port)
-    _check_routes_stay(state, router, port)
+    check_not_used(state, caller, port)
+    _check_routes_stay(state, caller, router, port)
     return {("port", port["id"]): None}, _answer(router, port)
 
 
@@ -332,12 +344,14 @@ def _is_on(port: Resource, subnet_id: Any) -> bool:
     return any(fixed["subnet_id"] == subnet_id for fixed in port["fixed_ips"])
 
 
-def _check_routes_stay(state: State, router: Resource, port: Resource) -> None:
+def _check_routes_stay(state: State, caller: Caller, router: Resource, port: Resource) -> None:
     left = _connected(state, router["id"], without=port["id"])
-    if not all(_reachable(left, route["nexthop"]) for route in router.get("routes") or []):
+    if not _reachable(left, router.get("routes") or []):
+        subnet = state.get("subnet", port["fixed_ips"][0]["subnet_id"])
+        where = named(caller, subnet, f"subnet {port['fixed_ips'][0]['subnet_id']}")
         text = (
-            f"Router interface for subnet {port['fixed_ips'][0]['subnet_id']} on router {router['id']} cannot be "
-            "deleted, as it is required by one or more routes."
+            f"Router interface for {where} on router {router['id']} cannot be deleted, as it is required by one or "
+            "more routes."
         )
         raise Fault(409, "RouterInterfaceInUseByRoute", text)
 

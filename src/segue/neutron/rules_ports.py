@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+from functools import lru_cache
 from typing import Any
 
 from segue.neutron import quota
 from segue.neutron.caller import Caller
-from segue.neutron.errors import Fault
+from segue.neutron.discretion import named, one_of
+from segue.neutron.errors import Fault, plain
 from segue.neutron.state import ROUTER_INTERFACE, Changes, Resource, State, require, visible
 
 MAX_FIXED_IPS = 5
+MAX_ADDRESS_PAIRS = 100
+"""Each is rules in the switches. Neutron lets operators say how many; its default is 10."""
 SHOWN: Resource = {
     "status": "DOWN",
     "binding:vif_details": {},
@@ -37,6 +41,7 @@ def create_port(state: State, caller: Caller, values: Resource, new_id: str) -> 
 def new_port(state: State, caller: Caller, values: Resource, new_id: str) -> Resource:
     """The port, its addresses chosen; its network is known to be there."""
     network = values["network_id"]
+    _check_pairs(values)
     secured = (state.get("network", network) or {}).get("port_security_enabled", True)
     mac = values.get("mac_address")
     if isinstance(mac, str):
@@ -51,6 +56,12 @@ def new_port(state: State, caller: Caller, values: Resource, new_id: str) -> Res
     return port
 
 
+def _check_pairs(values: Resource) -> None:
+    if len(values.get("allowed_address_pairs") or ()) > MAX_ADDRESS_PAIRS:
+        text = f"The number of allowed address pair exceeds the maximum {MAX_ADDRESS_PAIRS}."
+        raise Fault(400, "AllowedAddressPairExhausted", text)
+
+
 def vif_type(port: Resource) -> str:
     return "ovs" if port.get("binding:host_id") else "unbound"
 
@@ -58,9 +69,10 @@ def vif_type(port: Resource) -> str:
 def update_port(state: State, caller: Caller, id: str, values: Resource) -> Changes:
     old = require(state, caller, "port", id)
     network = old["network_id"]
+    _check_pairs(values)
     for attribute in ("device_id", "device_owner"):
         if values.get(attribute, old.get(attribute)) != old.get(attribute):
-            check_device_may_change(state, old, attribute)
+            check_device_may_change(state, caller, old, attribute)
     mac = values.get("mac_address")
     if isinstance(mac, str) and mac != old["mac_address"]:
         _check_mac_is_free(state, network, mac)
@@ -82,23 +94,23 @@ def delete_port(state: State, caller: Caller, id: str) -> Changes:
     if _is_interface(state, port):
         reason = f"has device owner {ROUTER_INTERFACE}"
         raise Fault(409, "ServicePortInUse", f"Port {id} cannot be deleted directly via the port API: {reason}.")
-    check_not_used(state, port)
+    check_not_used(state, caller, port)
     return {("port", id): None}
 
 
-def check_not_used(state: State, port: Resource) -> None:
+def check_not_used(state: State, caller: Caller, port: Resource) -> None:
     """Upstream answers 500 here; a port in use by a pair or a classifier cannot go."""
-    used = [f"port pair {pair}" for pair in state.pairs_of_port(port["id"])]
-    used += [f"flow classifier {classifier}" for classifier in state.classifiers_of_port(port["id"])]
-    if used:
-        raise _in_use(port, f"The port is used by {used[0]}")
+    users = [("port_pair", pair) for pair in state.pairs_of_port(port["id"])]
+    users += [("flow_classifier", classifier) for classifier in state.classifiers_of_port(port["id"])]
+    if users:
+        raise _in_use(caller, port, f"The port is used by {one_of(state, caller, users)}")
 
 
-def check_device_may_change(state: State, port: Resource, attribute: str) -> None:
+def check_device_may_change(state: State, caller: Caller, port: Resource, attribute: str) -> None:
     """A pair has checked that its ports belong to one device; a router's interface is one by these attributes."""
-    pair = next(iter(state.pairs_of_port(port["id"])), None)
-    if attribute == "device_id" and pair is not None:
-        raise _in_use(port, f"Its device_id cannot change while port pair {pair} uses it")
+    pairs = [("port_pair", pair) for pair in state.pairs_of_port(port["id"])]
+    if attribute == "device_id" and pairs:
+        raise _in_use(caller, port, f"Its device_id cannot change while {one_of(state, caller, pairs)} uses it")
     if _is_interface(state, port):
         raise Fault(
             409,
@@ -108,9 +120,9 @@ def check_device_may_change(state: State, port: Resource, attribute: str) -> Non
         )
 
 
-def _in_use(port: Resource, reason: str) -> Fault:
-    where = f"Unable to complete operation on port {port['id']} for network {port['network_id']}."
-    return Fault(409, "PortInUse", f"{where} {reason}.")
+def _in_use(caller: Caller, port: Resource, reason: str) -> Fault:
+    where = named(caller, port, f"port {port['id']} for network {port['network_id']}")
+    return Fault(409, "PortInUse", f"Unable to complete operation on {where}. {reason}.")
 
 
 def _is_interface(state: State, port: Resource) -> bool:
@@ -132,10 +144,10 @@ def _check_interface(state: State, caller: Caller, port: Resource) -> None:
             "DeviceIDNotOwnedByProject",
             f"The following device_id {device} is not owned by your project or matches another project router.",
         )
-    check_interface_subnets(state, device, port)
+    check_interface_subnets(state, caller, device, port)
 
 
-def check_interface_subnets(state: State, router: str, port: Resource) -> None:
+def check_interface_subnets(state: State, caller: Caller, router: str, port: Resource) -> None:
     """A router's interface has addresses, at most one IPv4 subnet, and subnets that no other interface overlaps."""
     subnets = [_subnet(state, fixed["subnet_id"]) for fixed in port["fixed_ips"]]
     if not subnets:
@@ -146,18 +158,16 @@ def check_interface_subnets(state: State, router: str, port: Resource) -> None:
         if other["id"] == port["id"]:
             continue
         for fixed in other["fixed_ips"]:
-            check_apart(subnets, _subnet(state, fixed["subnet_id"]))
+            check_apart(caller, subnets, _subnet(state, fixed["subnet_id"]))
 
 
-def check_apart(subnets: list[Resource], other: Resource) -> None:
+def check_apart(caller: Caller, subnets: list[Resource], other: Resource) -> None:
     for subnet in subnets:
         if subnet["id"] == other["id"]:
             raise bad_router(f"Router already has a port on subnet {subnet['id']}")
         if overlapping(subnet["cidr"], other["cidr"]):
-            raise bad_router(
-                f"Cidr {subnet['cidr']} of subnet {subnet['id']} overlaps with cidr {other['cidr']} "
-                f"of subnet {other['id']}"
-            )
+            ranges = [named(caller, each, f"cidr {each['cidr']} of subnet {each['id']}") for each in (subnet, other)]
+            raise bad_router(f"{ranges[0][0].upper()}{ranges[0][1:]} overlaps with {ranges[1]}")
 
 
 def bad_router(reason: str) -> Fault:
@@ -165,8 +175,14 @@ def bad_router(reason: str) -> Fault:
 
 
 def overlapping(one: str, other: str) -> bool:
-    a, b = ipaddress.ip_network(one), ipaddress.ip_network(other)
-    return a.version == b.version and a.overlaps(b)
+    a, b = _network(one), _network(other)
+    return a.version == b.version and bool(a.overlaps(b))
+
+
+@lru_cache(maxsize=4096)
+def _network(cidr: str) -> Any:
+    """Subnets are compared each with each."""
+    return ipaddress.ip_network(cidr)
 
 
 def _subnet(state: State, id: str) -> Resource:
@@ -203,9 +219,9 @@ def _derived_mac(state: State, network: str, id: str) -> str:
 def _any_addresses(state: State, network: str) -> list[Resource]:
     """One address of each IP version, from the first subnet that has one left."""
     fixed = []
+    everything = [_subnet(state, id) for id in state.subnets_of_network(network)]
     for version in (4, 6):
-        subnets = [_subnet(state, id) for id in state.subnets_of_network(network)]
-        subnets = [subnet for subnet in subnets if subnet["ip_version"] == version]
+        subnets = [subnet for subnet in everything if subnet["ip_version"] == version]
         found = next((entry for subnet in subnets if (entry := _lowest(state, subnet, ())) is not None), None)
         if subnets and found is None:
             raise _exhausted(network)
@@ -265,18 +281,20 @@ def _given(state: State, network: str, entry: Resource, owned: dict[str, str]) -
 
 def _usable(subnet: Resource, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     """In the subnet, and neither its own nor its broadcast address where it has one."""
-    cidr = ipaddress.ip_network(subnet["cidr"])
+    cidr = _network(subnet["cidr"])
     if address.version != cidr.version or address not in cidr:
         return False
     if cidr.num_addresses <= 2:
         return True
-    return address != cidr.network_address and (cidr.version == 6 or address != cidr.broadcast_address)
+    return bool(address != cidr.network_address and (cidr.version == 6 or address != cidr.broadcast_address))
 
 
 def _subnet_on(state: State, network: str, id: Any) -> Resource:
     subnet = state.get("subnet", id) if isinstance(id, str) else None
     if subnet is None or subnet["network_id"] != network:
-        raise _invalid(f"Failed to create port on network {network}, because fixed_ips included invalid subnet {id}")
+        raise _invalid(
+            f"Failed to create port on network {network}, because fixed_ips included invalid subnet {plain(id)}"
+        )
     return subnet
 
 

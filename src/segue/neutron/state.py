@@ -144,6 +144,10 @@ class State:
     def ports_of_device(self, device: str) -> Iterable[str]:
         return self._ids("ports_of_device", device).keys()
 
+    def interfaces_in_network(self, network: str) -> list[Resource]:
+        """Its ports that are, or say that they are, those of routers."""
+        return [self._objects["port"][id] for id in self._ids("interfaces_in_network", network)]
+
     def port_of_mac(self, network: str, mac: str) -> str | None:
         return self._one("mac", (network, mac))
 
@@ -263,6 +267,8 @@ def _keys(kind: str, resource: Resource) -> Iterator[tuple[str, Any]]:
         yield "mac", (network, resource["mac_address"])
         if device:
             yield "ports_of_device", device
+        if resource.get("device_owner") == ROUTER_INTERFACE:
+            yield "interfaces_in_network", network
     elif kind == "subnet":
         yield "subnets_of_network", resource["network_id"]
     elif kind == "flow_classifier":

@@ -77,6 +77,8 @@ class Translation:
         self._keys: set[Key] = set()
         self._wanted: Wanted = {}
         self._old: dict[Key, Fields] = {}
+        self._known_led: dict[str, dict[str, bool]] | None = None
+        """By graph, while the state stays as it is."""
 
     def about(self, keys: Iterable[Key]) -> None:
         """These are going to change. To be said before the state does. Raises Fault for what cannot be changed here."""
@@ -94,8 +96,10 @@ class Translation:
         """What is to be declared, and what no longer, now that the state has changed."""
         keys = self._keys | touched(self.state, self._keys)
         wanted = self._wanted = {}
+        self._known_led = {}
         for key in sorted((key for key in keys if key[0] in NATIVE), key=lambda key: (_ORDER[key[0]], key[1])):
             self._want(wanted, key)
+        self._known_led = None
         return wanted
 
     def _want(self, wanted: Wanted, key: Key) -> None:
@@ -170,16 +174,23 @@ class Translation:
 
     def _led(self, graph: Resource) -> dict[str, bool]:
         """By chain of a graph that follows others: whether one of those can be built, and is led to in its turn."""
-        behind: dict[str, list[str]] = {}
-        for source, ends in graph["port_chains"].items():
-            for end in ends:
-                behind.setdefault(end, []).append(source)
-        fit = {id: self._fit(id) for id in chains_of_graph(graph["port_chains"])}
-        led: dict[str, bool] = {}
-        for _ in behind:  # each round finds at least one of which all before it are known; there is no loop
-            for end, sources in behind.items():
-                if end not in led and all(source in led or source not in behind for source in sources):
-                    led[end] = any(fit[source] and led.get(source, True) for source in sources)
+        known = self._known_led
+        if known is None:
+            return self._find_led(graph["port_chains"])
+        if graph["id"] not in known:
+            known[graph["id"]] = self._find_led(graph["port_chains"])
+        return known[graph["id"]]
+
+    def _find_led(self, port_chains: Mapping[str, list[str]]) -> dict[str, bool]:
+        followed = {end for ends in port_chains.values() for end in ends}
+        led = dict.fromkeys(followed, False)
+        todo = [source for source in port_chains if source not in followed and self._fit(source)]
+        while todo:  # each chain comes here once at most: when it is fit, and first found to be led to
+            for end in port_chains.get(todo.pop(), ()):
+                if not led[end]:
+                    led[end] = True
+                    if end in port_chains and self._fit(end):
+                        todo.append(end)
         return led
 
     def _fit(self, id: str) -> bool:
@@ -285,10 +296,7 @@ class Translation:
         best: tuple[bool, bool, str] | None = None
         subnets = {id: self.state.get("subnet", id) for id in self.state.subnets_of_network(network)}
         names = {self._name("subnet", id) for id in subnets}
-        for id in self.state.ports_of_network(network):
-            port = self.state.get("port", id)
-            if port is None or port.get("device_owner") != ROUTER_INTERFACE:
-                continue
+        for port in self.state.interfaces_in_network(network):
             router = self.objects.get(("router", self._name("router", port["device_id"])))
             has = bool(names & set(getattr(router, "subnets", ())))
             gateway = any(
@@ -457,9 +465,7 @@ def _touched(state: State, kind: str, id: str) -> Iterator[Key]:
         port = state.get(kind, id)
         if port is not None and port.get("device_owner") == ROUTER_INTERFACE:
             yield from (("subnet", subnet) for subnet in state.subnets_of_network(port["network_id"]))
-            for other in (state.get("port", each) for each in state.ports_of_network(port["network_id"])):
-                if other is not None and other.get("device_owner") == ROUTER_INTERFACE:
-                    yield "router", other["device_id"]
+            yield from (("router", other["device_id"]) for other in state.interfaces_in_network(port["network_id"]))
     elif kind == "port_pair":
         group = state.group_of_pair(id)
         if group is not None:

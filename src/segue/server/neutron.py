@@ -144,10 +144,10 @@ class Neutron:
         there, and is ``BUILD`` so long. Of what is ``ACTIVE`` there may be remarks instead of reasons.
         """
         name = self._names.name("chain", chain)
-        status: tuple[str, list[str]] | None = self._conductor.remembered.get(name)
+        status: tuple[str, list[str]] | None = self._conductor.remembered.get(name, "status")
         if status is None:
             status = self._compute(chain, name)
-            self._conductor.remembered.keep(name, status, self._conductor.awaited(name))
+            self._conductor.remembered.keep(name, "status", status, self._conductor.awaited(name))
         return status
 
     def id_of_chain(self, name: str) -> str:
@@ -162,7 +162,8 @@ class Neutron:
         """Compute the status of these, a few at a time. What changes meanwhile is computed when it is asked for."""
         computed = 0
         for chain in chains:
-            if self._names.name("chain", chain) in self._conductor.remembered or self._is_gone(chain):
+            name = self._names.name("chain", chain)
+            if self._conductor.remembered.get(name, "status") is not None or self._is_gone(chain):
                 continue
             self.status_of(chain)
             computed += 1

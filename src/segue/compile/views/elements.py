@@ -75,8 +75,9 @@ def router(ctx: Context, w: Wiring, name: str) -> None:
         via = parse_ip(route.via)
         if not any(via[0] == p.family and (via[1] & p.mask) == p.value for p, _ in prefixes):
             complain(ctx, w, ref, "routes", f"{route.via} is in none of its subnets")
+        destination = parse_prefix(route.destination)
         for prefix, subnet_name in prefixes:
-            if prefix == parse_prefix(route.destination):
+            if prefix == destination:
                 message = f"{route.destination} is subnet {subnet_name!r}, which it is connected to; remove the route"
                 complain(ctx, w, ref, "routes", message)
 

@@ -56,8 +56,11 @@ def relevant(ctx: Context, w: Wiring, name: str) -> None:
 def _reachable(ctx: Context, w: Wiring, start: str) -> set[str]:
     """Networks that routers connect with ``start``, itself among them."""
     found, todo = {start}, [start]
+    crossed: set[str] = set()
     while todo:
-        for router in ctx.values(w.router_of, todo.pop()):
+        routers = set(ctx.values(w.router_of, todo.pop())) - crossed
+        crossed |= routers
+        for router in routers:
             for network in _networks_of(ctx, w, router) - found:
                 found.add(network)
                 todo.append(network)
