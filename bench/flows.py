@@ -17,7 +17,7 @@ from segue.drivers.ovs.render import flow_mods
 from segue.lab.lab import Lab
 from segue.lab.spec import LabNode, LabSpec
 from segue.model.plan import Plan
-from segue.model.program import Rule
+from segue.model.program import Rule, cookie
 from segue.openflow.client import OpenFlowClient
 
 NODE = "n2"
@@ -52,7 +52,7 @@ class Bare:
             target = f"unix:{self.lab.node_rundir(NODE) / 'br-int'}.mgmt"
             async with OpenFlowClient(target) as client:
                 begun = time.monotonic()
-                await client.bundle(flow_mods(Plan(tuple(rules), ())))
+                await client.bundle(flow_mods(Plan({cookie(rule): rule for rule in rules})))
                 return time.monotonic() - begun
 
         return asyncio.run(install())

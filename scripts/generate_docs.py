@@ -30,14 +30,14 @@ def pipeline_page() -> str:
         "| table | stage | purpose | goes on to |",
         "| ---: | --- | --- | --- |",
     ]
-    shown = [stage for stage in STAGES if not stage.injected or stage.name == "service_0"]
+    shown = [stage for stage in STAGES if not _table(stage) or stage.name == "service_0"]
     for stage in shown:
         onward = ", ".join(stage.next) + (" or out" if stage.outputs and stage.next else "out" if stage.outputs else "")
         number, purpose = str(TABLE[stage.name]), stage.purpose
-        if stage.injected:
+        if _table(stage):
             number = f"{number} to {int(number) + SERVICE_TABLES - 1}"
             purpose = purpose.replace("Table 0", "The tables")
-            onward = f"later ones, {stage.next[-1]}"
+            onward = ", ".join(["later ones", *(one for one in stage.next if not one.startswith("service_"))])
         lines.append(f"| {number} | {_name(stage)} | {purpose} | {onward or 'nowhere'} |")
     lines += hooks()
     lines += ["", "## Registers", "", "| register | holds |", "| --- | --- |"]
@@ -49,8 +49,13 @@ def pipeline_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _table(stage: Stage) -> bool:
+    """Whether it is a table of services, which are alike."""
+    return 0 <= TABLE[stage.name] - TABLE["service_0"] < SERVICE_TABLES
+
+
 def _name(stage: Stage) -> str:
-    return f"`service_0` to `service_{SERVICE_TABLES - 1}`" if stage.injected else f"`{stage.name}`"
+    return f"`service_0` to `service_{SERVICE_TABLES - 1}`" if _table(stage) else f"`{stage.name}`"
 
 
 def hooks() -> list[str]:

@@ -20,15 +20,16 @@ from bench.injected.network import CLIENT, EVERYTHING, NODE, SERVER, Flow, Netwo
 from bench.injected.packets import Hosted
 from bench.injected.programs import Program
 from bench.report import Table, figure, progress, spread
+from segue.model.intent import DEFAULT_PACKET_INS, MAX_PACKET_INS
 
 FLOODER = "flooder"
-RATES = {"default": 100, "most": 10_000}
+RATES = {"default": DEFAULT_PACKET_INS, "most": MAX_PACKET_INS}
 """Packet-ins a second that the service may cause."""
 CONDITIONS = {
     "no flood": "",
     "flood, all of it dropped by its service": "drop",
-    "flood, packet-ins at the default limit of 100 /s": "default",
-    "flood, packet-ins at the greatest limit of 10,000 /s": "most",
+    f"flood, packet-ins at the default limit of {DEFAULT_PACKET_INS:,} /s": "default",
+    f"flood, packet-ins at the greatest limit of {MAX_PACKET_INS:,} /s": "most",
 }
 BEHIND = 10
 """How nice the flood's sender is: the switch and the controllers come first, so that it is they that are measured."""

@@ -78,9 +78,13 @@ class Server:
         """Tell, if there is something to tell, and wait until the switch holds all; what the agent says then."""
         if records is not None:
             await self.tell(records)
-        await self.until(lambda: bool(self.applied) and self.applied[-1].revision >= self.revision)
+        await self.until(lambda: self.holds(self.revision))
         assert not self.applied[-1].error, self.applied[-1].error
         return self.applied[-1]
+
+    def holds(self, revision: int) -> bool:
+        """Whether the switch does, and no service is behind."""
+        return bool(self.applied) and self.applied[-1].revision >= revision and not self.applied[-1].behind
 
     async def until(self, true: Callable[[], bool], within: float = 10.0) -> None:
         async with asyncio.timeout(within):

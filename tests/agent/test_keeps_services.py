@@ -65,7 +65,7 @@ def program() -> dict[str, AnyRecord | None]:
             7,
             (
                 rule(7, UseMeter(M), Next("service_1")),
-                rule(7, Clone((ToGroup(G),)), ToGroup(G + 2), TAKEN, table=1, eth_type=0x800, ip_proto=17),
+                rule(7, Clone((ToGroup(G),), apart=True), ToGroup(G + 2), TAKEN, table=1, eth_type=0x800, ip_proto=17),
                 rule(7, ToService(7, 1, 0x77, 0, 0xFFFF, M), TAKEN, table=1),
             ),
         ),

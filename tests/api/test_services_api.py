@@ -19,11 +19,12 @@ from websockets.sync.client import connect
 
 from segue.model.protocol import PROTOCOL, FromServer, Punted, Register, Sync
 from segue.model.view import ServiceRecord
+from segue.server.service_doors import UNREACHED
 
 
 @pytest.fixture(scope="module")
 def ask(tokens: Tokens, admin: str) -> Iterator[Projects]:
-    with projects(tokens, admin, "--services-listen", "45701-45702") as made:
+    with projects(tokens, admin, "--services-listen", "45701-45702", "--services-networks", "127.0.0.0/8") as made:
         made.made("red", "eye", attach=["port/red-1"], permissions={"drop": True, "packet_in": True})
         yield made
 
@@ -84,7 +85,7 @@ def test_wrong_revoked_and_expired_tokens_are_refused_and_the_log_says_whose_and
     assert ask(new, "GET", "/v1/services/short").status == 401
     assert ask("red", "GET", "/v1/services/short").body["token"]["state"] == "expired"
     last = ask("red", "POST", "/v1/services/short/token").body["token"]
-    assert ask("red", "DELETE", "/v1/services/short/token").status == 204
+    assert ask("red", "DELETE", "/v1/services/short/token").status == 202
     assert ask(last, "GET", "/v1/services/short").status == 401
     assert ask("red", "GET", "/v1/services/short").body["token"]["state"] == "revoked"
     log = ask.server.log()
@@ -339,6 +340,28 @@ def test_a_controller_that_cannot_be_is_refused(ask: Projects, who: str, target:
     assert ask("eye", "GET", "/v1/services/eye").body["controller"] is None
 
 
+def test_neither_log_nor_answer_has_a_line_of_whoever_registers(ask: Projects) -> None:
+    forged = "2026-11-20 00:00:00,000 segue.api.auth: forged"
+    for target in (f"tcp:[h\n{forged}]:1", f"tcp:h\n{forged}:1", f"tcp:h:1\n{forged}", f"\n{forged}"):
+        answer = ask("eye", "PUT", "/v1/services/eye/controller", {"target": target})
+        assert answer.status == 400 and "\n" not in answer.body["error"], answer
+        assert ask("eye", "PUT", "/v1/services/eye/controller", {"target": "tcp:h:1", "name": target}).status == 400
+        assert ask("eye", "DELETE", f"/v1/services/eye/flows/%0a{forged.replace(' ', '%20')}").status in (404, 405)
+    assert not any(line.startswith(forged) for line in ask.server.log().splitlines())
+
+
+def test_the_log_says_who_has_registered_which_controller(ask: Projects) -> None:
+    assert ask("eye", "PUT", "/v1/services/eye/controller", {"target": "tcp:127.0.0.1:9"}).status == 200
+    assert ask("red", "DELETE", "/v1/services/eye/controller").status == 204
+    when = r"^\d{4}-\d\d-\d\d [\d:,]+ segue\.api\.services: service eye: "
+    log = ask.server.log()
+    who = r"service/eye of project 'red' at 127\.0\.0\.1 registers the controller tcp:127\.0\.0\.1:9$"
+    assert re.search(when + who, log, re.MULTILINE), log[-2000:]
+    assert re.search(when + r".* of project 'red' at 127\.0\.0\.1 has no controller any more$", log, re.MULTILINE)
+    for what in ("registers it", "makes its token 1"):
+        assert re.search(f"{when}.* of project 'red' at 127\\.0\\.0\\.1 {what}$", log, re.MULTILINE), what
+
+
 def test_versions_of_a_controller_are_those_that_services_speak(ask: Projects) -> None:
     answer = ask("eye", "PUT", "/v1/services/eye/controller", {"target": "tcp:127.0.0.1:1", "versions": ["1.1"]})
     assert answer.status == 400 and "1.1" in answer.body["error"]
@@ -355,11 +378,26 @@ def test_a_controller_is_waited_for_and_the_trouble_of_calling_one_is_told(ask: 
 
     until(heard)
     ask("eye", "PUT", "/v1/services/eye/controller", {"target": "tcp:127.0.0.1:1"})
-    until(lambda: "refused" in ask("eye", "GET", "/v1/services/eye").body["controller"]["trouble"].lower())
+    until(lambda: "refused" in ask("admin", "GET", "/v1/services/eye").body["controller"]["trouble"].lower())
+    for who in ("eye", "red"):
+        assert ask(who, "GET", "/v1/services/eye").body["controller"]["trouble"] == UNREACHED
+    assert "service eye: its controller at tcp:127.0.0.1:1: " in ask.server.log()
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", 45701), 5)
     assert ask("eye", "DELETE", "/v1/services/eye/controller").status == 204
     assert ask("eye", "GET", "/v1/services/eye").body["controller"] is None
+
+
+def test_a_project_is_told_how_many_nodes_have_not_confirmed_and_an_administrator_which(ask: Projects) -> None:
+    for who, said in (("red", "1 node: no agent connected"), ("admin", "node n1 has no agent connected")):
+        ask.made("red", "brief", attach=["port/red-1"])
+        answer = ask(who, "DELETE", "/v1/services/brief/token")
+        assert (answer.status, answer.body) == (202, {"waiting": [said]})
+        answer = ask(who, "DELETE", "/v1/services/brief?wait=1")
+        assert (answer.status, answer.body) == (202, {"waiting": [said]})
+    ask.made("red", "brief")
+    assert ask("red", "DELETE", "/v1/services/brief/token").status == 204, "it is on no node"
+    assert ask("red", "DELETE", "/v1/services/brief?wait=1").status == 204
 
 
 @pytest.mark.parametrize("span", [0, -1, 1e300, "soon", True])

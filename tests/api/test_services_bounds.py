@@ -14,6 +14,7 @@ from segue.api.services import MOST_MESSAGES, MOST_STREAMS
 OPTIONS = (
     *("--services-flows", "50", "--services-packet-ins", "20", "--services-per-project", "3"),
     *("--services-permit", "drop,packet_in", "--services-listen", "45711-45712"),
+    *("--services-networks", "127.0.0.0/30"),
 )
 
 
@@ -115,3 +116,19 @@ def test_a_project_waits_where_its_own_machine_calls_alone(ask: Projects) -> Non
     answer = ask("eye", "PUT", "/v1/services/eye/controller", {"target": "ptcp:45711"})
     assert answer.status == 200 and answer.body["controller"]["name"] == ""
     assert ask("eye", "DELETE", "/v1/services/eye/controller").status == 204
+
+
+@pytest.mark.parametrize("who", ["admin", "red", "eye"])
+def test_controllers_are_called_where_the_operator_has_said_alone(ask: Projects, who: str) -> None:
+    for target in ("tcp:127.0.0.4:6653", "tcp:192.0.2.1:6653", "tcp:[::1]:6653"):
+        answer = ask(who, "PUT", "/v1/services/eye/controller", {"target": target})
+        assert answer.status == 400, answer
+        assert "in the networks where this server calls controllers: 127.0.0.0/30" in answer.body["error"]
+        assert ask("eye", "GET", "/v1/services/eye").body["controller"] is None
+    for target, trouble in (
+        ("tcp:127.0.0.3:1", "no openflow"),
+        ("tcp:0x7f000004:1", "127.0.0.0/30"),
+    ):  # the last is a name
+        assert ask(who, "PUT", "/v1/services/eye/controller", {"target": target}).status == 200
+        until(lambda: trouble in ask("eye", "GET", "/v1/services/eye").body["controller"]["trouble"].lower())  # noqa: B023
+        assert ask("eye", "DELETE", "/v1/services/eye/controller").status == 204

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from api_server import Tokens
-from service_api import FLOWS, Projects, projects
+from service_api import FLOWS, Projects, projects, until
 
 from segue.api.description import description
 
@@ -33,7 +33,7 @@ NAMES = ("eye", "ey%65", "./eye", "eye/.", "eye/../eye", "service%2Feye", "EYE")
 
 @pytest.fixture(scope="module")
 def ask(tokens: Tokens, admin: str) -> Iterator[Projects]:
-    with projects(tokens, admin) as made:
+    with projects(tokens, admin, "--services-networks", "127.0.0.0/8") as made:
         made.made("red", "eye", attach=["port/red-1", "network/red-net"], permissions={"drop": True, "redirect": True})
         made.made("blue", "spy", attach=["port/blue-1"], permissions={"drop": True, "redirect": True, "copy": True})
         assert made("eye", "PUT", "/v1/services/eye/flows/0?wait=0", {"flows": FLOWS}).status == 200
@@ -148,3 +148,38 @@ def test_a_project_has_so_many_services_and_no_more(ask: Projects, tokens: Token
     assert answer.status == 409 and "delete one" in answer.body["error"]
     for number in range(100):
         assert ask(who, "DELETE", f"/v1/services/many-{number}").status == 204
+
+
+def test_projects_do_not_have_the_server_call_itself(tokens: Tokens, admin: str) -> None:
+    with projects(tokens, admin) as ask:
+        ask.made("red", "eye", attach=["port/red-1"])
+        ask.made("admin", "own")
+        for host in ("127.0.0.1", "[::1]", "169.254.169.254", "[::ffff:127.0.0.1]"):
+            for who in ("red", "eye", "admin"):
+                answer = ask(who, "PUT", "/v1/services/eye/controller", {"target": f"tcp:{host}:80"})
+                assert answer.status == 400 and "--services-networks" in answer.body["error"], (who, answer)
+            assert ask("own", "PUT", "/v1/services/own/controller", {"target": f"tcp:{host}:80"}).status == 200
+        answer = ask("eye", "PUT", "/v1/services/eye/controller", {"target": "tcp:localhost:80"})
+        assert answer.status == 200
+        until(lambda: "own machine" in ask("eye", "GET", "/v1/services/eye").body["controller"]["trouble"])
+
+
+def test_services_of_a_project_have_so_many_flows_together(tokens: Tokens, admin: str) -> None:
+    with projects(tokens, admin, "--services-project-flows", "150") as ask:
+        ask.made("red", "one", flows=100)
+        body = {"name": "two", "hook": "ingress", "flows": 51}
+        answer = ask("red", "POST", "/v1/services", body)
+        assert answer.status == 403 and "at most 150 flows together" in answer.body["error"], answer
+        assert ask("blue", "POST", "/v1/services", body).status == 201
+        ask("blue", "DELETE", "/v1/services/two")
+        assert ask("red", "POST", "/v1/services", {**body, "flows": 50}).status == 201
+        assert ask("admin", "POST", "/v1/services", {**body, "name": "three", "project": "red"}).status == 201
+
+
+def test_who_deletes_what_a_service_is_attached_to_is_told_how_to_detach_it(ask: Projects) -> None:
+    ask.made("red", "holds", attach=["port/red-2"])
+    answer = ask("admin", "DELETE", "/v1/objects/port/red-2")
+    assert answer.status == 409 and "`segue service attach holds`" in answer.body["error"], answer
+    answer = ask("red", "POST", "/v1/services", {"name": "more", "hook": "ingress", "attach": ["port/nowhere"]})
+    assert answer.status == 409 and "service attach" not in answer.body["error"]
+    assert ask("red", "DELETE", "/v1/services/holds").status == 204

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,9 @@ from test_openflow_tls import Authority
 
 from segue.cli import service, service_options, service_words
 from segue.cli.errors import Mistake
+from segue.cli.logged import Lines
 from segue.cli.main import parser
+from segue.cli.terminal import complain
 from segue.model.hooks import HOOKS
 from segue.model.intent import Permissions
 from segue.server.service_limits import ProjectLimits
@@ -91,17 +96,91 @@ def test_a_service_from_the_first_command_to_the_last(ips: tuple[Session, Path])
     until(lambda: "controller: connection refused" in segue("service", "list").out)
     told = segue("service", "show", "ips", *own).out
     assert re.search(r"datapath id +00005e", told) and re.search(r"may +drop, mark, copy, packet_in\n", told)
-    assert re.search(r"trouble +controller: connection refused\n", told) and re.search(r"\n +1 +port/a +02:", told)
+    assert re.search(r"trouble +controller: no OpenFlow connection could be made; the server's log", told)
+    assert "controller: connection refused\n" in segue("service", "show", "ips").out
+    assert re.search(r"\n +1 +port/a +02:", told)
     assert segue("service", "connect", "ips", "none").out == "service ips has no controller\n"
     assert segue("service", "attach", "ips", "port/b").out == "service ips is attached to port/b\n"
     assert segue("service", "attach", "ips").out == "service ips is attached to nothing\n"
     assert json.loads(segue("service", "show", "ips", "-o", "json").out)["ports"] == []
-    assert segue("service", "revoke", "ips").out == "the token of service ips is revoked, and its flows are removed\n"
+    ran = segue("service", "revoke", "ips")
+    assert (ran.status, ran.out) == (1, "the token of service ips is revoked\n")
+    assert "node n1 has no agent" in ran.err, "it was attached there, and nobody has said that it is not any more"
     assert segue("service", "flows", "ips", *own).status == 2
     assert "0/50" in segue("service", "list").out and "revoked" in segue("service", "list").out
     assert segue("service", "delete", "ips").out == "service ips is deleted\n"
     assert segue("service", "list").out == "no services; register one with `segue service create`\n"
     assert segue("service", "list", "-o", "json").out == "[]\n"
+
+
+def test_who_revokes_or_deletes_hears_which_nodes_have_not_confirmed(ips: tuple[Session, Path]) -> None:
+    segue, _ = ips
+    why = (
+        "segue: its flows may still be in force. These have not confirmed that they are gone:\n"
+        "  node n1 has no agent connected\n"
+    )
+    ran = segue("service", "revoke", "ips")
+    assert ran == (1, "the token of service ips is revoked\n", why)
+    ran = segue("service", "delete", "ips")
+    assert ran == (1, "service ips is deleted\n", why)
+    assert segue("service", "create", "bare", "--hook", "ingress").status == 0
+    ran = segue("service", "revoke", "bare")
+    assert ran == (0, "the token of service bare is revoked, and its flows are removed\n", "")
+    assert segue("service", "delete", "bare") == (0, "service bare is deleted\n", "")
+
+
+HOSTILE = "tcp:\x1b[2J\nx\x9b\u202e:1"
+
+
+def test_what_others_have_written_does_not_move_the_cursor(
+    ips: tuple[Session, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segue, _ = ips
+    one = json.loads(segue("service", "show", "ips", "-o", "json").out)
+    one |= {"refused": [HOSTILE], "failing": [f"node n1 {HOSTILE}"]}
+    one["controller"] = {"target": HOSTILE, "address": HOSTILE, "connected": [], "trouble": HOSTILE, "name": ""}
+
+    class Fake:
+        def get(self, path: str) -> Any:
+            return [one] if path == "/v1/services" else one
+
+        def put(self, *_: Any) -> Any:
+            return one
+
+        def delete(self, *_: Any, **__: Any) -> Any:
+            return {"waiting": [HOSTILE]}
+
+    monkeypatch.setattr("segue.cli.service_run._client", lambda _: Fake())
+    for words in (
+        ("list",),
+        ("show", "ips"),
+        ("show", "ips", "-o", "json"),
+        ("connect", "ips", "x"),
+        ("revoke", "ips"),
+    ):
+        ran = segue("service", *words)
+        text = ran.out + ran.err
+        assert text and all(line.isprintable() for line in text.split("\n")), (words, text)
+        assert "[2J" in text, words
+        assert "node n1 " in text or words[0] not in ("list", "show"), "what is in `failing` is trouble"
+        if words[-1] == "json":
+            assert json.loads(ran.out) == one
+
+
+def test_a_complaint_has_the_lines_that_it_is_given_and_nothing_hidden(capsys: pytest.CaptureFixture[str]) -> None:
+    complain("first\nsecond \x1b[2J")
+    assert capsys.readouterr().err == "segue: first\nsecond \\x1b[2J\n"
+
+
+def test_a_message_is_one_line_of_the_log() -> None:
+    formatter = Lines("%(asctime)s %(name)s: %(message)s")
+    record = logging.LogRecord("x", logging.INFO, "", 0, "%s: %s", ("a\n2026-11-20 forged", "\x1b[2J\x9b"), None)
+    assert formatter.format(record).endswith(r" x: a\n2026-11-20 forged: \x1b[2J\x9b")
+    try:
+        raise ValueError
+    except ValueError:
+        record.exc_info = sys.exc_info()
+    assert len(formatter.format(record).splitlines()) > 2, "tracebacks keep their lines"
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -126,6 +205,7 @@ def test_the_token_is_good_for_the_service_alone(ips: tuple[Session, Path]) -> N
         (("create", "x"), "--hook"),
         (("create", "x", "--hook", "egress", "--attach", "port/nope"), "there is no port 'nope'"),
         (("create", "x", "--hook", "ingress", "--rewrite", "colour"), "colour"),
+        (("create", "x", "--hook", "ingress", "--rewrite", "ip_dscp"), "the DSCP is permission mark; write mark: true"),
         (("create", "ips", "--hook", "ingress"), "take another name"),
         (("token", "nope"), "`segue service list` lists those there are"),
         (("token", "ips", "--expires", "soon"), "write 30d, 12h or 90m"),
@@ -200,12 +280,21 @@ def test_options_reach_a_server_that_is_started_for_somebody(authority: Authorit
 
 def test_what_projects_may_ask_for_reaches_a_server_that_is_started_for_somebody() -> None:
     given = [
-        *("--services-flows", "7", "--services-packet-ins", "0", "--services-per-project", "3"),
+        *(
+            "--services-flows",
+            "7",
+            "--services-packet-ins",
+            "0",
+            "--services-copies",
+            "9",
+            "--services-per-project",
+            "3",
+        ),
         *("--services-permit", "drop,rewrite"),
     ]
     args = parser("server").parse_args(["server", *given])
     assert service_options.words(args) == given
-    assert service_options.limits(args) == ProjectLimits(7, 0, 3, frozenset({"drop", "rewrite"}))
+    assert service_options.limits(args) == ProjectLimits(7, 0, 3, frozenset({"drop", "rewrite"}), 9)
     bare = parser("server").parse_args(["server"])
     assert service_options.limits(bare) == ProjectLimits() and service_options.words(bare) == []
     none = parser("server").parse_args(["server", "--services-permit", "none"])
@@ -214,9 +303,23 @@ def test_what_projects_may_ask_for_reaches_a_server_that_is_started_for_somebody
     assert Permissions.__struct_fields__ == service_options.PERMISSIONS
 
 
+def test_where_controllers_are_called_reaches_a_server_that_is_started_for_somebody() -> None:
+    given = ["--services-networks", "10.1.0.0/16,2001:db8::/32"]
+    args = parser("server").parse_args(["server", *given])
+    assert service_options.words(args) == given
+    assert service_options.reach(args).networks == (ip_network("10.1.0.0/16"), ip_network("2001:db8::/32"))
+    none = parser("server").parse_args(["server", "--services-networks", "none"])
+    assert service_options.words(none) == ["--services-networks", "none"]
+    assert service_options.reach(none).networks == ()
+    assert service_options.reach(parser("server").parse_args(["server"])).networks is None
+
+
 @pytest.mark.parametrize(
     ("option", "said"),
     [
+        ("--services-networks=10.1.0.1/16", "has host bits set"),
+        ("--services-networks=10.1.0.0/16,", "'' is no network"),
+        ("--services-networks=any", "'any' is no network"),
         ("--services-flows=0", "is no number from 1"),
         ("--services-flows=many", "is no number from 1"),
         ("--services-packet-ins=-1", "is no number from 0"),

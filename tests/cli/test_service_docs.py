@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from cli_session import DOCS, a_server
 
+from segue.cli.defaults import SERVER
 from segue.model.hooks import HOOKS
 from segue.model.intent import DESTINATIONS, REWRITES, SOURCES, Permissions
 
@@ -25,6 +26,7 @@ def test_every_command_prints_what_is_shown(tmp_path: Path) -> None:
         for part in block.removeprefix("$ ").split("\n$ ")
     ]
     assert len(shown) > 8
+    assert shown.pop(0) == (f"export SEGUE_SERVER={SERVER}", "", ""), "the page itself says where the server is"
     with a_server(tmp_path) as url:
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         for command, _, printed in shown:

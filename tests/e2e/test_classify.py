@@ -34,13 +34,6 @@ def fabric() -> Iterator[Fabric]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def bench(fabric: Fabric) -> Iterator[Bench]:
-    made = Bench(fabric)
-    yield made
-    made.close()
-
-
 @pytest.fixture(autouse=True)
 def afterwards(fabric: Fabric) -> Iterator[None]:
     yield

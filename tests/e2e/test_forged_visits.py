@@ -22,13 +22,6 @@ def fabric() -> Iterator[Fabric]:
 
 
 @pytest.fixture(scope="module")
-def bench(fabric: Fabric) -> Iterator[Bench]:
-    made = Bench(fabric)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
 def paths(fabric: Fabric) -> dict[str, int]:
     return path_ids(fabric)
 

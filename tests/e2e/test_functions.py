@@ -89,6 +89,10 @@ def forwarder(name: str, node: str, *ports: str) -> LabHost:
     return LabHost(name, node, tuple(legs), (" && ".join([*routes, "sleep infinity"]),), forward=True)
 
 
+WATCHED = ["client", "mate", "server", "x-in", "x-out", "y-in", "y-out"]
+"""What is silent: the forwarders are not."""
+
+
 @pytest.fixture(scope="module")
 def fabric() -> Iterator[Fabric]:
     gateways = ["10.0.0.1", "fd00::1"]
@@ -106,13 +110,6 @@ def fabric() -> Iterator[Fabric]:
         done = running.exec("nat", "nft", "-f", "-", stdin=NAT)
         assert done.returncode == 0, done.stderr
         yield running
-
-
-@pytest.fixture(scope="module")
-def bench(fabric: Fabric) -> Iterator[Bench]:
-    made = Bench(fabric, ["client", "mate", "server", "x-in", "x-out", "y-in", "y-out"])
-    yield made
-    made.close()
 
 
 @pytest.fixture(autouse=True)

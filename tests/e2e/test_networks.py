@@ -73,13 +73,6 @@ def fabric() -> Iterator[Fabric]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def bench(fabric: Fabric) -> Iterator[Bench]:
-    made = Bench(fabric)
-    yield made
-    made.close()
-
-
 def address(port: str, family: int = 4) -> str:
     return str(PORTS[port]["addresses"][family == 6])
 

@@ -73,13 +73,6 @@ def fabric() -> Iterator[Fabric]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def bench(fabric: Fabric) -> Iterator[Bench]:
-    made = Bench(fabric)
-    yield made
-    made.close()
-
-
 @pytest.fixture(autouse=True)
 def alone(fabric: Fabric) -> Iterator[None]:
     """No service outlives its test."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 
 from inject import random_flows, random_mods
 from segue.model.hooks import HOOKS
-from segue.model.intent import NOT_REWRITTEN, REWRITES
+from segue.model.intent import MAX_PACKET_INS, NOT_REWRITTEN, REWRITES
 from segue.model.stages import TABLE
 from segue.openflow import EncodeError, FlowMod, Output
 from segue.openflow import protocol as of
@@ -27,7 +28,7 @@ from segue.openflow.wire import FLOOD, NORMAL, V10, V13, V14, V15
 from segue.openflow.wire import TABLE as THROUGH_TABLE
 
 from . import buffers
-from .fabric import PYTHON, Fabric, host
+from .fabric import PYTHON, ApiError, Fabric, host
 from .flows import held
 from .forgery import labels, path_ids
 from .frames import Wire, datagram, ether, watch
@@ -303,7 +304,7 @@ def resident(fabric: Fabric, name: str) -> float:
     return int(found[1]) / 1024
 
 
-@pytest.mark.parametrize("limit", [100, 10_000])
+@pytest.mark.parametrize("limit", [100, MAX_PACKET_INS])
 def test_a_flood_of_packet_ins_holds_up_nobody(fabric: Fabric, limit: int) -> None:
     """Neither with a limit that is kept, nor with one that leaves all to queues; what is kept in memory is bounded."""
     apply(fabric, {"services": {"evil.ingress": evil("ingress") | {"packet_ins": limit}}})
@@ -357,6 +358,56 @@ def test_a_flood_of_packet_ins_holds_up_nobody(fabric: Fabric, limit: int) -> No
         fabric.apply({"services": {"evil.ingress": evil("ingress")}})
         put(fabric, "evil.ingress")
         put(fabric, "good", *good_flows())
+
+
+COPIED_CODE = """
+import socket, time
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+begun = time.monotonic()
+for number in range(4000):
+    sock.sendto(b"x" * 64, ("10.0.0.50", 7))
+    time.sleep(max(0.0, begun + number / 1000 - time.monotonic()))
+print(time.monotonic() - begun)
+"""
+
+
+def received(fabric: Fabric, host: str) -> int:
+    """Frames, by the host's own count."""
+    with fabric.lab.popen(host, ["cat", "/proc/thread-self/net/dev"], stdout=subprocess.PIPE, text=True) as reading:
+        (line,) = (line for line in reading.communicate()[0].splitlines() if line.strip().startswith("eth0:"))
+    return int(line.split()[2])
+
+
+@pytest.mark.parametrize("by", ["rules", "a group"])
+def test_whoever_copies_as_much_as_it_may_costs_others_nothing(fabric: Fabric, by: str) -> None:
+    """Each of a thousand packets a second is to be copied 64 times, to another node. What the limit lets pass goes."""
+    own, service = numbers(fabric, "evil.ingress"), "evil.ingress"
+    match, out = udp_to(7, in_port=own["h1"]), Output(own["h2"])
+    limit = int(shown(fabric, service)["copies"])
+    if by == "rules":
+        for table in range(16):
+            onward = (of.ApplyActions([*4 * [out], *([ON] if table == 15 else [])]), of.GotoTable(table + 1))
+            flows = FlowMod(match, instructions=onward[: 1 + (table < 15)], table_id=table)
+            put(fabric, service, flows, table=table, settled=table == 15)
+        with pytest.raises(ApiError, match="one packet would be copied 65 times"):
+            put(fabric, service, flow(match, *5 * [out], ON, priority=9))
+    else:
+        buckets = [of.Bucket([out], bucket_id=number) for number in range(64)]
+        say(fabric, service, of.GroupMod(0, 1, 0, buckets))
+        put(fabric, service, flow(match, of.Group(1), ON))
+    before = received(fabric, "h2")
+    with Traffic(fabric, STREAMS) as traffic:
+        begun = time.monotonic()
+        code = [PYTHON, "-c", COPIED_CODE]
+        with fabric.lab.popen("h1", code, stdout=subprocess.PIPE, text=True) as sending:
+            lasted = float(sending.communicate(timeout=30)[0])
+        time.sleep(0.3)
+        lasted = max(lasted, time.monotonic() - begun)
+        results = traffic.stop()
+    copies = received(fabric, "h2") - before - 4000
+    print(f"{copies} copies in {lasted:.1f} s, at most {limit} a second")
+    whole(results)
+    assert limit < copies < limit * (lasted + 0.2)
 
 
 def middle(ordered: list[float]) -> float:

@@ -28,10 +28,12 @@ ELEMENTS = {
 GROUPS = {1: FIRST_GROUP + 4, 9: FIRST_GROUP + 5}
 METERS = {1: FIRST_METER + 2, 9: FIRST_METER + 3}
 PACKET_IN_METER = FIRST_METER + 1
+COPY_METER = FIRST_METER
 
 
 def scope(hook: str = "ingress", permissions: Permissions = ALL, **changes: Any) -> Scope:
-    given: dict[str, Any] = {"elements": ELEMENTS, "packet_in_meter": PACKET_IN_METER, "gone": frozenset({GONE})}
+    meters = {"packet_in_meter": PACKET_IN_METER, "copy_meter": COPY_METER}
+    given: dict[str, Any] = {"elements": ELEMENTS, "gone": frozenset({GONE})} | meters
     return Scope("ips", SERVICE, HOOKS[hook], permissions, **(given | changes))
 
 

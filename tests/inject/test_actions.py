@@ -7,7 +7,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from inject.scenes import ALL, ELEMENTS, GONE, GROUPS, METERS, NONE, PACKET_IN_METER, ROUTER, SERVICE, flow, scope
+from inject.scenes import (
+    ALL,
+    COPY_METER,
+    ELEMENTS,
+    GONE,
+    GROUPS,
+    METERS,
+    NONE,
+    PACKET_IN_METER,
+    ROUTER,
+    SERVICE,
+    flow,
+    scope,
+)
 from segue.inject import translate
 from segue.inject.errors import Refusal
 from segue.inject.flow import Flow, instructions_of
@@ -53,8 +66,16 @@ def refused(given: Flow, where: Scope | None = None) -> str:
     return why.value.error
 
 
+GROUP = Clone((UseMeter(COPY_METER), ToGroup(GROUPS[1])))
+LAST_GROUP = Clone((ToGroup(GROUPS[1]),), apart=True)
+
+
 def deliver(key: int, anew: bool = False) -> tuple[AnyAction, ...]:
     return (SetField(TARGET_PORT, key), *((SetField("in_port", 0),) if anew else ()), Next("redirect"))
+
+
+def copy(key: int, anew: bool = False) -> Clone:
+    return Clone((UseMeter(COPY_METER), *deliver(key, anew)))
 
 
 def punt(reason: int = 1, **more: int) -> ToService:
@@ -69,18 +90,21 @@ def punt(reason: int = 1, **more: int) -> ToService:
         ({}, [], (TAKEN,)),
         ({}, [ON], ()),
         ({}, [of.Output(2)], (TAKEN, *deliver(12))),
-        ({}, [of.Output(2), ON], (Clone(deliver(12)),)),
-        ({}, [ON, of.Output(2)], (Clone(deliver(12)),)),
-        ({}, [of.Output(2), of.Output(3)], (TAKEN, Clone(deliver(12)), *deliver(13))),
+        ({}, [of.Output(2), ON], (copy(12),)),
+        ({}, [ON, of.Output(2)], (copy(12),)),
+        ({}, [of.Output(2), of.Output(3)], (TAKEN, copy(12), *deliver(13))),
         ({"in_port": 1}, [of.Output(1)], (TAKEN,)),
         ({"in_port": 1}, [of.Output(IN_PORT)], (TAKEN, *deliver(11, anew=True))),
-        ({"in_port": 1}, [of.Output(FLOOD)], (TAKEN, Clone(deliver(12)), *deliver(13))),
-        ({}, [of.Output(TO_ALL)], (TAKEN, Clone(deliver(11)), Clone(deliver(12)), *deliver(13))),
+        ({"in_port": 1}, [of.Output(FLOOD)], (TAKEN, copy(12), *deliver(13))),
+        ({}, [of.Output(TO_ALL)], (TAKEN, copy(11), copy(12), *deliver(13))),
         ({}, [of.Output(GONE)], (TAKEN,)),
         ({}, [of.Output(CONTROLLER, 128)], (TAKEN, punt(length=128))),
         ({}, [of.Output(CONTROLLER), ON], (punt(),)),
-        ({}, [of.Group(1)], (TAKEN, ToGroup(GROUPS[1]))),
-        ({}, [of.Group(1), ON], (ToGroup(GROUPS[1]),)),
+        ({}, [of.Group(1)], (TAKEN, LAST_GROUP)),
+        ({}, [of.Group(1), ON], (GROUP,)),
+        ({}, [of.Group(1), of.Output(2)], (TAKEN, GROUP, *deliver(12))),
+        ({}, [of.Output(2), of.SetField("eth_dst", 9)], (TAKEN, *deliver(12), SetField("eth_dst", 9))),
+        ({}, [of.Output(2), of.Output(CONTROLLER)], (TAKEN, copy(12), punt())),
         ({}, [of.MeterAction(1), ON], (UseMeter(METERS[1]),)),
         ({}, [of.SetQueue(3), ON], (SetQueue(3),)),
         ({}, [of.Enqueue(2, 3)], (TAKEN, SetQueue(3), *deliver(12))),
@@ -254,7 +278,7 @@ def test_no_address_is_written_that_could_be_a_mark(field: str, value: int, mask
 def test_elsewhere_than_at_ingress_the_switch_does_not_know_where_a_packet_came_in(hook: str) -> None:
     assert done(flow({}, of.Output(2)), scope(hook)) == (TAKEN, *deliver(12, anew=True))
     assert refused(flow({}, of.Output(FLOOD)), scope(hook)) == "OFPBAC_BAD_OUT_PORT"
-    expected = (TAKEN, Clone(deliver(12, anew=True)), *deliver(13, anew=True))
+    expected = (TAKEN, copy(12, anew=True), *deliver(13, anew=True))
     assert done(flow({"in_port": 1}, of.Output(FLOOD)), scope(hook)) == expected
 
 
@@ -267,7 +291,7 @@ def instructed(*instructions: of.Instruction, match: dict[str, Any] | None = Non
 
 def test_goto_goes_on_and_sends_copies() -> None:
     given = instructed(of.ApplyActions([of.Output(2), of.SetField("eth_dst", 9)]), of.GotoTable(3))
-    assert done(given) == (Clone(deliver(12)), SetField("eth_dst", 9), Next("service_3"))
+    assert done(given) == (copy(12), SetField("eth_dst", 9), Next("service_3"))
     assert refused(given, scope(permissions=msgspec.structs.replace(ALL, copy=False))) == "OFPBAC_EPERM"
 
 
@@ -294,7 +318,7 @@ def test_written_actions_are_done_in_the_order_of_the_action_set() -> None:
 
 
 def test_a_group_in_the_action_set_leaves_no_output() -> None:
-    assert done(instructed(of.WriteActions([of.Output(2), of.Group(1)]))) == (TAKEN, ToGroup(GROUPS[1]))
+    assert done(instructed(of.WriteActions([of.Output(2), of.Group(1)]))) == (TAKEN, LAST_GROUP)
 
 
 def test_applied_actions_come_before_written_ones() -> None:
@@ -414,11 +438,16 @@ def test_a_flood_has_its_limit() -> None:
     many = {number: Element(number, "port", f"p{number}", 1000 + number) for number in range(1, 66)}
     assert refused(flow({}, of.Output(FLOOD)), scope(elements=many)) == "OFPBAC_TOO_MANY"
     assert len(done(flow({"in_port": 1}, of.Output(FLOOD)), scope(elements=many))) == 1 + 63 + 2
-    assert len(done(flow({}, of.Group(1)))) == 2
-    assert refused(flow({}, of.Group(1), of.Output(2))) == "OFPBAC_TOO_MANY"
 
 
 def test_what_is_sent_leaves_out_the_routers() -> None:
-    keys = [step.actions[0] for step in done(flow({}, of.Output(FLOOD), ON)) if isinstance(step, Clone)]
+    keys = [step.actions[1] for step in done(flow({}, of.Output(FLOOD), ON)) if isinstance(step, Clone)]
     ports = [element for element in ELEMENTS.values() if element.kind == "port"]
     assert keys == [SetField(TARGET_PORT, port.key) for port in ports]
+
+
+@pytest.mark.parametrize("actions", [[of.Output(2), ON], [of.Output(2), of.Output(3)], [of.Group(1), ON]])
+def test_without_a_meter_there_are_no_copies(actions: list[of.Action]) -> None:
+    assert refused(flow({}, *actions), scope(copy_meter=0)) == "OFPBAC_EPERM"
+    assert done(flow({}, of.Output(2)), scope(copy_meter=0)) == (TAKEN, *deliver(12))
+    assert done(flow({}, of.Group(1)), scope(copy_meter=0)) == (TAKEN, LAST_GROUP)

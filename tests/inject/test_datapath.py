@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from inject import random_mods
 from inject.scenes import ALL, ELEMENTS, GONE, NONE, scope
-from segue.inject import ports, saved
+from segue.inject import copies, groups, ports, saved
 from segue.inject.changes import Changes
 from segue.inject.datapath import Datapath
 from segue.inject.errors import Refusal
@@ -50,6 +50,15 @@ def held(switch: Datapath) -> Any:
     ]
     cookies = {key: {one} if isinstance(one, int) else set(one) for key, one in flows._cookies.items()}
     assert cookies == {cookie: {f.number for f in flows if f.cookie == cookie} for cookie in {f.cookie for f in flows}}
+    leaving = {entry.switch: groups.copies(entry.made) for entry in switch.groups.values()}
+    assert switch._leaving == {number: some for number, some in leaving.items() if some}
+    made = {number: copies.of_rule(rule, leaving) for number, rule in switch.rules.items()}
+    assert switch._made == {number: some for number, some in made.items() if some}
+    most: dict[int, int] = {}
+    for number, some in switch._made.items():
+        table = flows.by_number[number].table
+        most[table] = max(some, most.get(table, 0))
+    assert switch.copies.most == most and switch.copies.total <= copies.MAX_COPIES
     maps = (dict(switch._switch_groups), dict(switch._switch_meters))
     rooms = (set(switch.numbers.groups._taken), set(switch.numbers.meters._taken))
     own = (dict(flows.by_number), dict(switch.rules), dict(switch.groups), dict(switch.meters), dict(flows.counts))

@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from inject.scenes import ALL, GONE, GROUPS, METERS, NONE, ROUTER, scope
+from inject.scenes import ALL, COPY_METER, GONE, GROUPS, METERS, NONE, ROUTER, scope
 from segue.inject import translate
 from segue.inject.errors import Refusal
+from segue.inject.groups import copies, measure
 from segue.inject.scope import Scope
 from segue.model import stages
 from segue.model.intent import Permissions
@@ -24,8 +25,9 @@ from segue.model.program import (
     PushVlan,
     SetField,
     SetQueue,
+    UseMeter,
 )
-from segue.model.stages import TARGET_PORT
+from segue.model.stages import TARGET_PORT, check_injected
 from segue.openflow import CONTROLLER, FLOOD, IN_PORT, NORMAL, V13, V14, V15
 from segue.openflow import protocol as of
 
@@ -49,8 +51,27 @@ def bucket(*actions: of.Action, **more: Any) -> of.Bucket:
 
 def test_buckets_lead_to_own_ports() -> None:
     made = group([bucket(of.SetField("eth_dst", 9), OUT), bucket(of.Output(3))])
-    behind = (SetField(TARGET_PORT, 13), Next("redirect"))
+    behind = (SetField(TARGET_PORT, 13), Next("group_copy"))
     assert made == Group(NUMBER, "all", (Bucket((SetField("eth_dst", 9), *DELIVERED)), Bucket(behind)), "service/ips")
+
+
+def test_what_a_group_sends_behind_its_first_bucket_is_measured() -> None:
+    ways = [[one.actions[-1:] for one in group([bucket(), bucket(OUT), bucket(OUT)], kind).buckets] for kind in (0, 1)]
+    assert ways == [[(), (Next("redirect"),), (Next("group_copy"),)], [(), (Next("redirect"),), (Next("redirect"),)]]
+    rule = measure(scope())
+    assert rule is not None and rule.actions == (UseMeter(COPY_METER), Next("redirect"))
+    check_injected(rule)
+
+
+def test_a_group_of_type_all_makes_copies_where_there_may_be_some() -> None:
+    assert copies(group([bucket(), bucket(OUT), bucket(OUT)])) == 2
+    assert copies(group([bucket(OUT), bucket(OUT)], 1)) == 1
+    assert copies(group([])) == 0
+    none = scope(copy_meter=0)
+    assert group([bucket(OUT), bucket()], where=none) and group([bucket(OUT), bucket(OUT)], 1, where=none)
+    with pytest.raises(Refusal) as refused:
+        group([bucket(OUT), bucket(OUT)], where=none)
+    assert refused.value.error == "OFPGMFC_EPERM" and measure(none) is None
 
 
 def test_a_bucket_is_an_action_set() -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from inject.pipeline import KEYS, compiled, ip, mac, network
-from inject.scenes import ELEMENTS, GROUPS, METERS, PACKET_IN_METER, SERVICE, flow, scope
+from inject.scenes import COPY_METER, ELEMENTS, GROUPS, METERS, PACKET_IN_METER, SERVICE, flow, scope
 from segue.inject import translate
 from segue.inject.flow import Flow
 from segue.inject.packets import Sending
@@ -41,6 +41,7 @@ def node(hook: str, *flows: Flow) -> Program:
     records[f"group/{group.number}"] = GroupRecord(group)
     meter = Meter(PACKET_IN_METER, True, (Band(100),), where.owner)
     records[f"meter/{meter.number}"] = MeterRecord(meter)
+    records[f"meter/{COPY_METER}"] = MeterRecord(Meter(COPY_METER, True, (Band(100),), where.owner))
     for number, one in enumerate(flows):
         rule = translate.rule(where, one, GROUPS, METERS)
         assert rule is not None

@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from inject.pipeline import KEYS, compiled, ip, mac, network
-from inject.scenes import ELEMENTS, GROUPS, METERS, SERVICE, flow, scope
+from inject.scenes import COPY_METER, ELEMENTS, GROUPS, METERS, SERVICE, flow, scope
 from segue.inject import translate
-from segue.model.program import Rule
+from segue.model.program import Band, Meter, Rule
 from segue.model.stages import ELEMENT, NETWORK, REDIRECTED, SOURCE_PORT, VERDICT
-from segue.model.view import AnyRecord, FlowRecord, HookRecord, PortRecord, ServiceRecord, Turn
+from segue.model.view import AnyRecord, FlowRecord, HookRecord, MeterRecord, PortRecord, ServiceRecord, Turn
 from segue.openflow import NORMAL, TABLE
 from segue.openflow import protocol as of
 from segue.packet.addresses import Prefix
@@ -34,6 +34,7 @@ def node(hook: str, *actions: of.Action, more: Mapping[str, AnyRecord] | None = 
     records: dict[str, AnyRecord] = {
         f"service/{SERVICE}": ServiceRecord("ips", SERVICE, hook, own),
         f"flow/{SERVICE}/1": FlowRecord(rule),
+        f"meter/{COPY_METER}": MeterRecord(Meter(COPY_METER, True, (Band(100),), where.owner)),
     }
     for key in (11, 12):
         records[f"hook/{hook}:port:{key}"] = HookRecord(hook, "port", key, (Turn(1, "ips", SERVICE),))

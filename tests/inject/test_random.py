@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from inject import random_flows
 from inject.pipeline import KEYS, STRANGERS, compiled, ip, mac, network
-from inject.scenes import ELEMENTS, GROUPS, METERS, PACKET_IN_METER, SERVICE, scope
+from inject.scenes import COPY_METER, ELEMENTS, GROUPS, METERS, PACKET_IN_METER, SERVICE, scope
 from segue.inject import matches, translate
 from segue.inject.errors import Refusal
 from segue.inject.scope import Scope
@@ -97,6 +97,8 @@ def hold_to(where: Scope, actions: tuple[AnyAction, ...]) -> None:
                 assert "nw_ttl" in permissions.rewrite
             case SetQueue():
                 assert permissions.queue
+            case UseMeter(meter=meter) if meter == COPY_METER:
+                assert permissions.redirect or permissions.copy
             case UseMeter(meter=meter):
                 assert permissions.meter
                 assert meter in METERS.values()
@@ -105,7 +107,10 @@ def hold_to(where: Scope, actions: tuple[AnyAction, ...]) -> None:
             case ToService(service=service, meter=meter):
                 assert permissions.packet_in
                 assert (service, meter) == (SERVICE, PACKET_IN_METER)
-            case Clone() | Next():
+            case Clone(actions=inner, apart=apart):
+                assert any(isinstance(one, UseMeter) for one in inner) != apart
+                assert not apart or isinstance(inner[-1], ToGroup)
+            case Next():
                 pass
             case _:
                 pytest.fail(f"a service's rule does {action}")

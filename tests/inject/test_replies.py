@@ -17,7 +17,9 @@ from segue.inject.changes import Removed
 from segue.inject.counts import GroupCount, Known, MeterCount, PortCount
 from segue.inject.datapath import Datapath
 from segue.inject.errors import Refusal
+from segue.inject.flow import Flow
 from segue.inject.rooms import Numbers
+from segue.inject.said import newest
 from segue.openflow import VERSIONS, Message, decode, encode
 from segue.openflow import protocol as of
 from segue.openflow.pairing import encode_parts
@@ -293,3 +295,27 @@ def test_ports_that_come_and_go_are_told() -> None:
 def test_long_names_of_ports_are_told_apart() -> None:
     names = {ports.describe(ELEMENTS[1].__class__(1, "port", f"a-very-long-name-{n}", 1), V13).name for n in range(9)}
     assert len(names) == 9 and all(re.fullmatch(r".{1,15}", name) for name in names)
+
+
+def test_what_is_said_of_a_flow_adds_the_same_flow_again() -> None:
+    match = {"eth_type": 0x800, "ip_proto": 6, "tcp_dst": 80}
+    flags = int(of.FlowModFlags.SEND_FLOW_REM | of.FlowModFlags.RESET_COUNTS)
+    was = Flow(3, 7, match, (of.GotoTable(5),), 9, 11, 13, flags, 17, version=V15)
+    mod = of.FlowMod(**newest(was))
+    assert (
+        Flow(
+            mod.table_id,
+            mod.priority,
+            mod.match,
+            mod.instructions,  # type: ignore[arg-type]
+            mod.cookie,
+            mod.idle_timeout,
+            mod.hard_timeout,
+            mod.flags,
+            mod.importance,
+            version=V15,
+        )
+        == was
+    )
+    told = of.FlowDesc(**newest(was))
+    assert all(getattr(told, name) == getattr(mod, name) for name in newest(was))

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from inject import random_flows
-from inject.scenes import ALL, GROUPS, METERS, PACKET_IN_METER, scope
+from inject.scenes import ALL, COPY_METER, GROUPS, METERS, PACKET_IN_METER, scope
 from inject.test_packets import ARP, LATER, TAGGED, UDP
 from openflow.open_vswitch import OpenVSwitch
 from segue.drivers.ovs.groups import group_mod, meter_mod
 from segue.drivers.ovs.render import action, addition
 from segue.inject import translate
 from segue.inject.errors import Refusal
-from segue.model.program import FIRST_GROUP, Band, Group, Meter, Rule
+from segue.model.program import FIRST_GROUP, Band, Group, Meter, Rule, cookie
 from segue.openflow import (
     CONTROLLER,
     V13,
@@ -96,7 +96,7 @@ def packet_outs(rng: random.Random, wanted: int) -> list[PacketOut]:
 @pytest.mark.slow
 def test_open_vswitch_takes_all_that_passes(tmp_path: Path) -> None:
     empty = [group_mod(Group(number, "all", (), "test")) for number in GROUPS.values()]
-    numbers = (*METERS.values(), PACKET_IN_METER)
+    numbers = (*METERS.values(), PACKET_IN_METER, COPY_METER)
     meters = [meter_mod(Meter(number, True, (Band(1000),), "test"), MeterCommand.ADD) for number in numbers]
     some = rules(random.Random(1), WANTED)
     assert sum(len(rule.actions) > 2 for rule in some) > WANTED // 10
@@ -104,5 +104,5 @@ def test_open_vswitch_takes_all_that_passes(tmp_path: Path) -> None:
     sent = packet_outs(random.Random(3), WANTED // 4)
     with OpenVSwitch(tmp_path) as ovs:
         ovs.vsctl("add-br", "br", "--", "set", "bridge", "br", "datapath_type=netdev", "protocols=OpenFlow15")
-        mods = [*empty, *meters, *map(addition, some), *others, *sent]
+        mods = [*empty, *meters, *(addition(cookie(rule), rule) for rule in some), *others, *sent]
         assert asyncio.run(refused(ovs.management("br"), mods)) == []

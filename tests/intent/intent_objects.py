@@ -146,7 +146,7 @@ def services(draw):
             **{word: draw(st.booleans()) for word in words}, rewrite=draw(several(st.sampled_from(fields)))
         ),
         flows=draw(st.integers(0, 1_000_000)),
-        packet_ins=draw(st.integers(0, 10_000)),
+        packet_ins=draw(st.integers(0, 5_000)),
     )
 
 

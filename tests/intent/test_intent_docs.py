@@ -4,11 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
+from msgspec.structs import fields
 from test_intent_schema import fits
 
 from segue import intent
 from segue.intent.fields import FIELDS, SHORT
 from segue.intent.labread import HOST
+from segue.model.intent import KINDS
 
 TEXT = (Path(__file__).parents[2] / "docs" / "intent.md").read_text()
 BLOCKS = re.findall(r"^```(.*)\n((?:.*\n)*?)```$", TEXT, re.MULTILINE)
@@ -39,6 +41,23 @@ def test_every_field_is_explained():
     for table in (*FIELDS.values(), *SHORT.values(), HOST):
         for field in table:
             assert f"`{field}`" in TEXT, field
+
+
+NUMBERS = [
+    (kind, name, field.type.schema["minimum"], field.type.schema["maximum"])
+    for kind, table in FIELDS.items()
+    for name, field in table.items()
+    if field.type.schema.keys() >= {"minimum", "maximum"}
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "low", "high"), NUMBERS, ids=[f"{kind} {name}" for kind, name, *_ in NUMBERS])
+def test_tables_say_which_numbers_there_are_and_which_is_there_without_one(kind, name, low, high):
+    section = TEXT.partition(f"\n## {kind.title()}s\n")[2].partition("\n## ")[0]
+    ((meaning, default),) = re.findall(rf"^\| `{name}` \| (.*) \| `(.*)` \|$", section, re.MULTILINE)
+    assert re.findall(r"\d+ to \d+", meaning) == [f"{low} to {high}"]
+    (field,) = (field for field in fields(KINDS[kind]) if field.name == name)
+    assert default == str(field.default)
 
 
 def test_links_lead_to_headings():

@@ -15,7 +15,7 @@ from segue.openflow.field_text import (
     value_from_json,
     value_to_json,
 )
-from segue.openflow.wire import V10, V11, V12, V13, V15, EncodeError, ProtocolError
+from segue.openflow.wire import V10, V11, V12, V13, V15, VERSIONS, EncodeError, ProtocolError
 
 from .test_match import matches
 from .test_match_fixed import structs
@@ -65,6 +65,10 @@ def test_values(name, value, said):
         ("tcp_src", "80/0xfff0", (80, 0xFFF0)),
         ("reg0", {"mask": "0xf", "value": 1}, (1, 15)),
         ("ipv6_src", "::ffff:1.2.3.4", 0xFFFF01020304),
+        ("in_port", "OFPP_CONTROLLER", 0xFFFFFFFD),
+        ("in_port", "CONTROLLER", 0xFFFFFFFD),
+        ("oxm_of_in_port", "OFPP_LOCAL", 0xFFFFFFFE),
+        ("in_phy_port", "OFPP_ANY", 0xFFFFFFFF),
     ],
 )
 def test_what_people_may_say_besides(name, said, value):
@@ -83,11 +87,21 @@ def test_what_people_may_say_besides(name, said, value):
         *(("ipv4_src", said) for said in ("10.0.0", "10.0.0.256", "10.0.0.1/33", "10.0.0.1/-1", "::1", "1.2.3.4\n")),
         *(("ipv6_src", said) for said in ("1.2.3.4", "::1%eth0", "::1/129", ":::")),
         ("nonsense", "1"),
+        ("reg0", "OFPP_CONTROLLER"),
+        ("in_port", "OFPP_NOTHING"),
     ],
 )
 def test_nonsense(name, said):
     with pytest.raises(EncodeError):
         value_from_json(name, said)
+
+
+@pytest.mark.parametrize(("version", "text"), [(v, t) for v in VERSIONS for t in ("OFPP_CONTROLLER", "OFPP_LOCAL")])
+def test_reserved_ports_have_names_in_every_version(version, text):
+    said = {"in_port": text}
+    number = {"OFPP_CONTROLLER": 0xFFFFFFFD, "OFPP_LOCAL": 0xFFFFFFFE}[text]
+    assert match_from_json(said, version) == {"in_port": number}
+    SCHEMA.validate(said)
 
 
 @pytest.mark.parametrize(("name", "value"), [("eth_src", 1 << 48), ("ipv4_src", -1), ("ipv6_src", (1, 1 << 128))])

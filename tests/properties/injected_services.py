@@ -17,11 +17,14 @@ from segue.model.intent import Node
 from segue.model.marks import is_mark, marked
 from segue.model.program import (
     FIRST_GROUP,
+    FIRST_METER,
     AnyAction,
+    Band,
     Bucket,
     Clone,
     DecTtl,
     Group,
+    Meter,
     Move,
     Next,
     Output,
@@ -32,6 +35,7 @@ from segue.model.program import (
     SetQueue,
     ToGroup,
     ToService,
+    UseMeter,
     Value,
     match,
 )
@@ -55,6 +59,7 @@ from segue.model.view import (
     FlowRecord,
     GroupRecord,
     HookRecord,
+    MeterRecord,
     PortRecord,
     RouterRecord,
     ServiceRecord,
@@ -86,6 +91,11 @@ class Injected:
     own: dict[int, str]
     rules: list[Rule] = field(default_factory=list)
     groups: list[Group] = field(default_factory=list)
+
+    @property
+    def measure(self) -> UseMeter:
+        """Of its copies; no packet is too many here."""
+        return UseMeter(FIRST_METER + self.key)
 
 
 def elements(world: World) -> tuple[dict[int, PortRecord], dict[int, RouterRecord]]:
@@ -194,14 +204,17 @@ def steps(service: Injected, table: int, ports: list[int]) -> st.SearchStrategy[
     ).map(lambda one: [one])
     later = st.integers(table + 1, TABLES).map(lambda to: [Next(f"service_{to}")])
     grouped: list[list[AnyAction]] = [[ToGroup(group.number)] for group in service.groups]
+    grouped += [[Clone((service.measure, ToGroup(group.number)))] for group in service.groups]
+    grouped += [[Clone((ToGroup(group.number),), apart=True)] for group in service.groups]
     return st.one_of(
         plain,
         plain,
         later,
         later,
         way.map(list),
-        way.map(lambda send: [Clone(send)]),
-        way.map(lambda send: [Clone((SetField("ip_dscp", DSCP), *send))]),
+        way.map(lambda send: [Clone((service.measure, *send))]),
+        way.map(lambda send: [Clone(send, apart=True)]),
+        way.map(lambda send: [Clone((SetField("ip_dscp", DSCP), service.measure, *send))]),
         st.just([PushVlan(), SetField("vlan_vid", VLAN)]),
         st.sampled_from([*grouped, [Next("redirect")]]),
     )
@@ -212,7 +225,8 @@ def groups(draw: st.DrawFn, service: Injected, number: int, ports: list[int]) ->
     def bucket() -> Bucket:
         key = draw(st.sampled_from([*service.own, *ports]))
         write = draw(st.sampled_from(((), (SetField("eth_dst", 0x020000000003),), (SetField("ip_dscp", DSCP),))))
-        return Bucket((*write, SetField(TARGET_PORT, key), SetField("in_port", 0), Next("redirect")))
+        way = draw(st.sampled_from(("redirect", "group_copy")))
+        return Bucket((*write, SetField(TARGET_PORT, key), SetField("in_port", 0), Next(way)))
 
     kind = draw(st.sampled_from(("all", "all", "indirect", "select")))
     size = draw(st.integers(0, 3)) if kind == "all" else 1
@@ -231,6 +245,10 @@ def records(services: Iterable[Injected], world: World) -> dict[str, AnyRecord]:
             met.setdefault((service.hook.name, kind, key), []).append(turn)
         for number, rule in enumerate(service.rules):
             told[f"flow/{service.key}/{number}"] = FlowRecord(rule)
+        meter, owner = service.measure, f"service/{service.name}"
+        told[f"meter/{meter.meter}"] = MeterRecord(Meter(meter.meter, True, (Band(1_000_000, 1_000_000),), owner))
+        limit = Rule("group_copy", 100, match({SERVICE: service.key}), (meter, Next("redirect")), owner)
+        told[f"flow/{service.key}/{len(service.rules)}"] = FlowRecord(limit)
         for group in service.groups:
             told[f"group/{group.number}"] = GroupRecord(group)
     for (hook, kind, key), turns in met.items():
@@ -370,7 +388,7 @@ class Verdict:
             match action:
                 case SetField(field=name) if name == VERDICT:
                     self.taken = True
-                case Next(stage="redirect"):
+                case Next(stage="redirect" | "group_copy"):
                     self.actions.append(Clone(tuple(self.node.sent(self.fields[TARGET_PORT], self.fields))))
                 case Next(stage=stage):
                     assert BY_NAME[stage].injected

@@ -17,7 +17,7 @@ from segue.model.hooks import HOOKS
 from segue.model.intent import Permissions
 from segue.model.marks import mark
 from segue.model.path import FIRST_INDEX
-from segue.model.program import Rule
+from segue.model.program import FIRST_METER, Rule
 from segue.model.view import PathRecord, PortRecord
 from segue.openflow import protocol as of
 from segue.openflow.wire import NORMAL
@@ -59,7 +59,8 @@ def hostile(world: World, ports: dict[str, PortRecord], hook: str, actions: tupl
     """A service of the tenant's that does this to every packet of its ports."""
     own = {1: "m1", 2: "m2", 3: "g"}
     elements = {n: Element(n, "port", p, ports[p].key, ports[p].mac, network=ports[p].network) for n, p in own.items()}
-    switch = Datapath(Scope("evil", 1, HOOKS[hook], Permissions(redirect=True, copy=True), elements), Numbers())
+    permissions = Permissions(redirect=True, copy=True)
+    switch = Datapath(Scope("evil", 1, HOOKS[hook], permissions, elements, copy_meter=FIRST_METER + 1), Numbers())
     rule = switch.apply(of.FlowMod(instructions=[of.ApplyActions(actions)]), 4, 1.0).rules[1]
     assert isinstance(rule, Rule)
     attached = [("port", ports[name].key) for name in own.values()]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 from injected_services import Injected, Meant, Reference, elements, injected, records
-from strategies import intents, packets
+from strategies import intents, many, packets
 from test_meaning import build
 from worlds import World
 
@@ -25,7 +25,7 @@ from segue.verify.wire import encode
 
 CHECKED = settings(
     deadline=None,
-    max_examples=100,
+    max_examples=many(80),
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from itertools import starmap
 
 import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
@@ -92,7 +93,9 @@ class HookSwitch(NodeSwitch):
                 await client.send(meter_removal(number))
             for meter in compiler.meters.values():
                 await client.send(meter_mod(meter, MeterCommand.ADD))
-            await client.bundle([*map(group_mod, compiler.groups.values()), *map(addition, compiler.rules)])
+            await client.bundle(
+                [*map(group_mod, compiler.groups.values()), *starmap(addition, compiler.program().items())]
+            )
             self.groups, self.meters = frozenset(compiler.groups), frozenset(compiler.meters)
             request = FlowDescRequest(cookie=OWN[0], cookie_mask=OWN[1])
             return {(flow.table_id, flow.cookie) async for flows in client.flow_stats(request) for flow in flows}
@@ -146,6 +149,8 @@ HOME, AWAY, ASIDE = 1, 2, 3
 KEY = 7
 OWN_GROUP, ONE_BUCKET = FIRST_GROUP, FIRST_GROUP + 1
 ASIDES: tuple[AnyAction, ...] = (SetField(TARGET_PORT, ASIDE), SetField("in_port", 0), Next("redirect"))
+MEASURE = UseMeter(FIRST_METER)
+AMPLE, SELDOM = Band(100_000), Band(1, 1)
 TAG: tuple[AnyAction, ...] = (PushVlan(0x88A8), SetField("vlan_vid", 0x1005), SetField("vlan_pcp", 3))
 
 
@@ -155,15 +160,19 @@ def rule(table: int, priority: int, actions: tuple[AnyAction, ...], **fields: in
 
 PROGRAMS: dict[str, tuple[Rule, ...]] = {
     "a tag on what goes on": (rule(0, 1, TAG),),
-    "a tag on a copy": (rule(0, 1, (Clone((*TAG, *ASIDES)),)),),
+    "a tag on a copy": (rule(0, 1, (Clone((MEASURE, *TAG, *ASIDES)),)),),
     "a tag on and off": (rule(0, 1, (*TAG, PopVlan())),),
     "tables, and what they write": (
         rule(0, 1, (SetField("eth_dst", THREE), Next("service_4"))),
-        rule(4, 1, (SetField("eth_src", ONE + 8), Clone(ASIDES), SetField("eth_dst", TWO)), eth_dst=THREE),
+        rule(4, 1, (SetField("eth_src", ONE + 8), Clone((MEASURE, *ASIDES)), SetField("eth_dst", TWO)), eth_dst=THREE),
     ),
     "taken, and sent": (rule(0, 1, (SetField(VERDICT, 0), *ASIDES)),),
     "taken": (rule(0, 1, (SetField(VERDICT, 0),)),),
     "a group": (rule(0, 1, (ToGroup(OWN_GROUP), SetField("ip_dscp", 10)), eth_type=0x0800),),
+    "copies by a group": (
+        rule(0, 1, (Clone((MEASURE, ToGroup(OWN_GROUP))), SetField("ip_dscp", 10)), eth_type=0x0800),
+    ),
+    "a group, apart": (rule(0, 1, (Clone((ToGroup(OWN_GROUP),), apart=True), SetField("eth_dst", TWO))),),
     "a group of one bucket, taken": (rule(0, 1, (SetField(VERDICT, 0), ToGroup(ONE_BUCKET))),),
     "no entry for it": (rule(0, 1, (Next("service_1"),)), rule(1, 1, (SetField(VERDICT, 0),), eth_dst=THREE)),
     "a meter, a queue, and the controller": (
@@ -172,7 +181,7 @@ PROGRAMS: dict[str, tuple[Rule, ...]] = {
 }
 
 
-def program(hook: str, rules: tuple[Rule, ...]) -> NodeCompiler:
+def program(hook: str, rules: tuple[Rule, ...], band: Band = AMPLE) -> NodeCompiler:
     """One network with three ports on one node, all attached to a service at ``hook``."""
     compiler = NodeCompiler(available())
     compiler.record("self", SelfRecord("n1", 1, "192.0.2.1"))
@@ -184,12 +193,13 @@ def program(hook: str, rules: tuple[Rule, ...]) -> NodeCompiler:
         compiler.record(f"hook/{hook}:port:{key}", HookRecord(hook, "port", key, (turn,)))
     compiler.record(f"service/{KEY}", ServiceRecord("s", KEY, hook, ((ASIDE, "aside", "n1"),)))
     aside = Bucket((SetField("eth_src", ONE + 9), *ASIDES))
-    buckets = (aside, Bucket((*TAG, *ASIDES)))
+    buckets = (aside, Bucket((*TAG, *ASIDES[:-1], Next("group_copy"))))
     compiler.record(f"group/{OWN_GROUP}", GroupRecord(Group(OWN_GROUP, "all", buckets, "service/s")))
     compiler.record(f"group/{ONE_BUCKET}", GroupRecord(Group(ONE_BUCKET, "select", (aside,), "service/s")))
     for number in (FIRST_METER, FIRST_METER + 1):
-        compiler.record(f"meter/{number}", MeterRecord(Meter(number, True, (Band(100_000),), "service/s")))
-    for number, one in enumerate(rules):
+        compiler.record(f"meter/{number}", MeterRecord(Meter(number, True, (band,), "service/s")))
+    limit = Rule("group_copy", 100, match({SERVICE: KEY}), (MEASURE, Next("redirect")), "service/s")
+    for number, one in enumerate((*rules, limit)):
         compiler.record(f"flow/{KEY}/{number}", FlowRecord(one))
     compiler.settle()
     assert not compiler.refused
@@ -213,3 +223,39 @@ def test_packets_leave_the_switch_as_the_interpreter_has_them(node: HookSwitch, 
             sent = [frame.hex() for frame in read_pcap(node.capture(port).read_bytes(), size)]
             expected = [encode(out.packet.frame).hex() for out in trace.outputs if out.port == port]
             assert sent == expected, "\n".join([f"port {port}", *explain_trace(trace)])
+
+
+COPIED: dict[str, tuple[AnyAction, ...]] = {
+    "by the rule": (Clone((MEASURE, *ASIDES)), Clone((MEASURE, *ASIDES))),
+    "by a group": (Clone((MEASURE, ToGroup(OWN_GROUP))),),
+    "by a group, measured there alone": (Clone((ToGroup(OWN_GROUP),), apart=True),),
+}
+
+
+@pytest.mark.parametrize("name", COPIED)
+def test_what_the_meter_drops_are_copies_alone(node: HookSwitch, name: str) -> None:
+    """One copy a second may go, and many packets come at once."""
+    node.hold(program("ingress", (rule(0, 1, COPIED[name], eth_dst=TWO),), SELDOM))
+    met = counted(node, TWO)
+    free = SENT if COPIED[name][0].apart else 0  # type: ignore[union-attr]
+    assert met[AWAY] == SENT and free < met[ASIDE] < free + SENT
+
+
+def test_what_a_meter_drops_of_a_broadcast_at_one_port_is_not_missing_at_others(node: HookSwitch) -> None:
+    """A service at egress measures what comes to its ports; each of them gets a copy of its own."""
+    node.hold(program("egress", (rule(0, 1, (MEASURE,), reg8=AWAY),), SELDOM))
+    met = counted(node, 0xFFFFFFFFFFFF)
+    assert 0 < met[AWAY] < SENT and met[ASIDE] == SENT
+
+
+SENT = 20
+
+
+def counted(node: HookSwitch, mac: int) -> dict[int, int]:
+    """How many frames leave by the other ports if ``SENT`` come from the first."""
+    fields = {"eth_src": ONE, "eth_dst": mac, "eth_type": 0x0800, "ip_proto": 17, "nw_ttl": 64, "udp_src": 5}
+    packet = Packet.of({**fields, "ipv4_src": 0x0A000001, "ipv4_dst": 0x0A000002, "udp_dst": 6})
+    before = {port: node.capture(port).stat().st_size for port in (AWAY, ASIDE)}
+    for _ in range(SENT):
+        node.receive(HOME, encode(packet.frame))
+    return {port: len(list(read_pcap(node.capture(port).read_bytes(), size))) for port, size in before.items()}

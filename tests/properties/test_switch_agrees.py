@@ -24,6 +24,7 @@ from worlds import GPE, PLAIN, World
 from segue.drivers.ovs.render import OWN, addition
 from segue.model.intent import Node, Objects
 from segue.model.program import Rule, cookie
+from segue.model.stages import TABLE
 from segue.openflow.client import OpenFlowClient
 from segue.openflow.protocol import FlowDescRequest, FlowMod, FlowModCommand
 from segue.verify.explain import explain
@@ -76,7 +77,7 @@ class NodeSwitch(Switch):
     async def _program(self, rules: list[Rule]) -> set[tuple[int, int]]:
         clear = FlowMod(command=FlowModCommand.DELETE, table_id=0xFF, cookie=OWN[0], cookie_mask=OWN[1])
         async with OpenFlowClient(f"unix:{self._mgmt}") as client:
-            await client.bundle([clear, *map(addition, rules)])
+            await client.bundle([clear, *(addition(cookie(rule), rule) for rule in rules)])
             request = FlowDescRequest(cookie=OWN[0], cookie_mask=OWN[1])
             return {(flow.table_id, flow.cookie) async for flows in client.flow_stats(request) for flow in flows}
 
@@ -117,7 +118,7 @@ def test_the_switch_does_what_the_interpreter_says(node: NodeSwitch, data: st.Da
 
 
 def places(world: World, node: str) -> set[tuple[int, int]]:
-    return {(flow.table_id, flow.cookie) for flow in map(addition, world.nodes[node].rules.values())}
+    return {(TABLE[rule.stage], cookie(rule)) for rule in world.nodes[node].rules.values()}
 
 
 class Alike:

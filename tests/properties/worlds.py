@@ -163,7 +163,7 @@ class NodeWorld:
             self.fresh = False
         else:
             plan = one_switch.change(changes.added, changes.removed)
-            gone, added = plan.remove, plan.add
+            gone, added = tuple(plan.remove.values()), tuple(plan.add.values())
         self._apply(added, gone)
         clashes = one_switch.conflicts(self.wanted.values())
         assert not clashes, clashes[0]

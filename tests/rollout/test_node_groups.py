@@ -75,5 +75,5 @@ def test_what_names_a_meter_that_is_made_anew_is_put_again() -> None:
     places = {(TABLE["service_0"], key) for key in program}
     meters = {M: meter(M), M + 1: meter(M + 1)}
     plan = difference(program, Held(places, {}, {M + 1: False}), TABLE, {}, meters)
-    assert plan.add == tuple(rules[:3])
+    assert plan.add == {cookie(one): one for one in rules[:3]}
     assert plan.meters == (meter(M), meter(M + 1))

@@ -95,8 +95,8 @@ class Node:
                     self.sent.append(message)
 
     def injected(self, kind: str = "flow") -> dict[str, AnyRecord]:
-        """Without what a service is given by the server: the meter of its packet-ins."""
-        return {key: one for key, one in self.records.items() if key.startswith(f"{kind}/")}
+        """Without the rule by which the server measures what groups copy."""
+        return {key: one for key, one in self.records.items() if key.startswith(f"{kind}/") and key[-2:] != "/0"}
 
     async def end(self) -> None:
         self.task.cancel()

@@ -10,6 +10,10 @@ import pytest
 from test_neutron import ADMIN, APPLIED, Bench, run
 
 from segue.neutron.names import id_of
+from segue.server import status as of_chains
+from segue.server.conductor import Conductor
+from segue.server.states import States
+from segue.server.status import chain_state, computed_chain_state
 from segue.store.base import StoreFull, Transaction
 
 AWARE = {"correlation": "mpls"}
@@ -43,7 +47,10 @@ def counted(b: Bench, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def look(b: Bench) -> dict[str, tuple[str, list[str]]]:
-    """Every status; none of them may be another than what would be computed now."""
+    """Every status; none of them, and no chain's state, may be another than what would be computed now."""
+    for kind, name in b.objects:
+        if kind == "chain":
+            assert chain_state(b.conductor, name) == computed_chain_state(b.conductor, name)
     shown = {chain["id"]: b.neutron.status_of(chain["id"]) for chain in b.neutron.state.all("port_chain")}
     compute = type(b.neutron)._compute
     for chain, status in shown.items():
@@ -85,6 +92,44 @@ def test_chains_to_which_nothing_happens_are_computed_once(run: Run, monkeypatch
     run(scenario)
 
 
+def test_all_who_ask_how_a_chain_is_are_told_what_was_computed_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(b: Bench) -> None:
+        network = b.network()
+        ids = [chain_over(b, network, node, number)["id"] for number, node in enumerate(("n2", "n3"), 1)]
+        await b.calm()
+        computed: list[str] = []
+
+        def count(conductor: Conductor, name: str) -> tuple[str, list[str]]:
+            computed.append(name)
+            return computed_chain_state(conductor, name)
+
+        monkeypatch.setattr(of_chains, "computed_chain_state", count)
+        names = [b.neutron.name_of_chain(id) for id in ids]
+        b.conductor.remembered.clear()
+        states = States(b.conductor)
+        await states._look()
+        for id, name in zip(ids, names, strict=True):
+            state, reasons = chain_state(b.conductor, name)
+            reasons.append("what one who asks makes of it")
+            assert (state, b.neutron.status_of(id)) == ("ready", ("ACTIVE", []))
+            assert states.current["chain", name].state == "ready"
+            assert chain_state(b.conductor, name) == ("ready", [])
+        assert sorted(computed) == sorted(names)
+        computed.clear()
+        path = b.conductor.rollouts.paths_of(names[0])[0].id
+        b.conductor.applied("n2", b.conductor.revision, {path: ["port x has no interface"]}, "")
+        await states._look()
+        assert (states.current["chain", names[0]].state, states.current["chain", names[1]].state) == (
+            "impaired",
+            "ready",
+        )
+        assert chain_state(b.conductor, names[0]) == ("impaired", ["port x has no interface"])
+        assert b.neutron.status_of(ids[0]) == ("DOWN", ["port x has no interface"])
+        assert computed == [names[0]]
+
+    run(scenario)
+
+
 def test_chains_that_wait_are_computed_when_what_they_wait_for_comes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(b: Bench) -> None:
         network = b.network()
@@ -107,6 +152,25 @@ def test_chains_that_wait_are_computed_when_what_they_wait_for_comes(run: Run, m
                 look(b)
         assert {status for status, _ in look(b).values()} == {"ACTIVE"}
         assert {one, two} <= set(computed)
+
+    run(scenario)
+
+
+def test_a_state_that_nobody_asks_for_besides_is_not_stale(run: Run) -> None:
+    """What the networking API says of the same chain is kept with nodes of its own."""
+
+    async def scenario(b: Bench) -> None:
+        name = b.neutron.name_of_chain(chain_over(b, b.network(), "n2")["id"])
+        b.conductor.remembered.clear()  # what the answer to its creation has left
+        seen = []
+        for node in ("n3", "n2", "n1", "n1", "n2", "n3"):
+            seen.append(chain_state(b.conductor, name))
+            assert seen[-1] == computed_chain_state(b.conductor, name)
+            b.conductor.applied(node, b.conductor.revision, {}, "")
+            assert chain_state(b.conductor, name) == computed_chain_state(b.conductor, name)
+            await asyncio.sleep(0)
+        assert len({tuple(reasons) for _, reasons in seen}) > 2
+        assert (seen[0][0], chain_state(b.conductor, name)) == ("preparing", ("ready", []))
 
     run(scenario)
 
@@ -291,6 +355,7 @@ def test_others_run_while_many_are_computed(run: Run) -> None:
         b.neutron.delete(ADMIN, "port_chain", chains[0])
         await b.neutron.catch_up(chains)
         other.cancel()
-        assert chains[0] not in b.conductor.remembered and chains[1] in b.conductor.remembered
+        known = [b.conductor.remembered.get(chain, "status") is not None for chain in chains[:2]]
+        assert known == [False, True]
 
     run(scenario)

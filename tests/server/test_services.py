@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -15,7 +16,9 @@ from segue.openflow import ALL_TABLES, FlowMod, FlowModCommand
 from segue.openflow import protocol as of
 from segue.openflow.channel import Channel, OpenFlowError, dial, listen
 from segue.openflow.wire import V10, V13, V14, V15
+from segue.server.service_counts import Counts
 from segue.server.service_doors import Controller
+from segue.server.service_flows import listed
 from segue.server.services import Unwritable
 from segue.store.base import Transaction
 
@@ -186,6 +189,31 @@ async def test_the_end_of_a_flow_is_told_once_with_what_all_nodes_counted(b: Ben
         assert (told.packet_count, told.byte_count) == (12, 120)
 
 
+@scenario
+async def test_nodes_are_not_asked_what_flows_have_counted_that_were_put_just_now(b: Bench) -> None:
+    asked: list[str] = []
+
+    async def answer(what: str, args: Mapping[str, str]) -> dict[str, Any]:
+        asked.append(what)
+        return {
+            "n1": {f"flow/{b.room.key}/{one.number}": (one.priority, 60, 0.0, 9.0) for one in b.room.datapath.flows}
+        }
+
+    b.room.counts = Counts(answer)
+    b.room.carry_out([(flow(9, table_id=1), V15)])
+    new = b.room.replace(0, [flow(1), flow(2)], V15)
+    assert [(one.mod.priority, one.packets) for one in await listed(b.room, 0, new)] == [(2, 0), (1, 0)]
+    assert asked == []
+    new = b.room.replace(0, [flow(1), flow(3)], V15)  # of which one was there
+    assert [(one.mod.priority, one.packets) for one in await listed(b.room, 0, new)] == [(3, 3), (1, 1)]
+    new = b.room.replace(0, [flow(1, cookie=5)], V15)  # another one, which counts on
+    assert [(one.mod.cookie, one.packets) for one in await listed(b.room, 0, new)] == [(5, 1)]
+    assert len(asked) == 2
+    new = b.room.replace(0, [], V15)
+    assert await listed(b.room, 0, new) == [] and len(asked) == 2
+    assert [(one.mod.table_id, one.packets) for one in await listed(b.room, None)] == [(1, 9)]
+
+
 # -- what is refused --------------------------------------------------------------------------------------------------
 
 
@@ -216,7 +244,7 @@ async def test_no_more_flows_than_the_quota(b: Bench) -> None:
 async def test_of_two_controllers_the_slave_changes_nothing(b: Bench) -> None:
     async with controller(V14) as peer:
         first = await b.connected(peer)
-        waiting = await listen("ptcp:0:127.0.0.1", b.room.attach, side="switch", versions=(V14,))
+        waiting = await listen("ptcp:0:127.0.0.1", b.room.controllers.attach, side="switch", versions=(V14,))
         heard: list[Any] = []
         second = await dial(
             waiting.addresses[0], versions=(V14,), on_channel=lambda one: setattr(one, "on_event", heard.append)
@@ -348,12 +376,13 @@ async def test_revoking_removes_all_that_came_by_the_token_at_once(b: Bench) -> 
         channel = await b.connected(peer)
         for msg in (GROUP, METER, flow(1), flow(2, of.Group(7)), flow(3, of.MeterAction(3), of.Output(0xFFFFFFFA))):
             await channel.request(msg)
-        assert len(b.nodes["n1"].injected()) == 3 and len(b.nodes["n1"].injected("meter")) == 2
+        assert len(b.nodes["n1"].injected()) == 3 and len(b.nodes["n1"].injected("meter")) == 3
         b.room.access.revoke()
         await b.settled()
         for node in b.nodes.values():
             assert not node.injected() and not node.injected("group")
-            assert list(node.injected("meter")) == [f"meter/{b.room.about.meter}"]
+            assert node.injected("meter").keys() == {f"meter/{b.room.about.meter}", f"meter/{b.room.about.copy_meter}"}
+            assert not any(key.startswith("flow/") for key in node.records)
         assert list(b.kept()) == [about]
         await asyncio.wait_for(channel.wait_closed(), 5)
         assert "revoked" in b.room.access.wrong(token)

@@ -14,19 +14,6 @@ from segue.server.service_counts import Counts
 
 
 @scenario
-async def test_as_many_barriers_as_an_application_has_connections_wait_at_once(b: Bench) -> None:
-    async with controller() as peer:
-        channel = await b.connected(peer)
-        b.nodes["n2"].answers.clear()
-        channel.send(flow(1))
-        barriers = [asyncio.create_task(channel.barrier(30)) for _ in range(200)]
-        await asyncio.sleep(0.3)
-        assert not any(barrier.done() for barrier in barriers)
-        b.nodes["n2"].answers.set()
-        await asyncio.gather(*barriers)
-
-
-@scenario
 async def test_packets_wait_for_what_was_said_before_them_and_none_is_refused(b: Bench) -> None:
     disk = Disk(b.store)
     async with controller() as peer:

@@ -13,7 +13,7 @@ from segue.compile.views import ServiceInfo
 from segue.intent import parse
 from segue.model.intent import Object, Ref, Service
 from segue.model.program import Rule
-from segue.model.protocol import Applied, Register
+from segue.model.protocol import PROTOCOL, Applied, Register
 from segue.model.view import AnyRecord, FlowRecord, HookRecord, ServiceRecord
 from segue.neutron.caller import Caller
 from segue.neutron.errors import Fault
@@ -415,7 +415,7 @@ def test_a_restart_tells_the_injector_all_services_once(b: Bench) -> None:
 @scenario
 def test_what_a_switch_refuses_is_heard_until_it_does_not(b: Bench) -> None:
     agents = Agents(b.conductor, Counted({}))
-    session = agents.register(Register("n1", 2, "test"))
+    session = agents.register(Register("n1", PROTOCOL, "test"))
     assert isinstance(session, Session)
     epoch = b.conductor.epoch
     session.incoming(Applied(epoch, b.conductor.revision))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import subprocess
 from pathlib import Path
@@ -10,10 +11,10 @@ from pathlib import Path
 import pytest
 from service_bench import until
 
-from segue.openflow.channel import Channel, ConnectionLost, dial, listen
+from segue.openflow.channel import Channel, ConnectionLost, Dialer, dial, listen
 from segue.openflow.endpoint import Certificates
 from segue.openflow.wire import V15
-from segue.server.service_doors import BadTarget, Controller, Door, checked, made_out_to
+from segue.server.service_doors import UNREACHED, BadTarget, Controller, Door, checked, made_out_to
 
 NAMES = {"server": "", "ips": "DNS:IPS.example.org,DNS:second.example.org", "other": "DNS:other.example.org", "old": ""}
 """The alternative names of each certificate; its common name is its key."""
@@ -144,3 +145,66 @@ def test_what_may_be_registered(target: str, name: str, ports: range | None) -> 
 
 def test_without_a_certificate_nobody_has_a_name() -> None:
     assert not made_out_to(None, "ips") and not made_out_to({}, "ips")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "[h\n2026-11-20 00:00:00,000 segue.api.auth: let in everybody]",
+        "\x1b[2J",
+        "h\x9b2J",
+        "a b",
+        "a\u202eb",
+        "[::1%l\no]",
+        "[1:2]",
+        "h" * 254,
+        "h/x",
+        "näme",
+    ],
+)
+def test_a_host_has_the_letters_of_one(host: str) -> None:
+    for target in (f"tcp:{host}:6653", f"pssl:6700:{host}"):
+        with pytest.raises(BadTarget) as caught:
+            checked(target, secure=True, ports=None)
+        assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "target", ["tcp:controller-1.example.org:1", "tcp:a_b:1", "tcp:[2001:db8::1]:1", "tcp:[fe80::1%eth0.5]:1"]
+)
+def test_a_host_that_can_be_is_taken(target: str) -> None:
+    assert checked(target, secure=True, ports=None) == target
+
+
+def test_whatever_is_called_and_fails_a_token_s_holder_hears_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent, socket.create_server(("127.0.0.1", 0)) as rude:
+            ports = [silent.getsockname()[1], rude.getsockname()[1], 1]
+            doors = [Door(Controller(f"tcp:127.0.0.1:{port}"), lambda _: None, None, service="eye") for port in ports]
+            rude.setblocking(False)
+            for door in doors:
+                door.open()
+                assert door.told == UNREACHED
+            met, _ = await asyncio.get_running_loop().sock_accept(rude)
+            met.close()
+            await until(lambda: doors[1].trouble and "refused" in doors[2].trouble)
+            assert [door.told for door in doors] == [UNREACHED] * 3
+            for door in doors:
+                door.close()
+
+    asyncio.run(main())
+    said = "service eye: its controller at tcp:127.0.0.1:1: "
+    assert any(record.getMessage().startswith(said) for record in caplog.records)
+
+
+def test_a_call_that_nobody_answers_is_said_to_be_one(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            target = f"tcp:127.0.0.1:{silent.getsockname()[1]}"
+            dialer = Dialer(target, lambda _: None, timeout=0.1, called="service eye", side="switch")
+            dialer.start()
+            await until(lambda: dialer.failure)
+            await dialer.aclose()
+
+    asyncio.run(main())
+    assert "service eye: TimeoutError" in caplog.messages

@@ -19,8 +19,9 @@ from segue.openflow import ALL_TABLES, CONTROLLER, FlowMod, FlowModCommand, Pack
 from segue.openflow import protocol as of
 from segue.openflow.connection import Received, Refused
 from segue.openflow.wire import V15
+from segue.server.service_answers import MOST_BARRIERS
 from segue.server.service_doors import Controller
-from segue.server.service_room import Gone
+from segue.server.service_pending import Gone
 from segue.server.services import Unwritable
 from segue.store.base import Transaction
 
@@ -98,7 +99,7 @@ async def test_while_the_disk_is_full_what_has_ended_leaves_the_nodes(b: Bench) 
         await b.room.durable(b.room.sequence)
     left = {f"flow/{other.key}/2", f"flow/{other.key}/3"}
     await b.until(lambda: all(node.injected().keys() == left for node in b.nodes.values()), 8)
-    meters = {f"meter/{room.about.meter}" for room in (b.room, other)}
+    meters = {f"meter/{n}" for room in (b.room, other) for n in (room.about.meter, room.about.copy_meter)}
     assert all(node.injected("meter").keys() <= meters for node in b.nodes.values())
     disk.full = False
     await asyncio.wait_for(other.in_force(other.sequence), 5)
@@ -174,26 +175,35 @@ async def test_who_waits_for_a_slow_disk_is_answered_in_time(b: Bench) -> None:
 
 @scenario
 async def test_any_number_of_barriers_is_answered_in_order_and_reading_stops_meanwhile(b: Bench) -> None:
+    answered: list[int] = []
     async with controller() as peer:
         channel = await b.connected(peer)
+
+        async def ask(number: int) -> None:
+            await channel.barrier(30)
+            answered.append(number)
+
         b.nodes["n2"].answers.clear()
         channel.send(flow(1))
-        barriers = [asyncio.create_task(channel.barrier(30)) for _ in range(5_000)]
-        await asyncio.sleep(0.3)
-        assert not any(barrier.done() for barrier in barriers)
+        barriers = [asyncio.create_task(ask(number)) for number in range(4 * MOST_BARRIERS)]
+        await asyncio.sleep(0.2)
+        assert not answered
         b.nodes["n2"].answers.set()
         await asyncio.gather(*barriers)
-        assert not [event for event in peer.heard if isinstance(event, Refused)]
+        assert answered == list(range(4 * MOST_BARRIERS))
         b.nodes["n2"].answers.clear()
         channel.send(flow(2))
-        for _ in range(100_000):
+        for _ in range(20_000):
             channel.send(of.BarrierRequest())
         channel.send(flow(3))
-        await asyncio.sleep(1)
-        assert len(b.room.answers._barriers) < 5_000  # what two reads may bring
+        waiting = b.room.controllers.answers
+        await b.until(lambda: waiting.full)
+        await asyncio.sleep(0.3)
+        assert len(waiting._barriers) < 5_000  # what two reads may bring
         assert len(b.room.datapath.flows) == 2
         b.nodes["n2"].answers.set()
         await b.until(lambda: len(b.room.datapath.flows) == 3, 20)
+        assert not [event for event in peer.heard if isinstance(event, Refused)]
 
 
 @scenario
@@ -204,11 +214,11 @@ async def test_nothing_is_kept_of_flows_that_ended_and_channels_that_went(b: Ben
             await channel.request(flow(number + 1, hard_timeout=1))
         await channel.request(flow(9))
         await b.until(lambda: len(b.room.datapath.flows) == 1)
-        assert len(b.room._xids) == 1
+        assert len(b.room.controllers._xids) == 1
         b.room.access.connect(None)
         await asyncio.wait_for(channel.wait_closed(), 5)
         await b.until(lambda: not b.room.side.channels)
-        assert not b.room._xids
+        assert not b.room.controllers._xids
 
 
 # -- numbers ----------------------------------------------------------------------------------------------------------
@@ -223,15 +233,20 @@ async def test_a_service_whose_record_was_not_written_takes_no_number_that_anoth
         await asyncio.wait_for(room.in_force(room.sequence), 5)
     b.services.save = lambda room: None  # type: ignore[method-assign]  # the server dies before it is written
     b.apply(NAMES % "a")
-    kept = {name: b.services.by_name[name].about.meter for name in ("s", "y", "z")}
+
+    def numbers_of(name: str) -> tuple[int, int]:
+        about = b.services.by_name[name].about
+        return about.meter, about.copy_meter
+
+    kept = {name: numbers_of(name) for name in ("s", "y", "z")}
     await b.restart()
-    assert {name: b.services.by_name[name].about.meter for name in ("s", "y", "z")} == kept
+    assert {name: numbers_of(name) for name in ("s", "y", "z")} == kept
     rooms = b.services.by_name.values()
-    numbers = [room.about.meter for room in rooms] + [
+    numbers = [number for room in rooms for number in (room.about.meter, room.about.copy_meter)] + [
         one.switch for room in rooms for one in room.datapath.meters.values()
     ]
-    assert len(set(numbers)) == len(numbers) == 6 and 0 not in numbers
-    assert len(b.services.numbers.meters) == 6
+    assert len(set(numbers)) == len(numbers) == 10 and 0 not in numbers
+    assert len(b.services.numbers.meters) == 10
 
 
 @scenario
@@ -270,6 +285,7 @@ async def test_a_service_without_a_meter_for_its_packet_ins_says_so_and_gets_the
     late = b.services.by_name["t"]
     assert late.about.meter == 0 and not late.datapath.scope.permissions.packet_in
     assert "service t: there is no meter for its packet-ins" in caplog.text
+    assert late.about.copy_meter == 0 and "service t: there is no meter for its copies" in caplog.text
     b.conductor.apply({("service", "s"): None})
     number = late.about.meter
     assert number and late.datapath.scope.permissions.packet_in
@@ -277,6 +293,7 @@ async def test_a_service_without_a_meter_for_its_packet_ins_says_so_and_gets_the
     assert f"meter/{number}" in b.nodes["n1"].records
     await b.restart()
     assert b.services.by_name["t"].about.meter == number
+    assert b.services.by_name["t"].about.copy_meter not in (0, number)
 
 
 def test_the_last_meters_are_for_packet_ins() -> None:

@@ -8,17 +8,19 @@ from collections import Counter
 
 import msgspec
 import pytest
-from service_bench import Bench, controller, flow, scenario, until
+from service_bench import Bench, controller, flow, scenario
 
 from segue.api.service_bodies import said
 from segue.inject.errors import Refusal
 from segue.model.intent import Permissions, Service
+from segue.model.program import Band
 from segue.model.protocol import Send
+from segue.model.view import MeterRecord
 from segue.openflow import protocol as of
-from segue.openflow.wire import V15
+from segue.openflow.wire import NORMAL, V15
 from segue.server.agents import MOST_SENDS, SENDS_AT_ONCE
 from segue.server.service_limits import ProjectLimits
-from segue.server.service_turns import Turns
+from segue.server.service_room import Room
 
 MANY = 10_000
 WIDE = {"eth_type": 0x800, "ipv4_src": (0x0B000000, 0xFF000000)}
@@ -86,6 +88,23 @@ async def test_what_waits_for_its_turn_is_carried_out_in_its_order_and_whole(b: 
 
 
 @scenario
+async def test_services_wait_for_their_turn_by_project(b: Bench) -> None:
+    for name in ("t", "u"):
+        b.apply(f"services: {{{name}: {{project: red, hook: ingress}}}}")
+    rooms = [b.services.by_name[name] for name in ("s", "t", "u")]
+    b.services.turns._all = 0.1  # as if all of it were spent
+
+    async def ask(room: Room) -> None:
+        async with room.turn():
+            pass
+
+    asking = [asyncio.create_task(ask(room)) for room in rooms]
+    await asyncio.sleep(0)
+    assert b.services.turns._waiting.keys() == {b.room.key, "red"}
+    await asyncio.gather(*asking)
+
+
+@scenario
 async def test_messages_that_go_together_compare_no_more_than_can_be_borne(b: Bench) -> None:
     await filled(b)
     with pytest.raises(Refusal, match="send them in parts"):
@@ -102,65 +121,6 @@ async def test_messages_that_go_together_compare_no_more_than_can_be_borne(b: Be
     by_cookie = msgspec.structs.replace(wide, cookie=7, cookie_mask=(1 << 64) - 1)
     b.room.carry_out([(by_cookie, V15)] * 200)
     assert len(b.room.datapath.flows) == MANY - 1
-
-
-# -- turns -------------------------------------------------------------------------------------------------------------
-
-
-class Talker:
-    """A channel, as far as its turns are concerned."""
-
-    peer = "test"
-
-    def __init__(self) -> None:
-        self.on_event = None
-        self.held = False
-
-    def hold(self) -> None:
-        self.held = True
-
-    def release(self) -> None:
-        self.held = False
-
-
-def test_a_service_whose_messages_take_long_holds_up_itself_and_not_the_others() -> None:
-    async def main() -> None:
-        turns, done = Turns(), list[str]()
-        slow, quick = Talker(), Talker()
-
-        def work(name: str, seconds: float) -> object:
-            def handle(event: object) -> None:
-                done.append(f"{name}{event}")
-                time.sleep(seconds)
-
-            return handle
-
-        slow.on_event, quick.on_event = work("slow", 0.05), work("quick", 0)  # type: ignore[assignment]
-        turns.attach(1, slow)  # type: ignore[arg-type]
-        turns.attach(2, quick)  # type: ignore[arg-type]
-        for number in range(6):
-            slow.on_event(number)  # type: ignore[misc]
-        assert done == ["slow0"] and slow.held and not quick.held
-        for number in range(3):
-            quick.on_event(number)  # type: ignore[misc]
-        start = time.monotonic()
-        await until(lambda: len(done) == 9)
-        assert done[1:4] == ["quick0", "quick1", "quick2"]
-        assert [one for one in done if one[0] == "s"] == [f"slow{number}" for number in range(6)]
-        assert time.monotonic() - start > 0.45  # half of it rest
-        assert not slow.held and not quick.held
-
-    asyncio.run(main())
-
-
-def test_who_is_held_for_two_reasons_is_read_when_both_are_gone() -> None:
-    turns, channel = Turns(), Talker()
-    turns.hold(channel, 1)  # type: ignore[arg-type]
-    turns.hold(channel, 2)  # type: ignore[arg-type]
-    turns.release(channel, 1)  # type: ignore[arg-type]
-    assert channel.held
-    turns.release(channel, 2)  # type: ignore[arg-type]
-    assert not channel.held
 
 
 # -- down to nodes -----------------------------------------------------------------------------------------------------
@@ -207,12 +167,12 @@ async def test_packets_that_switches_drop_are_lost_too(b: Bench) -> None:
         b.nodes[name].counts["meter-counts"] = {str(meter): {"packets": 99, "bytes": 99, "bands": bands}}
     b.room.lost = 3
     await b.room.counts.read_dropped(meter)
-    assert said(b.room, b.services, nodes=True).lost == 78
+    assert said(b.room, b.services, whole=True).lost == 78
     b.nodes["n2"].answers.clear()
     start = time.monotonic()
     await b.room.counts.read_dropped(meter)  # nobody waits long for it
     assert time.monotonic() - start < 2
-    assert said(b.room, b.services, nodes=True).lost == 78
+    assert said(b.room, b.services, whole=True).lost == 78
     b.nodes["n2"].answers.set()
 
 
@@ -224,6 +184,9 @@ def test_a_project_is_told_what_it_cannot_have() -> None:
     assert limits.wrong(Service(name="s", hook="ingress", flows=10, packet_ins=5, permissions=Permissions(True))) == ""
     texts = {
         "at most 10 flows here, not 11": Service(name="s", hook="ingress", flows=11, packet_ins=0),
+        "at most 10000 copies a second here, not 10001": Service(
+            name="s", hook="ingress", flows=1, packet_ins=1, copies=10_001, permissions=Permissions(redirect=True)
+        ),
         "at most 5 packet-ins a second here, not 6": Service(name="s", hook="ingress", flows=1, packet_ins=6),
         "permit its services to copy": Service(
             name="s", hook="ingress", flows=1, packet_ins=1, permissions=Permissions(copy=True)
@@ -234,3 +197,30 @@ def test_a_project_is_told_what_it_cannot_have() -> None:
     }
     for text, wanted in texts.items():
         assert text in limits.wrong(wanted)
+
+
+@scenario
+async def test_copies_are_measured_where_there_may_be_some(b: Bench) -> None:
+    """With none, what makes copies is refused, and what made them goes."""
+    declared = "services: {s: {hook: ingress, attach: [port/a, port/b], copies: %d, permissions: {%s: true}}}"
+    key, limits = f"meter/{b.room.about.copy_meter}", f"flow/{b.room.key}/0"
+    group = of.GroupMod(of.GroupCommand.ADD, 7, of.GroupType.ALL, [of.Bucket([of.Output(2)], bucket_id=1)])
+    copying = of.FlowMod(match={"in_port": 1}, actions=[of.Output(2), of.Output(NORMAL)])  # type: ignore[arg-type]
+    for copies, band in ((500, Band(500, 64)), (20_000, Band(20_000, 2_000))):
+        b.apply(declared % (copies, "copy"))
+        b.room.carry_out([(copying, V15)])
+        await asyncio.wait_for(b.room.in_force(b.room.sequence), 5)
+        found = b.nodes["n1"].records[key]
+        assert isinstance(found, MeterRecord) and found.meter.packets and found.meter.bands == (band,)
+        assert limits not in b.nodes["n1"].records
+    b.room.carry_out([(group, V15)])
+    await asyncio.wait_for(b.room.in_force(b.room.sequence), 5)
+    assert limits in b.nodes["n1"].records
+    b.apply(declared % (0, "copy"))
+    await b.until(lambda: not {key, limits, f"flow/{b.room.key}/1"} & b.nodes["n1"].records.keys())
+    with pytest.raises(Refusal) as refused:
+        b.room.carry_out([(copying, V15)])
+    assert refused.value.error == "OFPBAC_EPERM"
+    b.apply(declared % (500, "drop"))
+    await b.settled()
+    assert key not in b.nodes["n1"].records

@@ -7,6 +7,10 @@ never clears a switch that forwards.
 
 What the switch will not take of an injected service is left out, and told to the server by record; all the rest is in
 force. It is tried again when its record changes, on another switch, and from time to time.
+
+Changes go to the switch in portions (``portions``), so that a large one of a service is not in the way of others. A
+comparison puts right all at once. The server is told of a revision when the network's part of it is there, and which
+services are behind.
 """
 
 from __future__ import annotations
@@ -16,9 +20,10 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 
+from segue.agent.portions import Portions
 from segue.compile.rules import NodeCompiler
 from segue.compile.rules.graph import Changes
-from segue.drivers.ovs.switch import Place, Switch, place
+from segue.drivers.ovs.switch import Place, Switch
 from segue.encap import available
 from segue.model.counters import Count, add, counts_for
 from segue.model.plan import Plan, Refused
@@ -63,6 +68,7 @@ class Keeper:
         self._heard = self._done = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         """Who waits until what was heard up to a number has been tried, in order."""
+        self._portions = Portions()
         self._retired: dict[str, Count] = {}
         self.services: dict[str, ServiceRecord] = {}
         """Injected services with elements here, by record key."""
@@ -79,6 +85,7 @@ class Keeper:
                 self.services.pop(key, None)
             self._keys = set(message.records)
             self._told = None
+            self._portions.anew()
         for key, record in message.records.items():
             self.compiler.record(key, record)
             if record is None:
@@ -147,7 +154,7 @@ class Keeper:
                 try:
                     done = await self._step(switch)
                 finally:
-                    self._tell_tried(heard)
+                    self._tell_tried(self._portions.tried(heard))
             except OpenFlowError as error:
                 log.error("%s", error)
                 self._tell(Applied(epoch, revision, {}, f"its switch refuses a change: {error}"))
@@ -157,14 +164,17 @@ class Keeper:
                 if self._switch is switch:
                     self.attach(None)
             else:
-                if done:
+                if self._portions:
+                    self._work.set()
+                if not done:
+                    self._tell(Applied(epoch, revision, {}, NO_SWITCH))
+                elif not self._portions.network:
+                    refused, behind = self.compiler.refused, self._portions.behind
+                    missing = dict(self.compiler.missing())
                     await self._settled()
-                    refused = self.compiler.refused
-                    self._tell(Applied(epoch, revision, dict(self.compiler.missing()), "", refused))
+                    self._tell(Applied(epoch, revision, missing, "", refused, behind))
                     if refused and self._again is None:
                         self._again = asyncio.get_running_loop().call_later(RETRY_REFUSED, self._retry_refused)
-                else:
-                    self._tell(Applied(epoch, revision, {}, NO_SWITCH))
 
     def _tell_tried(self, heard: int) -> None:
         self._done = heard
@@ -174,36 +184,59 @@ class Keeper:
                 waiting.set_result(None)
 
     async def _step(self, switch: Switch | None) -> bool:
-        """Bring the switch to the program as it is now; False while there is no switch."""
+        """Bring the switch to the program as it is now, or nearer to it by a portion; False while there is no
+        switch."""
         changes = self._changes()
         if switch is None:
             self._compare = True
+            self._portions.forget(changes, self._now())
             return False
         compare, self._compare = self._compare, False
         suspect, self._suspect = self._suspect, set()
         try:
             if compare:
+                self._portions.forget(changes, self._now())
                 # What others may have changed is put there again; what should not be there is removed as found.
                 changed = {found for found in suspect if found[1] in self.rules}
                 groups, meters = self.compiler.groups, self.compiler.meters
                 held = await switch.observe(groups, meters)
                 held.flows.difference_update(changed)
-                plan = difference(self.rules, held, TABLE, groups, meters)
+                await self._apply_all(switch, difference(self.rules, held, TABLE, groups, meters))
             else:
-                plan = change(changes.added, changes.removed, changes.groups, changes.meters)
-            while plan:
-                await self._retire(switch, plan)
-                felt_now = compare or bool(changes.groups) or felt(changes.added, changes.removed)
-                refused = await switch.apply(plan, felt=felt_now)
-                if not refused:
-                    break
-                changes, clear = self._refuse(refused)
-                plan = change(changes.added, changes.removed, changes.groups, changes.meters, clear)
+                self._hand_out(changes)
+                await self._apply_next(switch)
         except BaseException:
             self._suspect |= suspect
             self._compare = True
             raise
         return True
+
+    async def _apply_all(self, switch: Switch, plan: Plan) -> None:
+        while plan and (refused := await self._apply(switch, plan, felt_now=True)):
+            changes, clear = self._refuse(refused)
+            self._portions.forget(changes, self._now())
+            plan = _plan(changes, clear)
+
+    async def _apply_next(self, switch: Switch) -> None:
+        portion = self._portions.take()
+        if portion is None:
+            return
+        changes = portion.changes
+        plan = _plan(changes, portion.clear)
+        felt_now = bool(changes.groups) or felt(changes.added, changes.removed)
+        if plan and (refused := await self._apply(switch, plan, felt_now=felt_now)):
+            self._hand_out(*self._refuse(refused))
+
+    async def _apply(self, switch: Switch, plan: Plan, *, felt_now: bool) -> Refused:
+        await self._retire(switch, plan)
+        return await switch.apply(plan, felt=felt_now)
+
+    def _hand_out(self, changes: Changes, clear: Iterable[Rule] = ()) -> None:
+        owners = {record.key: f"service/{record.name}" for record in self.services.values()}
+        self._portions.add(changes, self._now(), owners, clear)
+
+    def _now(self) -> tuple[int, int]:
+        return self._revision, self._heard
 
     def _changes(self) -> Changes:
         changes = self.compiler.settle()
@@ -248,10 +281,11 @@ class Keeper:
 
     async def _retire(self, switch: Switch, plan: Plan) -> None:
         """Remember what rules counted that are about to go."""
-        going = {place(rule)[1]: rule for rule in (*plan.remove, *plan.replaced) if rule.counter}
+        leaving = (*plan.remove.items(), *plan.replaced.items())
+        going = {key: rule for key, rule in leaving if rule.counter}
         if not going:
             return
-        last = await switch.counters_of(going.values())
+        last = await switch.counters_of(going)
         for key, rule in going.items():
             if key in last:
                 self._retired[rule.counter] = add(self._retired.get(rule.counter, (0, 0)), last[key])
@@ -263,7 +297,8 @@ class Keeper:
         """
         switch = self.connected()
         if chain:
-            read = await switch.counters_of([rule for rule in self.rules.values() if counts_for(rule.counter, chain)])
+            counting = {key: rule for key, rule in self.rules.items() if counts_for(rule.counter, chain)}
+            read = await switch.counters_of(counting)
         else:
             read = await switch.counted()
         live: dict[str, Count] = {}
@@ -283,3 +318,7 @@ class Keeper:
         if self._switch is None:
             raise ConnectionError("the agent is not connected to its switch")
         return self._switch
+
+
+def _plan(changes: Changes, clear: Iterable[Rule]) -> Plan:
+    return change(changes.added, changes.removed, changes.groups, changes.meters, clear)

@@ -39,3 +39,9 @@ def check(scope: Any) -> None:
 
 def address_of(scope: Any) -> str:
     return whence(scope["client"][0]) if scope["client"] else "the unix socket"
+
+
+def who(scope: Any) -> str:
+    """For the log."""
+    caller = caller_of(scope)
+    return f"{caller.user or 'somebody'} of project {caller.project!r} at {address_of(scope)}"

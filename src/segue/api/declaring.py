@@ -18,6 +18,7 @@ from segue.intent.values import MAX_NAME
 from segue.model.intent import KINDS, Object, Ref
 from segue.server.conductor import Conductor, Outcome, Refused
 from segue.server.service import Service
+from segue.server.service_refusals import hinted
 
 Wait = Annotated[float, Parameter(ge=0, le=600)]
 """Seconds until what was changed is to be in force."""
@@ -65,7 +66,7 @@ async def change(
     try:
         outcome = conductor.apply(wanted, dry_run=dry_run)
     except Refused as refused:
-        raise Unsound(refused, documents) from None
+        raise Unsound(Refused(hinted(refused.problems, wanted)), documents) from None
     revision = conductor.stored
     waiting: list[str] = []
     if not dry_run:

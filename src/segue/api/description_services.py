@@ -16,6 +16,7 @@ STRUCTS = (
     bodies.NewToken,
     bodies.ServiceBody,
     bodies.TokenBody,
+    bodies.UnconfirmedBody,
 )
 REGISTRATION: Json = {"name": "ips", "hook": "ingress", "attach": ["port/client"], "permissions": {"drop": True}}
 FLOW: Json = {"priority": 10, "match": {"eth_type": 0x800, "ipv4_src": "10.0.0.66"}}
@@ -66,8 +67,8 @@ def paths() -> Json:
             "post": operation(
                 "sendServiceMessages",
                 "services",
-                "Have the virtual switch carry out OpenFlow messages, all of them in their order, or none: flow, group "
-                "and meter mods, packet-outs",
+                "Have the virtual switch carry out OpenFlow messages, all or none: flow, group and meter mods in their "
+                "order, and packet-outs behind all of them, in theirs",
                 {200: answer("What was carried out.", ref("MessagesBody"))},
                 (404, 409, 413),
                 [waiting(10)],
@@ -125,7 +126,10 @@ def _one() -> Json:
             "deregisterService",
             "services",
             "Delete a service, with all that it has set up",
-            {204: {"description": "It is gone."}},
+            {
+                204: {"description": "It is gone; and where `wait` was given, from every node."},
+                202: answer("It is gone, and these nodes have not confirmed it in time.", ref("UnconfirmedBody")),
+            },
             (404, 409),
             [waiting(0)],
         ),
@@ -151,7 +155,14 @@ def _token() -> Json:
             "revokeServiceToken",
             "services",
             "Revoke the token, and remove all that came by it: flows, groups, meters, the controller",
-            {204: {"description": "Nothing of it is left, on any node that is connected."}},
+            {
+                204: {"description": "Nothing of it is left, on any node."},
+                202: answer(
+                    "The token holds no more. These nodes have not confirmed in time that what came by it is gone: "
+                    "flows may be in force there yet. Nodes without an agent are not waited for.",
+                    ref("UnconfirmedBody"),
+                ),
+            },
             (404, 409),
             [waiting(10)],
         ),

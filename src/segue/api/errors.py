@@ -12,13 +12,13 @@ from litestar.exceptions import HTTPException, ValidationException
 from segue.api.admitted import Ended
 from segue.api.bodies import ErrorBody, ProblemBody
 from segue.compile.views import Problem as Conflict
-from segue.inject.errors import Refusal
+from segue.inject.errors import Busy, Malformed, Refusal
 from segue.intent import Document, IntentError
 from segue.intent.problems import label
 from segue.rollout.network import NoPathIds
 from segue.server.agents import NoAnswer
 from segue.server.conductor import Refused
-from segue.server.service_room import Gone
+from segue.server.service_pending import Gone
 from segue.server.services import Unwritable
 from segue.store.base import StoreError
 from segue.verify.flow_text import FlowError
@@ -77,6 +77,10 @@ def _answer(error: Exception) -> Response[ErrorBody]:
             return Response(ErrorBody(str(error)), status_code=400)
         case Unwritable():
             return Response(ErrorBody(error.text), status_code=503)
+        case Malformed():
+            return Response(ErrorBody(str(error)), status_code=400)
+        case Busy():
+            return Response(ErrorBody(str(error)), status_code=429, headers={"Retry-After": "1"})
         case Refusal():
             return Response(ErrorBody(str(error)), status_code=403 if "EPERM" in error.error else 409)
         case Ended():
@@ -95,4 +99,5 @@ def _answer(error: Exception) -> Response[ErrorBody]:
         case HTTPException():
             return Response(ErrorBody(error.detail), status_code=error.status_code)
     log.error("an answer failed", exc_info=error)
-    return Response(ErrorBody(f"the server failed: {type(error).__name__}: {error}"), status_code=500)
+    text = f"the server failed: {type(error).__name__}; its log says more"  # which may be about anything
+    return Response(ErrorBody(text), status_code=500)

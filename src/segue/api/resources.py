@@ -119,7 +119,7 @@ class Intents(Controller):
         branches = _branches(conductor.declared.objects)
         chains = [_chain(service, name, counted, branches) for name in _chains(service, chain, whose)]
         if whose is not None:
-            chains = [hidden(one, whose, conductor) for one in chains]
+            chains = [hidden(one, whose, conductor, service.neutron.state) for one in chains]
             return StatusBody(__version__, conductor.stored, [], chains, [UNREAD] if unread else [])
         objects = conductor.declared.objects
         nodes = [

@@ -73,7 +73,8 @@ class ControllerBody(msgspec.Struct, forbid_unknown_fields=True):
 
 class ControllerState(msgspec.Struct):
     """``address``: where it is called, or where it is to call. ``connected``: from where it is. ``trouble``: why there
-    is no connection, if that is known. ``name``: what its certificate is to be made out to."""
+    is no connection, if that is known; why a call failed only administrators are told. ``name``: what its certificate
+    is to be made out to."""
 
     target: str
     address: str
@@ -90,16 +91,26 @@ class FlowsBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class MessagesBody(msgspec.Struct, forbid_unknown_fields=True):
-    """OpenFlow messages as the OpenFlow library's JSON has them; ``version`` is 1.5 where it is not said."""
+    """OpenFlow messages as the OpenFlow library's JSON has them. ``version`` is 1.0, 1.3, 1.4 or 1.5, which it is where
+    it is not said."""
 
     messages: list[dict[str, Any]]
+
+
+class UnconfirmedBody(msgspec.Struct):
+    """``waiting``: the nodes that have not confirmed that it is gone there, and why: without an agent, they go on with
+    what they had. Nodes are named to administrators; others are told how many there are."""
+
+    waiting: list[str]
 
 
 class ServiceBody(msgspec.Struct):
     """``been`` and ``to_come``: what packets at its hook have been and will be through. ``flows``: how many there are,
     of at most ``quota``. ``refused``: what switches would not take, or have no room for, and why. ``lost``: packet-ins
     that came too fast or were not read; those that switches dropped, as they were last counted, too. ``unsent``:
-    packet-outs that came too fast for the nodes. ``nodes``: where its flows are; for administrators."""
+    packet-outs that came too fast for the nodes. ``failing``: nodes that have answered that they cannot take changes
+    now, and why; what was changed since may not be in force there. ``nodes``: where its flows are; for
+    administrators."""
 
     name: str
     project: str
@@ -110,6 +121,7 @@ class ServiceBody(msgspec.Struct):
     permissions: Permissions
     quota: int
     packet_ins: int
+    copies: int
     been: str
     to_come: str
     datapath_id: str
@@ -121,6 +133,7 @@ class ServiceBody(msgspec.Struct):
     lost: int
     unsent: int
     refused: list[str]
+    failing: list[str]
     token: TokenState | None
     controller: ControllerState | None
 
@@ -133,8 +146,8 @@ def read(body: bytes, kind: type[Body], hint: str) -> Body:
         raise ClientException(f"body: {error}; {hint}") from None
 
 
-def said(room: Room, services: Services, *, nodes: bool) -> ServiceBody:
-    """``nodes``: whether they are named."""
+def said(room: Room, services: Services, *, whole: bool) -> ServiceBody:
+    """``whole``: with what administrators alone are told: of nodes, and of what the server meets where it calls."""
     declared, datapath = room.info.declared, room.datapath
     hook, refused = HOOKS[declared.hook], sorted(room.refused.items())
     return ServiceBody(
@@ -147,29 +160,35 @@ def said(room: Room, services: Services, *, nodes: bool) -> ServiceBody:
         declared.permissions,
         declared.flows,
         declared.packet_ins,
+        declared.copies,
         hook.been,
         hook.to_come,
         f"{datapath_id(datapath.scope):016x}",
         [
-            PortBody(number, one.kind, one.name, one.node if nodes else "", one.mac.to_bytes(6, "big").hex(":"))
+            PortBody(number, one.kind, one.name, one.node if whole else "", one.mac.to_bytes(6, "big").hex(":"))
             for number, one in sorted(datapath.scope.elements.items())
         ],
-        services.nodes(room.key) if nodes else [],
+        services.nodes(room.key) if whole else [],
         len(datapath.flows),
         len(datapath.groups),
         len(datapath.meters),
         room.lost + room.counts.dropped,
         services.unsent(room.key),
-        [*_lacking(room), *(f"{f'node {node}: ' if nodes else ''}{what}: {why}" for (node, what), why in refused)],
+        [*_lacking(room), *(f"{f'node {node}: ' if whole else ''}{what}: {why}" for (node, what), why in refused)],
+        services.said(services.failing(room.key), named=whole),
         _token(room),
-        _controller(room),
+        _controller(room, whole),
     )
 
 
 def _lacking(room: Room) -> list[str]:
-    if room.about.meter or not room.info.declared.permissions.packet_in:
-        return []
-    return ["packet-ins: the network has no meter left to limit them by; they are off until one is free"]
+    about, permissions = room.about, room.info.declared.permissions
+    off = {
+        "packet-ins": permissions.packet_in and not about.meter,
+        "copies": (permissions.copy or permissions.redirect) and not about.copy_meter,
+    }
+    text = "the network has no meter left to limit them by; they are off until one is free"
+    return [f"{what}: {text}" for what, lacks in off.items() if lacks]
 
 
 def _token(room: Room) -> TokenState | None:
@@ -181,12 +200,14 @@ def _token(room: Room) -> TokenState | None:
     return TokenState(kept.number, kept.created, kept.expires, "valid" if room.access.holds() else "expired")
 
 
-def _controller(room: Room) -> ControllerState | None:
+def _controller(room: Room, whole: bool) -> ControllerState | None:
     registered, door = room.about.controller, room.access.door
     if registered is None:
         return None
     address, trouble = "", "the service has no token that holds; make one"
     if door is not None:
-        address, trouble = door.address, door.trouble
+        address, trouble = door.address, door.trouble if whole else door.told
     peers = [channel.peer for channel in room.side.channels]
+    if peers and not whole:
+        trouble = ""
     return ControllerState(registered.target, address, peers, trouble, registered.name)

@@ -8,19 +8,21 @@ What a service's own token is good for is what stands below ``/v1/services/NAME`
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 import time
 from collections.abc import AsyncGenerator, Mapping
 from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller as Routes
-from litestar import Request, delete, get, post, put
+from litestar import Request, Response, delete, get, post, put
 from litestar.datastructures import State
 from litestar.exceptions import ClientException, PermissionDeniedException
 from litestar.params import Parameter
 from litestar.types import ASGIApp
 
-from segue.api.admitted import caller_of, check
+from segue.api.admitted import caller_of, check, who
 from segue.api.declaring import Wait, change, no_null, service_of
 from segue.api.errors import NotFound
 from segue.api.events import BEAT, Stream
@@ -33,6 +35,7 @@ from segue.api.service_bodies import (
     NewToken,
     ServiceBody,
     TokenBody,
+    UnconfirmedBody,
     read,
     said,
 )
@@ -45,10 +48,13 @@ from segue.openflow.as_json import VERSION_NUMBERS, from_json, to_json
 from segue.openflow.declare import Message
 from segue.openflow.wire import V15
 from segue.server.news import Event
-from segue.server.service_doors import BadTarget, Controller, checked
+from segue.server.service_doors import VERSIONS, BadTarget, Controller, checked
 from segue.server.service_flows import listed
 from segue.server.service_limits import ProjectLimits
-from segue.server.service_room import DISK, Room
+from segue.server.service_pending import DISK
+from segue.server.service_room import Room
+
+log = logging.getLogger(__name__)
 
 LARGEST_BODY = 16 << 20
 """Octets of a body with flows or messages, from who is no administrator."""
@@ -60,6 +66,8 @@ MOST_STREAMS = 8
 """Of packets, of one service."""
 MOST_WAITING = 1_000
 """Packets that wait for a reader of the stream; more are left out."""
+MOST_WAITING_OCTETS = 4 << 20
+"""Of all of them."""
 COUNTED = ("packet_count", "byte_count", "duration")
 """What is told of a flow beside its flow mod."""
 
@@ -83,7 +91,7 @@ class Services(Routes):
     @post("/", status_code=201)
     async def create(self, request: Asked, state: State, wait: Wait = 0.0) -> ServiceBody:
         """The body is the service with its ``name``, and its fields as the intent has them."""
-        caller, service = caller_of(request.scope), service_of(state)
+        caller, service, flows = caller_of(request.scope), service_of(state), 0
         fields = read(await request.body(), dict[str, Any], "write {name: NAME, hook: HOOK, attach: [port/NAME]}")
         name = fields.pop("name", None)
         if not isinstance(name, str):
@@ -95,12 +103,14 @@ class Services(Routes):
             if fields.get("project", caller.project) != caller.project:
                 raise PermissionDeniedException("a project registers services of its own; leave project out")
             fields["project"] = caller.project
-            own = sum(kind == "service" and one.project == caller.project for (kind, _), one in objects.items())
+            own = [one for one in objects.values() if isinstance(one, Service) and one.project == caller.project]
             most = service.injected.limits.services
-            if own >= most:
-                text = f"the project has {own} services, and may have {most}; delete one that is not needed"
+            if len(own) >= most:
+                text = f"the project has {len(own)} services, and may have {most}; delete one that is not needed"
                 raise ClientException(text, status_code=409)
-        await _declare(state, name, fields, wait, None if caller.admin else service.injected.limits)
+            flows = sum(one.flows for one in own)
+        await _declare(state, name, fields, wait, None if caller.admin else service.injected.limits, flows)
+        noted(request, name, "registers it")
         return _said(request, state, service.injected.by_name[name])
 
     @get("/{name:str}")
@@ -109,11 +119,19 @@ class Services(Routes):
         await room.counts.read_dropped(room.about.meter)
         return _said(request, state, room)
 
-    @delete("/{name:str}", status_code=204)
-    async def remove(self, name: str, request: Asked, state: State, wait: Wait = 0.0) -> None:
-        """With all that it has set up."""
-        room = _managed(request, state, name)
-        await change(service_of(state).conductor, {("service", room.name): None}, [], False, wait)
+    @delete("/{name:str}", status_code=202)
+    async def remove(
+        self, name: str, request: Asked, state: State, wait: Wait = 0.0
+    ) -> Response[UnconfirmedBody | None]:
+        """With all that it has set up. Who does not ``wait`` is told of no node."""
+        room, service = _managed(request, state, name), service_of(state)
+        told = service.injected.told(room.key, 0)
+        await change(service.conductor, {("service", room.name): None}, [], False, 0)
+        noted(request, room.name, "deletes it")
+        if not wait:
+            return Response(None, status_code=204)
+        now = dict.fromkeys(told, service.conductor.revision)
+        return _unconfirmed(request, state, await service.injected.confirmed(name, now, wait))
 
     @put("/{name:str}/attach", status_code=200)
     async def attach(self, name: str, request: Asked, state: State, wait: Wait = 0.0) -> ServiceBody:
@@ -123,6 +141,7 @@ class Services(Routes):
         fields = msgspec.to_builtins(service_of(state).conductor.declared.objects["service", name])
         fields.pop("name")
         await _declare(state, name, {**fields, "attach": data.attach}, wait)
+        noted(request, name, f"attaches it to {', '.join(data.attach) or 'nothing'}"[:300])
         return _said(request, state, room)
 
     # -- tokens ------------------------------------------------------------------------------------------------------
@@ -136,15 +155,22 @@ class Services(Routes):
         text = room.access.renew(data.expires_in)
         kept = room.about.token
         assert kept is not None
+        noted(request, name, f"makes its token {kept.number}")
         await room.durable(room.sequence)
         return NewToken(text, kept.number, kept.expires)
 
-    @delete("/{name:str}/token", status_code=204)
-    async def revoke(self, name: str, request: Asked, state: State, wait: Wait = 10.0) -> None:
+    @delete("/{name:str}/token", status_code=202)
+    async def revoke(
+        self, name: str, request: Asked, state: State, wait: Wait = 10.0
+    ) -> Response[UnconfirmedBody | None]:
         """The token holds no more, and what came by it is removed: flows, groups, meters, the controller."""
-        room = _managed(request, state, name)
+        room, services = _managed(request, state, name), service_of(state).injected
         room.access.revoke()
-        await _in_force(room, wait)
+        noted(request, name, "revokes its token")
+        end = await _durable(room, wait)
+        told = services.told(room.key, room.pending.revision)
+        nodes = await services.confirmed(name, told, end - time.monotonic())
+        return _unconfirmed(request, state, nodes)
 
     # -- what a token is good for --------------------------------------------------------------------------------------
 
@@ -155,13 +181,16 @@ class Services(Routes):
         data = read(await request.body(), ControllerBody, 'write {"target": "tcp:HOST:PORT"}')
         ports = None if caller_of(request.scope).admin else services.ports
         try:
-            target = checked(data.target, secure=services.tls is not None, ports=ports, name=data.name)
+            secure = services.tls is not None
+            reach = services.reach_of(room)
+            target = checked(data.target, secure=secure, ports=ports, name=data.name, reach=reach)
         except BadTarget as bad:
             raise ClientException(str(bad)) from None
         services.check_writable()
         check(request.scope)
         versions = tuple(sorted({VERSION_NUMBERS[text] for text in data.versions}))
         room.access.connect(Controller(target, versions, data.name))
+        noted(request, name, f"registers the controller {target}{f' named {data.name}' if data.name else ''}")
         await room.durable(room.sequence)
         return _said(request, state, room)
 
@@ -170,6 +199,7 @@ class Services(Routes):
         room = _own(request, state, name)
         service_of(state).injected.check_writable()
         room.access.connect(None)
+        noted(request, name, "has no controller any more")
         await room.durable(room.sequence)
 
     @get("/{name:str}/flows")
@@ -196,13 +226,14 @@ class Services(Routes):
         async with room.turn():
             check(request.scope)
             _own(request, state, name)  # which may have gone meanwhile
-            room.replace(table, mods, V15)
+            new = room.replace(table, mods, V15)
         await _in_force(room, wait)
-        return FlowsBody(await _listed(room, table))
+        return FlowsBody(await _listed(room, table, new))
 
     @post("/{name:str}/messages", status_code=200)
     async def messages(self, name: str, request: Asked, state: State, wait: Wait = 10.0) -> MessagesBody:
-        """OpenFlow messages that change the virtual switch, or send packets: all of them in their order, or none."""
+        """OpenFlow messages that change the virtual switch, in their order, and packets to send behind all of these, in
+        theirs: all or none."""
         room = _own(request, state, name)
         data = read(await _body(request), MessagesBody, 'write {"messages": [{"type": "OFPT_FLOW_MOD", ...}, ...]}')
         if len(data.messages) > MOST_MESSAGES:
@@ -233,14 +264,16 @@ class Services(Routes):
 
 async def _packets(room: Room) -> AsyncGenerator[list[Event], None]:
     waiting: asyncio.Queue[PacketIn | None] = asyncio.Queue()
-    lost = 0
+    lost = octets = 0
 
     def take(packet: PacketIn | None) -> None:
-        nonlocal lost
-        if packet is not None and waiting.qsize() >= MOST_WAITING:
+        nonlocal lost, octets
+        more = len(packet.data) if packet is not None else 0
+        if packet is not None and (waiting.qsize() >= MOST_WAITING or octets + more > MOST_WAITING_OCTETS):
             lost += 1
-        else:
-            waiting.put_nowait(packet)
+            return
+        octets += more
+        waiting.put_nowait(packet)
 
     if len(room.watchers) >= MOST_STREAMS:
         return  # many came at the same moment
@@ -255,6 +288,7 @@ async def _packets(room: Room) -> AsyncGenerator[list[Event], None]:
                 continue
             while not waiting.empty() and len(packets) < 100:
                 packets.append(waiting.get_nowait())
+            octets -= sum(len(packet.data) for packet in packets if packet is not None)
             told = [Event("packet-in", _encode(to_json(packet, 0, V15))) for packet in packets if packet is not None]
             if lost:
                 told.append(Event("lost", _encode({"count": lost})))
@@ -273,10 +307,10 @@ async def _body(request: Asked) -> bytes:
     return body
 
 
-async def _listed(room: Room, table: int | None) -> list[dict[str, Any]]:
-    """Of one table, or all."""
+async def _listed(room: Room, table: int | None, new: float = math.inf) -> list[dict[str, Any]]:
+    """Of one table, or all; ``new`` as ``listed`` has it."""
     found: list[dict[str, Any]] = []
-    flows = [one for one in await listed(room) if table in (None, one.mod.table_id)]
+    flows = await listed(room, table, new)
     for first in range(0, len(flows), AT_ONCE):
         async with room.turn():
             found += [
@@ -292,29 +326,54 @@ async def _listed(room: Room, table: int | None) -> list[dict[str, Any]]:
 
 
 async def _declare(
-    state: State, name: str, fields: Mapping[str, Any], wait: float, limits: ProjectLimits | None = None
+    state: State,
+    name: str,
+    fields: Mapping[str, Any],
+    wait: float,
+    limits: ProjectLimits | None = None,
+    flows: int = 0,
 ) -> None:
-    """Raises IntentError, Unsound, PermissionDeniedException. ``limits``: those of who asks, if there are any."""
+    """Raises IntentError, Unsound, PermissionDeniedException. ``limits``: those of who asks, if there are any;
+    ``flows``: as these have it."""
     try:
         objects = parse(_encode({"services": {name: fields}}).decode(), "body").objects
     except IntentError as error:  # its lines are not those of the body
         raise IntentError(msgspec.structs.replace(problem, line=None) for problem in error.problems) from None
     declared = objects["service", name]
     assert isinstance(declared, Service)
-    if limits is not None and (wrong := limits.wrong(declared)):
+    if limits is not None and (wrong := limits.wrong(declared, flows)):
         raise PermissionDeniedException(wrong)
     await change(service_of(state).conductor, objects, [], False, wait)
 
 
+async def _durable(room: Room, wait: float) -> float:
+    """When ``wait`` seconds are over. Raises Unwritable where it is not even on the disk, for which it is given a
+    while, Gone."""
+    end = time.monotonic() + wait
+    await room.durable(room.sequence, max(wait, DISK))
+    return end
+
+
 async def _in_force(room: Room, wait: float) -> None:
-    """Raises Unwritable where it is not even on the disk, for which it is given a while, Gone."""
-    sequence, end = room.sequence, time.monotonic() + wait
-    await room.durable(sequence, max(wait, DISK))
+    """That, and then as long as nodes take to answer, or until ``wait`` seconds are over."""
+    sequence, end = room.sequence, await _durable(room, wait)
     try:
         async with asyncio.timeout(max(0.0, end - time.monotonic())):
             await room.in_force(sequence)
     except TimeoutError:
         pass  # it will be; who asks to wait less knows
+
+
+def _unconfirmed(request: Asked, state: State, nodes: list[str]) -> Response[UnconfirmedBody | None]:
+    if not nodes:
+        return Response(None, status_code=204)
+    why = service_of(state).injected.said(nodes, named=caller_of(request.scope).admin)
+    return Response(UnconfirmedBody(why), status_code=202)
+
+
+def noted(request: Asked, name: str, what: str) -> None:
+    """A line in the log: who did it."""
+    log.info("service %s: %s %s", name, who(request.scope), what)
 
 
 def _flow_mod(body: dict[str, Any], table: int, number: int) -> FlowMod:
@@ -331,11 +390,15 @@ def _message(body: dict[str, Any], where: str) -> tuple[Message, int]:
         message, _, version = from_json({"version": "1.5", **body})
     except (ValueError, TypeError) as error:
         raise ClientException(f"{where}: {error}") from None
+    if version not in VERSIONS:
+        *others, last = (name for name, number in VERSION_NUMBERS.items() if number in VERSIONS)
+        text = f"services speak OpenFlow {', '.join(others)} and {last}, not {body['version']}"
+        raise ClientException(f"{where}: version: {text}")
     return message, version
 
 
 def _said(request: Asked, state: State, room: Room) -> ServiceBody:
-    return said(room, service_of(state).injected, nodes=caller_of(request.scope).admin)
+    return said(room, service_of(state).injected, whole=caller_of(request.scope).admin)
 
 
 def _may_see(caller: Caller, room: Room) -> bool:

@@ -73,8 +73,10 @@ class Client:
         """``body``: JSON."""
         return self._json(self._ask("PUT", path, query, body, "application/json"))
 
-    def delete(self, path: str, **query: Any) -> None:
-        self._ask("DELETE", path, query)
+    def delete(self, path: str, **query: Any) -> Any:
+        """None where there is nothing to be said."""
+        answer = self._ask("DELETE", path, query)
+        return self._json(answer) if answer else None
 
     def _ask(self, method: str, path: str, query: Query, body: bytes = b"", content_type: str = "") -> bytes:
         more = [f"Content-Length: {len(body)}"] if method in ("POST", "PUT") else []

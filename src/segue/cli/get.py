@@ -40,7 +40,7 @@ DEFAULT_PRECEDENCE = 100
 DEFAULT_ENCAPSULATION = "nsh"
 NODE_ENCAPSULATIONS = ["nsh", "mpls"]
 DEFAULT_ORDER = 100
-DEFAULT_FLOWS, DEFAULT_PACKET_INS = 1_000, 100
+DEFAULT_FLOWS, DEFAULT_PACKET_INS, DEFAULT_COPIES = 1_000, 100, 10_000
 """The API leaves out what has its default value; a test holds these equal to the model's."""
 
 
@@ -210,6 +210,7 @@ COLUMNS: dict[str, dict[str, Callable[[Row], Cell]]] = {
         "MAY": _permissions,
         "FLOWS": _field("flows", DEFAULT_FLOWS),
         "PACKET-INS": _field("packet_ins", DEFAULT_PACKET_INS),
+        "COPIES": _field("copies", DEFAULT_COPIES),
     },
 }
 

@@ -17,8 +17,17 @@ def option(parser: argparse.ArgumentParser, *forms: str) -> None:
 def show(value: Any, form: str) -> None:
     """``form``: json or yaml."""
     if form == "json":
-        print(json.dumps(value, indent=2, ensure_ascii=False))
+        print(shown(json.dumps(value, indent=2, ensure_ascii=False)))
         return
     import yaml
 
     print(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120), end="")
+
+
+def shown(text: str) -> str:
+    """JSON with what does not show on a terminal spelled out; the same JSON."""
+    return text if text.isprintable() else "".join(_spelled(c) for c in text)
+
+
+def _spelled(character: str) -> str:
+    return character if character.isprintable() or character == "\n" else json.dumps(character)[1:-1]

@@ -77,7 +77,11 @@ def _agent_options(parser: argparse.ArgumentParser) -> None:
 def _log() -> None:
     import logging
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    from segue.cli.logged import Lines
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Lines("%(asctime)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     for noisy in ("uvicorn", "websockets", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
@@ -116,7 +120,7 @@ def _server(args: argparse.Namespace) -> int:
     url = _url(sockets[0], secure=tls is not None)
     try:
         ports, limits = service_options.listening(args), service_options.limits(args)
-        service = Service(store, args.drain, certificates, ports, limits)
+        service = Service(store, args.drain, certificates, ports, limits, service_options.reach(args))
         ready = partial(print, f"serving on {url}", flush=True)
         asyncio.run(serve(service, sockets, ready, allowed, tls, args.connections))
     except KeyboardInterrupt:

@@ -26,7 +26,7 @@ what it is permitted to; packets that it does not speak of go on as if it were n
 CREATE_EXAMPLES = """\
 examples:
   segue service create ips --hook ingress --attach port/web1 port/web2 --permit drop packet_in
-  segue service create dpi --hook pre-routing --attach network/web --permit mark meter --order 50
+  segue service create dpi --hook pre-routing --attach network/web --permit packet_in mark meter --order 50
   segue service create lb --hook ingress --attach network/web --permit redirect --rewrite eth_dst ipv4_dst"""
 ATTACH = """\
 Says anew what a service is attached to: these elements, and no others; without any, to nothing. Its flows stay: those
@@ -43,17 +43,24 @@ examples:
   segue service token ips --expires 30d > ips.token"""
 REVOKE = """\
 Revokes a service's token, and removes all that came by it, on every node, at once: flows, groups, meters, and the
-controller. The service stays registered and attached; `segue service token` lets it in again."""
+controller. The service stays registered and attached; `segue service token` lets it in again. Ends when the nodes have
+confirmed that nothing is left, or after 10 s, and then names those that have not."""
+_STATUS = """\
+exit status:
+  0  no node has anything of it any more
+  1  done, but nodes have not confirmed it (says which, and why), or the server cannot do it now
+  2  something is wrong with what was written; nothing was changed"""
 LIST = """\
 Lists the services: of your project, or all that there are, for administrators."""
 SHOW = """\
 Shows a service: what packets at its hook have been through, what it may do, its virtual switch with its ports, its
 token and its controller."""
 DELETE = """\
-Deletes services, with their flows."""
+Deletes services, with their flows. Waits for each until nodes have confirmed that, 10 s at most."""
 CONNECT = """\
 Registers the controller of a service's virtual switch. The server calls it, and calls again whenever the connection
-ends; or waits to be called, where the target is passive.
+ends; or waits to be called, where the target is passive. For services of projects it calls nobody on its own machine,
+or at link-local addresses, unless its operator has named those (--services-networks).
 
   tcp:HOST:PORT, ssl:HOST:PORT      the server calls (ssl: with the certificates that it was started with)
   ptcp:PORT[:HOST], pssl:...        the server waits there; on 127.0.0.1, unless HOST says otherwise
@@ -103,6 +110,9 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     create.add_argument(
         "--packet-ins", type=int, metavar="N", help="packets a second that each node sends it at most (default 100)"
     )
+    create.add_argument(
+        "--copies", type=int, metavar="N", help="copies a second that each node makes for it at most (default 10000)"
+    )
     create.add_argument("--project", metavar="NAME", help="whose it is (default: yours)")
     output.option(create, "text", "json", "yaml")
 
@@ -114,7 +124,7 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     token = _command(commands, "token", service_run.token, "make a service's token", TOKEN, TOKEN_EXAMPLES)
     token.add_argument("--expires", metavar="SPAN", help="30d, 12h, 90m (default: never)")
 
-    _command(commands, "revoke", service_run.revoke, "revoke a service's token", REVOKE)
+    _command(commands, "revoke", service_run.revoke, "revoke a service's token", REVOKE, _STATUS)
 
     listing = commands.add_parser("list", help="list services", description=LIST)
     output.option(listing, "table", "json", "yaml")
@@ -123,7 +133,7 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     show = _command(commands, "show", service_run.show, "show a service", SHOW)
     output.option(show, "text", "json", "yaml")
 
-    delete = commands.add_parser("delete", help="delete services", description=DELETE)
+    delete = commands.add_parser("delete", help="delete services", description=DELETE, epilog=_STATUS)
     delete.add_argument("names", nargs="+", metavar="NAME")
     delete.set_defaults(run=service_run.delete)
 

@@ -12,11 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from segue.openflow.endpoint import Certificates
+    from segue.server.reach import Network, Reach
     from segue.server.service_limits import ProjectLimits
 
 _FILES = ("services_certificate", "services_key", "services_authority")
-_NUMBERS = ("services_flows", "services_packet_ins", "services_per_project")
-FLOWS, PACKET_INS, PER_PROJECT = 10_000, 1_000, 100
+_NUMBERS = {
+    "services_flows": 10_000,
+    "services_project_flows": 100_000,
+    "services_packet_ins": 1_000,
+    "services_copies": 10_000,
+    "services_per_project": 100,
+}
+"""What projects may have, if nothing is said."""
+FLOWS, PROJECT_FLOWS, PACKET_INS, COPIES, PER_PROJECT = _NUMBERS.values()
 PERMISSIONS = ("drop", "mark", "meter", "queue", "redirect", "copy", "packet_in", "rewrite")
 
 
@@ -37,6 +45,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="ports at which services of projects may wait for their controllers (default: none; administrators: any)",
     )
     parser.add_argument(
+        "--services-networks",
+        type=_networks,
+        metavar="LIST",
+        help="networks in which controllers are called, with commas, or none (default: any; for projects: any but the "
+        "server's own machine and link-local ones)",
+    )
+    parser.add_argument(
         "--services-flows",
         type=_number(1),
         default=FLOWS,
@@ -44,11 +59,25 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help=f"flows that a project's service may ask for at most (default {FLOWS}; administrators: any)",
     )
     parser.add_argument(
+        "--services-project-flows",
+        type=_number(0),
+        default=PROJECT_FLOWS,
+        metavar="N",
+        help=f"flows that the services of a project may ask for together (default {PROJECT_FLOWS})",
+    )
+    parser.add_argument(
         "--services-packet-ins",
         type=_number(0),
         default=PACKET_INS,
         metavar="N",
         help=f"the same of packets a second that each node sends it (default {PACKET_INS})",
+    )
+    parser.add_argument(
+        "--services-copies",
+        type=_number(0),
+        default=COPIES,
+        metavar="N",
+        help=f"the same of copies a second that each node makes for it (default {COPIES})",
     )
     parser.add_argument(
         "--services-per-project",
@@ -70,7 +99,9 @@ def words(args: argparse.Namespace) -> list[str]:
     given = {f"--{name.replace('_', '-')}": getattr(args, name) for name in _FILES}
     if args.services_listen is not None:
         given["--services-listen"] = f"{args.services_listen[0]}-{args.services_listen[-1]}"
-    for name, usual in zip(_NUMBERS, (FLOWS, PACKET_INS, PER_PROJECT), strict=True):
+    if args.services_networks is not None:
+        given["--services-networks"] = ",".join(map(str, args.services_networks)) or "none"
+    for name, usual in _NUMBERS.items():
         if getattr(args, name) != usual:
             given[f"--{name.replace('_', '-')}"] = str(getattr(args, name))
     if args.services_permit is not None:
@@ -82,7 +113,14 @@ def limits(args: argparse.Namespace) -> ProjectLimits:
     from segue.server.service_limits import ProjectLimits
 
     permit = PERMISSIONS if args.services_permit is None else args.services_permit
-    return ProjectLimits(args.services_flows, args.services_packet_ins, args.services_per_project, frozenset(permit))
+    return ProjectLimits(
+        args.services_flows,
+        args.services_packet_ins,
+        args.services_per_project,
+        frozenset(permit),
+        args.services_copies,
+        args.services_project_flows,
+    )
 
 
 def certificates(args: argparse.Namespace) -> Certificates | None:
@@ -107,6 +145,12 @@ def listening(args: argparse.Namespace) -> range:
     return range(0) if args.services_listen is None else args.services_listen
 
 
+def reach(args: argparse.Namespace) -> Reach:
+    from segue.server.reach import Reach
+
+    return Reach(args.services_networks)
+
+
 def _number(least: int) -> Callable[[str], int]:
     def number(text: str) -> int:
         if not re.fullmatch(r"\d{1,7}", text, re.ASCII) or int(text) < least:
@@ -122,6 +166,19 @@ def _permissions(text: str) -> tuple[str, ...]:
         if name not in PERMISSIONS:
             raise argparse.ArgumentTypeError(f"{name!r} is no permission; there are {', '.join(PERMISSIONS)}, or none")
     return given
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    from ipaddress import ip_network
+
+    found = []
+    for word in () if text == "none" else text.split(","):
+        try:
+            found.append(ip_network(word))
+        except ValueError as error:
+            message = f"{word!r} is no network ({error}); write such as 10.1.0.0/16,2001:db8::/32, or none"
+            raise argparse.ArgumentTypeError(message) from None
+    return tuple(found)
 
 
 def _ports(text: str) -> range:

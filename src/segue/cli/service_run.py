@@ -13,6 +13,7 @@ from segue.cli.client import Client, part
 from segue.cli.errors import Mistake
 from segue.cli.identity import identity
 from segue.cli.tables import Cell, table
+from segue.cli.terminal import complain, plain
 
 WAIT = 10.0
 """Seconds that flows may take to be in force."""
@@ -40,6 +41,7 @@ def create(args: argparse.Namespace) -> int:
         "order": args.order,
         "flows": args.flows,
         "packet_ins": args.packet_ins,
+        "copies": args.copies,
         "project": args.project,
     }
     body |= {name: value for name, value in given.items() if value is not None}
@@ -80,9 +82,24 @@ def token(args: argparse.Namespace) -> int:
 
 
 def revoke(args: argparse.Namespace) -> int:
-    _client(args).delete(_path(args, "token"))
-    print(f"the token of service {args.name} is revoked, and its flows are removed")
-    return 0
+    said = _client(args).delete(_path(args, "token"), wait=WAIT)
+    if said is None:
+        print(f"the token of service {args.name} is revoked, and its flows are removed")
+        return 0
+    print(f"the token of service {args.name} is revoked")
+    return _unconfirmed(said)
+
+
+def _unconfirmed(said: dict[str, Any]) -> int:
+    """The exit status of what is done, but not in force on every node."""
+    complain(
+        f"its flows may still be in force. These have not confirmed that they are gone:\n{_lines(said['waiting'])}"
+    )
+    return 1
+
+
+def _lines(reasons: list[str]) -> str:
+    return "\n".join(f"  {plain(reason)}" for reason in reasons)
 
 
 def list_(args: argparse.Namespace) -> int:
@@ -126,7 +143,7 @@ def _controller(one: dict[str, Any]) -> str:
 
 
 def _trouble(one: dict[str, Any]) -> list[str]:
-    found = list(one["refused"])
+    found = [*one["refused"], *one["failing"]]
     if one["controller"] is not None and one["controller"]["trouble"] and not one["controller"]["connected"]:
         found.append(f"controller: {one['controller']['trouble']}")
     if one["lost"]:
@@ -154,13 +171,14 @@ def show(args: argparse.Namespace) -> int:
         "datapath id": one["datapath_id"],
         "flows": f"{one['flows']} of at most {one['quota']}; {one['groups']} groups, {one['meters']} meters",
         "packet-ins": f"at most {one['packet_ins']} a second from each node; {one['lost']} lost",
+        "copies": f"at most {one['copies']} a second on each node",
         "controller": _controller(one),
         "token": f"number {token['number']}, {token['state']}{_until(token)}" if token else "none",
         "on nodes": ", ".join(one["nodes"]),
         "trouble": "; ".join(_trouble(one)),
     }
     width = max(map(len, lines))
-    print("\n".join(f"{name:<{width}}  {text}" for name, text in lines.items() if text))
+    print("\n".join(f"{name:<{width}}  {plain(text)}" for name, text in lines.items() if text))
     if one["ports"]:
         rows: list[list[Cell]] = [
             [port["number"], f"{port['kind']}/{port['name']}", port["mac"], port["node"]] for port in one["ports"]
@@ -183,10 +201,13 @@ def _time(seconds: float) -> str:
 
 def delete(args: argparse.Namespace) -> int:
     client = _client(args)
+    status = 0
     for name in dict.fromkeys(args.names):
-        client.delete(f"/v1/services/{part(name)}")
+        said = client.delete(f"/v1/services/{part(name)}", wait=WAIT)
         print(f"service {name} is deleted")
-    return 0
+        if said is not None:
+            status = _unconfirmed(said)
+    return status
 
 
 def connect(args: argparse.Namespace) -> int:
@@ -197,7 +218,7 @@ def connect(args: argparse.Namespace) -> int:
         return 0
     body = {"target": args.target, "versions": args.versions, "name": args.peer}
     made = client.put(_path(args, "controller"), _encoded(body))
-    print(f"service {args.name} {_controller(made)}")
+    print(f"service {args.name} {plain(_controller(made))}")
     if made["token"] is None or made["token"]["state"] != "valid":
         print(f"segue: it has no token that holds, and is connected with one alone: segue service token {args.name}")
     return 0
@@ -257,16 +278,15 @@ def _read(name: str) -> list[Any]:
 
 def packets(args: argparse.Namespace) -> int:
     from segue.cli import service_words as words
-    from segue.cli.terminal import complain
     from segue.cli.watch import SILENCE, events
 
     for event in events(_client(args).lines(_path(args, "packet-ins"), SILENCE, {})):
         if event is None:
             continue
         if args.output == "json":
-            print(json.dumps({"event": event.what, **event.data}, ensure_ascii=False), flush=True)
+            print(output.shown(json.dumps({"event": event.what, **event.data}, ensure_ascii=False)), flush=True)
         elif event.what == "lost":
             complain(f"{event.data['count']} packets came too fast to be shown")
         else:
-            print(words.packet(event.data), flush=True)
+            print(plain(words.packet(event.data)), flush=True)
     return 0

@@ -12,9 +12,9 @@ GAP = "  "
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Cell]], colours: bool = False) -> str:
     """Lines without a newline at the end. A column that is empty throughout is left out."""
-    from segue.cli.terminal import paint
+    from segue.cli.terminal import paint, plain
 
-    texts = [[_text(cell) for cell in row] for row in rows]
+    texts = [[plain(_text(cell)) for cell in row] for row in rows]
     used = [n for n in range(len(header)) if not rows or any(row[n] for row in texts)]
     widths = {n: max(len(header[n]), *(len(row[n]) for row in texts)) if texts else len(header[n]) for n in used}
     right = {n for n in used if rows and all(isinstance(row[n], int) for row in rows)}
@@ -27,8 +27,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Cell]], colours: bool =
             made.append(space + text if n in right else text + space)
         return GAP.join(made).rstrip()
 
-    plain = [""] * len(header)
-    lines = [line(list(header), plain)]
+    lines = [line(list(header), [""] * len(header))]
     lines += [line(row, [_colour(cell) for cell in cells]) for row, cells in zip(texts, rows, strict=True)]
     return "\n".join(lines)
 

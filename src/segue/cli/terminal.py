@@ -33,13 +33,22 @@ def paint(text: str, colour: str) -> str:
     return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
 
 
+def plain(text: str) -> str:
+    """What others have written, for one line of a terminal or of a log: what does not show there is spelled out, so
+    that it neither moves the cursor nor passes for a line of its own."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def state(word: str) -> tuple[str, str]:
     """A table's cell for the state of something."""
     return word, STATE_COLOURS.get(word, "")
 
 
 def complain(message: str) -> None:
-    print(f"segue: {message}", file=sys.stderr)
+    """``message`` may have several lines."""
+    print("\n".join(plain(line) for line in f"segue: {message}".split("\n")), file=sys.stderr)
 
 
 class Progress:

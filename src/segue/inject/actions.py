@@ -17,6 +17,10 @@ NORMAL says that the packet goes on where it would have gone, as it then is, onc
 the packet may stand behind it; what sends copies may. Where the time to live runs out (dec_ttl), the rest of the rule
 is not done: a packet that would be taken is dropped, and one that would go on does so as it is.
 
+What is sent, but for the last of a packet that is taken, is a copy: a packet of its own, behind the switches' meter of
+the service's copies. So nothing that the meter drops is missing from the packet. How many copies one packet may cause
+is counted in ``copies``.
+
 Sent to a port, a packet goes straight there, through nobody's hooks. At `ingress` Open vSwitch itself sends none out of
 the port that it came from; elsewhere the packet's port in the service's sense, `in_port`, is not the one that Open
 vSwitch knows, so that IN_PORT, FLOOD and ALL need a match on it (IN_PORT everywhere).
@@ -53,8 +57,7 @@ from segue.openflow.wire import ALL, ANY_PORT, CONTROLLER, FLOOD, IN_PORT, LOCAL
 
 MAX_ACTIONS: Final = 64
 MAX_SENDS: Final = 64
-"""Copies that a rule sends. Each takes two of the 4,096 table lookups after which Open vSwitch gives up on a packet; in
-all of a service's sixteen tables together half of those."""
+"""To how many ports and groups a rule sends."""
 MAX_OWN_SENDS: Final = 256
 """Of a packet-out, which meets one list of actions and no more."""
 MAX_BUCKETS: Final = 64
@@ -110,7 +113,7 @@ class Steps:
         self.known = known
         self.steps: list[AnyAction | SendTo] = []
         self.sends = self.punts = self.normal = False
-        self.copies = 0
+        self.count = 0
 
     def perform(self, actions: Iterable[Action], reason: int) -> None:
         for action in actions:
@@ -233,7 +236,7 @@ class Steps:
         self.sends = True
         if element is None or (element.number == self.context.in_port and not back):
             return
-        self._count(1)
+        self._count()
         self.steps.append(SendTo(element, back, queue))
 
     def _flood(self, port: int) -> None:
@@ -256,16 +259,16 @@ class Steps:
         if physical is None:
             raise Refusal("OFPBAC_BAD_OUT_GROUP", f"there is no group {number:#x}; add it first")
         self.sends = True
-        self._count(MAX_BUCKETS)
+        self._count()
         self.steps.append(ToGroup(physical))
 
-    def _count(self, copies: int) -> None:
+    def _count(self) -> None:
         """Open vSwitch gives up on a packet that is sent thousands of times."""
-        self.copies += copies
+        self.count += 1
         limit, what = (MAX_OWN_SENDS, "packet-out") if self.context.free else (MAX_SENDS, "rule")
-        if self.copies > limit:
-            text = f"a {what} sends {limit} copies at most, a group counts as {MAX_BUCKETS}"
-            raise Refusal("OFPBAC_TOO_MANY", f"{text}; name fewer ports and groups")
+        if self.count > limit:
+            text = f"a {what} sends to {limit} ports and groups at most"
+            raise Refusal("OFPBAC_TOO_MANY", f"{text}; name fewer")
 
     def _queue(self, queue: int) -> None:
         if not self.scope.permissions.queue:
@@ -333,29 +336,45 @@ class Steps:
 
 def laid_out(scope: Scope, steps: Iterable[AnyAction | SendTo], last_as_it_is: bool) -> tuple[AnyAction, ...]:
     """The steps as actions of the program. ``last_as_it_is``: what is sent last need not be a copy, as the packet is
-    done with."""
+    done with. Of a group that is sent to last, that is its first bucket; the others make copies, which have to stand
+    apart. Refusal if copies are made, and there may be none."""
     steps = list(steps)
     actions: list[AnyAction] = []
+    last = next((at for at in range(len(steps) - 1, -1, -1) if isinstance(steps[at], _GOING)), -1)
     for at, step in enumerate(steps):
-        if not isinstance(step, SendTo):
+        if not isinstance(step, SendTo | ToGroup):
             actions.append(step)
             continue
-        to_port = delivery(scope, step)
-        if last_as_it_is and at == len(steps) - 1:
-            actions += to_port
+        away = (step,) if isinstance(step, ToGroup) else delivery(scope, step)
+        if not last_as_it_is or at != last:
+            actions.append(copied(scope, away))
+        elif isinstance(step, ToGroup):
+            actions.append(Clone(away, apart=True))
         else:
-            actions.append(Clone(to_port))
+            actions += away
     return tuple(actions)
 
 
-def delivery(scope: Scope, step: SendTo) -> tuple[AnyAction, ...]:
+def copied(scope: Scope, away: tuple[AnyAction, ...]) -> Clone:
+    """A copy goes this way, if the meter lets it. Refusal if there may be none."""
+    if not scope.copy_meter:
+        text = f"service {scope.name!r} may make no copies now; send each packet to one port, and end there"
+        raise Refusal("OFPBAC_EPERM", f"{text}, or ask for copies")
+    return Clone((UseMeter(scope.copy_meter), *away))
+
+
+_GOING: Final = (SendTo, ToGroup, ToService, UseMeter)
+"""What still has to do with where packets go; behind the last of these nothing matters of one that is taken."""
+
+
+def delivery(scope: Scope, step: SendTo, way: str = "redirect") -> tuple[AnyAction, ...]:
     """What hands a packet to a port. At ``ingress`` it keeps the port that it came in by, so that it does not go back
     out of it."""
     return (
         *(() if step.queue is None else (SetQueue(step.queue),)),
         SetField(TARGET_PORT, step.element.key),
         *((SetField("in_port", 0),) if step.back or scope.hook.name != "ingress" else ()),
-        Next("redirect"),
+        Next(way),
     )
 
 

@@ -23,10 +23,10 @@ import msgspec
 
 from segue.inject import flow_mods, group_mods
 from segue.inject.changes import Changes, GroupEntry
-from segue.inject.errors import Refusal
+from segue.inject.errors import Malformed, Refusal
 from segue.inject.scope import Scope
 from segue.inject.state import State
-from segue.inject.table import Selection, place, ports_of
+from segue.inject.table import Place, Selection, place, ports_of
 from segue.model.stages import SERVICE_TABLES
 from segue.openflow import (
     ALL,
@@ -103,21 +103,34 @@ class Datapath(State):
 
     def replace(self, table: int, wanted: Sequence[FlowMod], version: int, now: float) -> Changes:
         """Has a table hold these flows, all of them adds, and no others. One that is there as it is wanted stays
-        untouched, so the same again changes nothing. Refusal if any is refused or not for this table."""
-        places = [(flow_mods.own_match(msg.match, version)[1], msg) for msg in wanted]
-        for _, msg in places:
-            if msg.command != FlowModCommand.ADD or (msg.table_id != table and version > V10):
-                raise Refusal("OFPFMFC_BAD_TABLE_ID", f"the flows of table {table} are to be adds to this table")
-        names = {(msg.priority, at) for at, msg in places}
+        untouched, so the same again changes nothing. Refusal, with the index, if any is refused, not for this table,
+        or there twice."""
+        names: dict[tuple[int, Place], int] = {}
+        for index, msg in enumerate(wanted):
+            try:
+                self._check_wanted(table, msg, version)
+                name = msg.priority, flow_mods.own_match(msg.match, version)[1]
+            except Refusal as refusal:
+                raise refusal.of("flows", index) from None
+            if (first := names.setdefault(name, index)) != index:
+                text = f"flows[{index}] has priority and match of flows[{first}]; leave one of the two out"
+                raise Malformed("OFPFMFC_OVERLAP", text, index)
         with self.transaction() as changes:
             there = self.flows.select(Selection(table=table))
             gone = [flow for flow in there if (flow.priority, place(flow.match)) not in names]
             flow_mods.delete(self, gone, FlowRemovedReason.DELETE)
-            for at, msg in places:
-                old = self.flows.find(table, msg.priority, at)
-                if old is None or not flow_mods.same(old, msg, version):
-                    flow_mods.flow_mod(self, msg, version, now)
+            for (priority, at), index in names.items():
+                old = self.flows.find(table, priority, at)
+                try:
+                    if old is None or not flow_mods.same(self, old, wanted[index], version):
+                        flow_mods.flow_mod(self, wanted[index], version, now)
+                except Refusal as refusal:
+                    raise refusal.of("flows", index) from None
         return changes
+
+    def _check_wanted(self, table: int, msg: FlowMod, version: int) -> None:
+        if msg.command != FlowModCommand.ADD or (msg.table_id != table and version > V10):
+            raise Refusal("OFPFMFC_BAD_TABLE_ID", f"the flows of table {table} are to be adds to this table")
 
     # -- what else changes it --------------------------------------------------------------------------------------
 
@@ -175,6 +188,7 @@ class Datapath(State):
             entry = self.groups[number]
             try:
                 made = self.make_group(entry.said, entry.switch)
+                self.check_group_copies(number, made)
             except Refusal:
                 group_mods.drop_groups(self, [number], changes)
             else:
@@ -187,7 +201,7 @@ _ANYWHERE: Final = frozenset({FLOOD, ALL})
 
 def _terms(scope: Scope) -> tuple[Any, ...]:
     """What all flows depend upon, whatever they name."""
-    return scope.name, scope.key, scope.hook, scope.permissions, scope.packet_in_meter
+    return scope.name, scope.key, scope.hook, scope.permissions, scope.packet_in_meter, scope.copy_meter
 
 
 def _others(before: Scope, after: Scope) -> set[int]:

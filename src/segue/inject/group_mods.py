@@ -78,6 +78,7 @@ def group_mod(state: State, msg: GroupMod, version: int, now: float) -> Changes:
         state.put_group(GroupEntry(said, now, switch, msgspec.structs.replace(made, number=switch)), changes)
     else:
         made = state.make_group(said, old.switch)
+        state.check_group_copies(number, made)
         state.put_group(GroupEntry(said, old.created, old.switch, made), changes)
     return state.done(changes)
 

@@ -2,7 +2,8 @@
 
 A bucket is an action set (OpenFlow 1.5.1 section 5.10): it sends to one port. Any packet may meet it, so that nothing
 is known of the packet: Open vSwitch writes a field where the packet has it. Open vSwitch carries out neither
-CONTROLLER nor meters in a bucket, and NORMAL would let copies go on, each as a packet of its own.
+CONTROLLER nor meters in a bucket, and NORMAL would let copies go on, each as a packet of its own. So what buckets of
+type all send, behind the first, is measured on its way, in a stage of its own (``measure``).
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from segue.inject.action_set import in_order
-from segue.inject.actions import MAX_ACTIONS, MAX_BUCKETS, Context, Steps, laid_out
+from segue.inject.actions import MAX_ACTIONS, MAX_BUCKETS, Context, SendTo, Steps, delivery
 from segue.inject.errors import Refusal
 from segue.inject.rewrites import Known
 from segue.inject.scope import Scope
-from segue.model.program import Bucket, Group
+from segue.model.program import AnyAction, Bucket, Group, Next, Rule, UseMeter, match
+from segue.model.stages import SERVICE
 from segue.openflow import protocol as of
 from segue.openflow.protocol.groups import BucketId, GroupType
 from segue.openflow.wire import ALL, ANY_GROUP, ANY_PORT, CONTROLLER, FLOOD, IN_PORT, NORMAL, V13, V15
@@ -57,7 +59,35 @@ def group(
     if version >= V15:
         _identities(mod)
     context = Context(scope, groups, meters, version)
-    return Group(number, kind, tuple(_bucket(context, kind, one) for one in mod.buckets), scope.owner)
+    buckets: list[Bucket] = []
+    sends = 0
+    for one in mod.buckets:
+        made = _bucket(context, kind, one, "group_copy" if kind == "all" and sends else "redirect")
+        sends += sending(made)
+        buckets.append(made)
+    if kind == "all" and sends > 1 and not scope.copy_meter:
+        text = f"service {scope.name!r} may make no copies now; have one bucket that sends, or ask for copies"
+        raise Refusal("OFPGMFC_EPERM", text)
+    return Group(number, kind, tuple(buckets), scope.owner)
+
+
+def sending(bucket: Bucket) -> bool:
+    """Whether packets get anywhere by it."""
+    return any(isinstance(action, Next) for action in bucket.actions)
+
+
+def copies(group: Group) -> int:
+    """How many packets may leave it for one that comes."""
+    some = sum(map(sending, group.buckets))
+    return some if group.kind == "all" else min(1, some)
+
+
+def measure(scope: Scope) -> Rule | None:
+    """The rule that limits what the service's groups copy; None where there are no copies."""
+    if not scope.copy_meter:
+        return None
+    actions = (UseMeter(scope.copy_meter), Next("redirect"))
+    return Rule("group_copy", 100, match({SERVICE: scope.key}), actions, scope.owner)
 
 
 def _identities(mod: of.GroupMod) -> None:
@@ -70,7 +100,7 @@ def _identities(mod: of.GroupMod) -> None:
         seen.add(bucket.bucket_id)
 
 
-def _bucket(context: Context, kind: str, bucket: of.Bucket) -> Bucket:
+def _bucket(context: Context, kind: str, bucket: of.Bucket, way: str) -> Bucket:
     weight = bucket.weight
     if context.version >= V15:
         weight = 1
@@ -98,7 +128,10 @@ def _bucket(context: Context, kind: str, bucket: of.Bucket) -> Bucket:
                 raise Refusal("OFPBAC_BAD_OUT_PORT", f"in a bucket there is no such port: {_NOT_HERE[port]}")
     steps = Steps(context, Known(certain=False))
     steps.perform(in_order(bucket.actions), reason=0)
-    return Bucket(laid_out(context.scope, steps.steps, last_as_it_is=True), weight if kind == "select" else 1)
+    actions: list[AnyAction] = []
+    for step in steps.steps:
+        actions += delivery(context.scope, step, way) if isinstance(step, SendTo) else (step,)
+    return Bucket(tuple(actions), weight if kind == "select" else 1)
 
 
 def _unwatched(fine: bool) -> None:

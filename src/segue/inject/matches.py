@@ -39,6 +39,9 @@ _NO_TAG: Final = 0xFFFF
 _PLAIN: Final[dict[tuple[object, ...], tuple[int, ...]]] = {}
 """Kinds of matches that are in normal form as they stand, so long as all values are whole and within these limits:
 version, names, and the values that decide what else may be matched."""
+_MASKED: Final[dict[tuple[object, ...], tuple[int, ...]]] = {}
+"""The same with masks, each by itself."""
+_WHOLE: Final = frozenset({int})
 _DECIDING: Final = frozenset({"ip_frag", "icmpv6_type", "icmpv6_code", "arp_op"})
 """Fields whose values decide besides, or have limits of their own; matches with them are looked at anew each time."""
 _REMEMBERED: Final = 4096
@@ -56,12 +59,26 @@ def normal(match: MatchLike, version: int) -> dict[str, Value]:
                 break
         else:
             return dict(match)  # type: ignore[arg-type]  # whole numbers all
+    masked: tuple[object, ...] = ()
+    if tag is not None:
+        masked = (*key, *[value[1] if isinstance(value, tuple) else None for value in match.values()])
+        limits = _MASKED.get(masked)
+        if limits is not None and all(map(_within, match.values(), limits)):
+            return dict(match)  # type: ignore[arg-type]
     found = _normal(match, version)
     if tag is not None and found == match and not found.keys() & _DECIDING:
-        if len(_PLAIN) >= _REMEMBERED:
-            _PLAIN.clear()
-        _PLAIN[key] = tuple(FIELDS[name].limit for name in match)
+        known, kind = (_PLAIN, key) if _WHOLE.issuperset(map(type, match.values())) else (_MASKED, masked)
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        known[kind] = tuple(FIELDS[name].limit for name in match)
     return found
+
+
+def _within(value: object, limit: int) -> bool:
+    """Of a value whose mask is a good one."""
+    if isinstance(value, tuple):
+        return 0 <= value[0] <= limit and not value[0] & ~value[1]
+    return type(value) is int and 0 <= value <= limit
 
 
 def _kind_of_tag(match: MatchLike) -> int | None:

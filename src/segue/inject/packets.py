@@ -10,10 +10,10 @@ either. NORMAL and TABLE are also for who gets packets to look at (`packet_in`),
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from segue.inject.actions import MAX_ACTIONS, PORT_NAMES, Context, SendTo, Steps, delivery
+from segue.inject.actions import MAX_ACTIONS, PORT_NAMES, Context, SendTo, Steps, laid_out
 from segue.inject.errors import Refusal
 from segue.inject.matches import no_port
 from segue.inject.rewrites import Known
@@ -23,10 +23,12 @@ from segue.model.program import AnyAction, Clone, Next, SetField
 from segue.model.protocol import Punted
 from segue.model.stages import INJECTED, NETWORK, SOURCE_PORT
 from segue.openflow import protocol as of
+from segue.openflow.fields import FIELDS
 from segue.openflow.protocol.families import Action
 from segue.openflow.wire import (
     ANY_PORT,
     CONTROLLER,
+    MAX_LEN,
     NO_BUFFER,
     NORMAL,
     TABLE,
@@ -40,6 +42,8 @@ from segue.openflow.wire import (
 Sending = tuple[str, tuple[AnyAction, ...], bytes]
 """Node, actions for it, the packet."""
 
+MOST_OCTETS: Final = MAX_LEN - 64
+"""Of a packet and the actions with which a node's switch gets it, in one message."""
 _SHORTEST: Final = 14
 _NEWER_REASONS: Final = 3
 _ACTION: Final = 1
@@ -70,6 +74,7 @@ def packet_out(scope: Scope, msg: of.PacketOut, version: int = V13) -> list[Send
         raise Refusal("OFPBRC_BUFFER_UNKNOWN", f"buffer {msg.buffer_id:#x}: no packets are kept here; send the data")
     if len(msg.data) < _SHORTEST:
         raise Refusal("OFPBRC_BAD_PACKET", f"{len(msg.data)} octets are no Ethernet frame; send the data")
+    _check_size(len(msg.data), 0)
     told = int.from_bytes(msg.data[6:12], "big")
     if is_mark(told) and told != NOBODY:
         raise Refusal("OFPBRC_BAD_PACKET", "the source address 0a:5e:* is a mark of the network's own; write another")
@@ -93,6 +98,8 @@ def packet_out(scope: Scope, msg: of.PacketOut, version: int = V13) -> list[Send
         if source is not None and source.node:
             changes = tuple(step for step in steps.steps if not isinstance(step, SendTo))
             sendings.append((source.node, (*changes, *through), msg.data))
+    for _, actions, _ in sendings:
+        _check_size(len(msg.data), _octets(actions))
     return sendings
 
 
@@ -103,6 +110,26 @@ def sender(scope: Scope, actions: Sequence[AnyAction]) -> str:
             element = scope.by_register.get(action.value)
             return element.name if element else ""
     return ""
+
+
+def _check_size(data: int, actions: int) -> None:
+    if data + actions > MOST_OCTETS:
+        room = f"{max(0, MOST_OCTETS - actions)}{' beside these actions' if actions else ''}"
+        raise Refusal("OFPBRC_BAD_PACKET", f"{data} octets are no packet that can be sent; there is room for {room}")
+
+
+def _octets(actions: Iterable[AnyAction]) -> int:
+    """How long they are on the wire, at the most."""
+    total = 0
+    for action in actions:
+        match action:
+            case Clone(actions=on_the_copy):
+                total += 32 + _octets(on_the_copy)
+            case SetField(field=field, mask=mask):
+                total += 16 + FIELDS[field].size * (1 if mask is None else 2)
+            case _:
+                total += 24
+    return total
 
 
 def _source(scope: Scope, in_port: int) -> Element | None:
@@ -148,15 +175,10 @@ def _permit(scope: Scope, *, to_ports: bool, onward: bool) -> None:
 def _by_node(scope: Scope, steps: list[AnyAction | SendTo]) -> Iterator[tuple[str, tuple[AnyAction, ...]]]:
     """Each node's share: all that changes the packet until it is sent there for the last time."""
     for node in sorted({step.element.node for step in steps if isinstance(step, SendTo)} - {""}):
-        actions: list[AnyAction] = []
-        done = 0
-        for step in steps:
-            if not isinstance(step, SendTo):
-                actions.append(step)
-            elif step.element.node == node:
-                actions.append(Clone(delivery(scope, step)))
-                done = len(actions)
-        yield node, tuple(actions[:done])
+        ours = [step for step in steps if not isinstance(step, SendTo) or step.element.node == node]
+        while not isinstance(ours[-1], SendTo):
+            ours.pop()
+        yield node, laid_out(scope, ours, last_as_it_is=True)
 
 
 def _onward(scope: Scope, port: int, source: Element | None) -> tuple[AnyAction, ...]:

@@ -7,10 +7,11 @@ words for is left out, as Open vSwitch leaves it out: a controller that wants to
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
+from segue.inject.flow import Flow
 from segue.openflow import (
     V10,
     V12,
@@ -49,6 +50,21 @@ _PRESENT: Final = 0x1000
 _UDP, _SCTP = 17, 132
 _FIRST: Final = ("eth_type", "vlan_vid", "ip_proto")
 """Fields that others need to be there."""
+
+
+def newest(flow: Flow) -> dict[str, Any]:
+    """What the records of OpenFlow 1.5 that tell of a flow have in common, a FlowMod that adds it and a FlowDesc."""
+    return {
+        "match": match_in(flow.match, V15),
+        "instructions": instructions_in(flow.instructions, flow.match, V15),
+        "table_id": flow.table,
+        "priority": flow.priority,
+        "cookie": flow.cookie,
+        "idle_timeout": flow.idle_timeout,
+        "hard_timeout": flow.hard_timeout,
+        "flags": flow.flags,
+        "importance": flow.importance,
+    }
 
 
 def match_in(match: MatchLike, version: int) -> MatchLike:

@@ -118,6 +118,7 @@ def _load_flows(datapath: Datapath, found: Iterable[tuple[int, bytes]], changes:
         datapath.following = max(datapath.following, number + 1)
         try:
             rule = datapath.rule(flow)
+            datapath.check_copies([(flow, rule)])
         except Refusal:
             changes.flows[number] = None
             continue

@@ -36,7 +36,8 @@ class Element(msgspec.Struct, frozen=True):
 
 class Scope(msgspec.Struct, frozen=True, dict=True):
     """``elements``: by virtual port number, those attached now. ``gone``: numbers of those that were attached once.
-    ``flows``: the quota. ``packet_in_meter``: the switches' meter for what goes to the controller, 0 for none."""
+    ``flows``: the quota. ``packet_in_meter``: the switches' meter for what goes to the controller, ``copy_meter`` that
+    for copies; 0 for none, and then there are no copies."""
 
     name: str
     key: int
@@ -45,6 +46,7 @@ class Scope(msgspec.Struct, frozen=True, dict=True):
     elements: dict[int, Element] = {}
     flows: int = 1_000
     packet_in_meter: int = 0
+    copy_meter: int = 0
     gone: frozenset[int] = frozenset()
 
     @property

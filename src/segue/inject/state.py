@@ -6,12 +6,12 @@ Whoever calls has found out before that nothing will be refused; so a message is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 
-from segue.inject import translate
+from segue.inject import copies, groups, translate
 from segue.inject.changes import Changes, GroupEntry, GroupSaid, MeterEntry, Removed
 from segue.inject.errors import Refusal
 from segue.inject.flow import Flow
@@ -58,6 +58,12 @@ class State:
         self.meters: dict[int, MeterEntry] = {}
         self.following = 1
         """The number of the next flow."""
+        self.copies = copies.Copies()
+        """What the rules in force make."""
+        self._made: dict[int, int] = {}
+        """By the flow's number: its copies, where it makes any."""
+        self._leaving: dict[int, int] = {}
+        """By the switches' number of a group: how many packets leave it for one that comes."""
         self._switch_groups: dict[int, int] = {}
         self._switch_meters: dict[int, int] = {}
         self._undo: list[Callable[[], object]] | None = None
@@ -111,6 +117,29 @@ class State:
         """Refusal if the flow would not be permitted, whatever groups and meters there were."""
         translate.rule(self.scope, flow, _EVERY, _EVERY)
 
+    def check_copies(self, flows: Iterable[tuple[Flow, Rule | None]]) -> None:
+        """Refusal if packets would be copied too often, were these the rules of these flows."""
+        self.copies.check(
+            (flow.table, self._made.get(flow.number, 0), copies.of_rule(rule, self._leaving)) for flow, rule in flows
+        )
+
+    def check_group_copies(self, group: int, made: Group) -> None:
+        """Refusal if they would be, were the group like this. All flows that lead to it are looked at where that makes
+        a difference."""
+        leaving = groups.copies(made)
+        if leaving == self._leaving.get(made.number, 0):
+            return
+        users = self.flows.using_group(group)
+        self.flows.compared += len(users)
+        self.selected()
+        if not users:
+            return
+        then = self._leaving | {made.number: leaving}
+        self.copies.check(
+            (self.flows.by_number[one].table, self._made.get(one, 0), copies.of_rule(self.rules.get(one), then))
+            for one in users
+        )
+
     def put_flow(self, flow: Flow, at: Place, rule: Rule | None, changes: Changes) -> None:
         """Adds a flow, or changes the one of its number."""
         number = flow.number
@@ -119,7 +148,7 @@ class State:
             self._undo.append(partial(self.flows.remove, number) if old is None else partial(self.flows.put, old, at))
         self.flows.put(flow, at)
         changes.flows[number] = flow
-        self.enforce(number, rule, changes)
+        self.enforce(flow, rule, changes)
 
     def drop_flow(self, flow: Flow, reason: int, changes: Changes) -> None:
         number = flow.number
@@ -127,13 +156,15 @@ class State:
         if self._undo is not None:
             self._undo.append(partial(self.flows.put, flow, place(flow.match)))
         changes.flows[number] = None
-        self.enforce(number, None, changes)
+        self.enforce(flow, None, changes)
         changes.reset.discard(number)
         if flow.flags & FlowModFlags.SEND_FLOW_REM:
             changes.removed.append(Removed(flow, reason))
 
-    def enforce(self, number: int, rule: Rule | None, changes: Changes) -> None:
+    def enforce(self, flow: Flow, rule: Rule | None, changes: Changes) -> None:
         """What nodes get for a flow from now on."""
+        number = flow.number
+        self._tally(flow.table, number, copies.of_rule(rule, self._leaving))
         if self._undo is not None:
             self._undo.append(partial(_set, self.rules, number, self.rules.get(number)))
         if rule is None:
@@ -142,15 +173,31 @@ class State:
             self.rules[number] = rule
         changes.rules[number] = rule
 
+    def _tally(self, table: int, number: int, made: int) -> None:
+        before = self._made.get(number, 0)
+        if made == before:
+            return
+        if self._undo is not None:
+            self._undo.append(partial(self._retally, table, number, before))
+        self._retally(table, number, made)
+
+    def _retally(self, table: int, number: int, made: int) -> None:
+        self.copies.change(table, self._made.get(number, 0), made)
+        if made:
+            self._made[number] = made
+        else:
+            self._made.pop(number, None)
+
     def remake_flow(self, flow: Flow, changes: Changes) -> None:
         """Translates a flow again, and removes it if it is not permitted any more."""
         try:
             rule = self.rule(flow)
+            self.check_copies([(flow, rule)])
         except Refusal:
             self.drop_flow(flow, FlowRemovedReason.DELETE, changes)
             return
         if rule != self.rules.get(flow.number):
-            self.enforce(flow.number, rule, changes)
+            self.enforce(flow, rule, changes)
 
     # -- groups ----------------------------------------------------------------------------------------------------
 
@@ -166,11 +213,24 @@ class State:
         self._switch_groups[entry.number] = entry.switch
         changes.groups[entry.number] = entry
         changes.switch_groups[entry.switch] = entry.made
+        self._leave(entry.number, entry.switch, groups.copies(entry.made))
+
+    def _leave(self, group: int, switch: int, leaving: int) -> None:
+        before = self._leaving.get(switch, 0)
+        if leaving == before:
+            return
+        if self._undo is not None:
+            self._undo.append(partial(_set, self._leaving, switch, before or None))
+        _set(self._leaving, switch, leaving or None)
+        for number in self.flows.using_group(group):
+            made = copies.of_rule(self.rules.get(number), self._leaving)
+            self._tally(self.flows.by_number[number].table, number, made)
 
     def drop_group(self, number: int, changes: Changes) -> None:
         self._forget_group(number)
         entry = self.groups.pop(number)
         del self._switch_groups[number]
+        self._leave(number, entry.switch, 0)
         changes.groups[number] = None
         changes.switch_groups[entry.switch] = None
         self._give(self.numbers.groups, entry.switch)

@@ -17,7 +17,7 @@ from segue.inject.features import table_stats
 from segue.inject.flow import Flow
 from segue.inject.flow_mods import own_match
 from segue.inject.ports import describe, sayable
-from segue.inject.said import bucket_in, instructions_in, match_in
+from segue.inject.said import bucket_in, instructions_in, match_in, newest
 from segue.inject.scope import Element
 from segue.inject.table import Selection
 from segue.model.stages import SERVICE_TABLES
@@ -243,19 +243,7 @@ def _described(flow: Flow, counts: Counts, now: float) -> FlowDesc:
     packets, octets = counts.flows.get(flow.number, _NO_COUNT)
     seconds, nanoseconds = age(flow.created, now)
     return FlowDesc(
-        match=match_in(flow.match, V15),
-        instructions=instructions_in(flow.instructions, flow.match, V15),
-        table_id=flow.table,
-        priority=flow.priority,
-        cookie=flow.cookie,
-        duration_sec=seconds,
-        duration_nsec=nanoseconds,
-        idle_timeout=flow.idle_timeout,
-        hard_timeout=flow.hard_timeout,
-        flags=flow.flags,
-        importance=flow.importance,
-        packet_count=packets,
-        byte_count=octets,
+        **newest(flow), duration_sec=seconds, duration_nsec=nanoseconds, packet_count=packets, byte_count=octets
     )
 
 

@@ -4,6 +4,9 @@ Matches are sorted into shelves by the names of their fields, with masks and wit
 looks at one dictionary; a removal of an exact match, of one cookie or of everything does not look at others; and only
 what may cover, or overlaps with the same priority, is compared, field by field. Nothing here knows whether a flow is
 permitted.
+
+A mask is which bits a match looks at. Open vSwitch looks a packet up once for each mask that its table has, whosever
+flows those are, so they are counted.
 """
 
 from __future__ import annotations
@@ -53,6 +56,13 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     values: Values
     masked: bool
 
+    @property
+    def mask(self) -> tuple[Names, tuple[int | None, ...]]:
+        """Which bits of which fields; None for all of a field's."""
+        if not self.masked:
+            return self.names, ()
+        return self.names, tuple([value[1] if isinstance(value, tuple) else None for value in self.values])
+
 
 class Selection(msgspec.Struct, frozen=True):
     """Which flows are meant (OpenFlow 1.5.1 section 6.4): those whose match is at least as narrow as ``match``, in one
@@ -101,6 +111,8 @@ class Flows:
         self.compared = 0
         """Flows that were compared with a match, ever: what selecting has cost."""
         self._shelves: dict[int, dict[tuple[Names, bool], _Shelf]] = {}
+        self._masks: dict[tuple[int, Names, tuple[int | None, ...]], int] = {}
+        """How many flows there are by table and mask; none is 0."""
         self._ports: dict[int, set[int]] = {}
         self._groups: dict[int, set[int]] = {}
         self._meters: dict[int, set[int]] = {}
@@ -112,6 +124,15 @@ class Flows:
 
     def __iter__(self) -> Iterator[Flow]:
         return iter(self.by_number.values())
+
+    @property
+    def masks(self) -> int:
+        """How many there are, over all tables."""
+        return len(self._masks)
+
+    def has_mask(self, table: int, at: Place) -> bool:
+        """Whether some flow of the table has the mask of this match."""
+        return (table, *at.mask) in self._masks
 
     def find(self, table: int, priority: int, at: Place) -> Flow | None:
         """The flow of exactly this match and priority."""
@@ -138,6 +159,8 @@ class Flows:
             shelf = shelves[at.names, at.masked] = _Shelf(at.names, at.masked)
         shelf.flows.setdefault(flow.priority, {})[at.values] = number
         self.counts[flow.table] = self.counts.get(flow.table, 0) + 1
+        mask = (flow.table, *at.mask)
+        self._masks[mask] = self._masks.get(mask, 0) + 1
         self._cookie(flow)
         self._remember(flow)
 
@@ -155,6 +178,10 @@ class Flows:
         self.counts[flow.table] -= 1
         if not self.counts[flow.table]:
             del self.counts[flow.table]
+        mask = (flow.table, *at.mask)
+        self._masks[mask] -= 1
+        if not self._masks[mask]:
+            del self._masks[mask]
         self._uncookie(flow)
         self._forget(flow)
         return flow

@@ -18,6 +18,7 @@ from segue.model import spread
 from segue.model.hooks import HOOKS
 from segue.model.intent import (
     KINDS,
+    MAX_COPIES,
     MAX_FLOWS,
     MAX_ORDER,
     MAX_PACKET_INS,
@@ -77,7 +78,7 @@ _PERMISSIONS = v.record(
     Permissions,
     {
         **dict.fromkeys(("drop", "mark", "meter", "queue", "redirect", "copy", "packet_in"), v.FLAG),
-        "rewrite": v.listing(v.choice(*REWRITES)),
+        "rewrite": v.listing(v.choice(*REWRITES, instead={"ip_dscp": "the DSCP is permission mark; write mark: true"})),
     },
     form="{drop: true, mark: true, rewrite: [ipv4_dst]}",
 )
@@ -251,6 +252,9 @@ FIELDS: dict[str, dict[str, Field]] = {
         "flows": Field(v.integer(0, MAX_FLOWS), "How many flows it may have.", 1000),
         "packet_ins": Field(
             v.integer(0, MAX_PACKET_INS), "How many packets a second each node sends to its controller.", 100
+        ),
+        "copies": Field(
+            v.integer(0, MAX_COPIES), "How many copies of packets a second each node makes for it; 0: none.", 10000
         ),
     },
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -124,10 +124,14 @@ def integer(low: int, high: int) -> Type:
     return Type(read, {"type": "integer", "minimum": low, "maximum": high})
 
 
-def choice(*words: str) -> Type:
+def choice(*words: str, instead: Mapping[str, str] = {}) -> Type:
+    """``instead``: by another word, what to write in its place."""
+
     def read(value: Raw) -> str:
         text = read_text(value)
         if text not in words:
+            if text in instead:
+                raise Bad(f"is {show(text)}", instead[text])
             raise Bad(f"is {show(text)}", suggest(text, words, f"write {' or '.join(words)}"))
         return text
 

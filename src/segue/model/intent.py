@@ -196,8 +196,10 @@ class Graph(Object, frozen=True, kw_only=True, omit_defaults=True):
 
 DEFAULT_ORDER = 100
 MAX_ORDER = 30_000
-DEFAULT_FLOWS, DEFAULT_PACKET_INS = 1_000, 100
-MAX_FLOWS, MAX_PACKET_INS = 1_000_000, 10_000
+DEFAULT_FLOWS, DEFAULT_PACKET_INS, DEFAULT_COPIES = 1_000, 100, 10_000
+MAX_FLOWS, MAX_PACKET_INS = 1_000_000, 5_000
+"""More packet-ins a second from one node would slow the flow-mods of other services there."""
+MAX_COPIES = 1_000_000
 SOURCES = ("eth_src", "ipv4_src", "ipv6_src")
 DESTINATIONS = ("eth_dst", "ipv4_dst", "ipv6_dst")
 REWRITES = (
@@ -252,7 +254,7 @@ class Service(Object, frozen=True, kw_only=True, omit_defaults=True):
     ``hook``: one of ``model.hooks``. ``attach``: elements whose traffic it meets, as ``port/NAME``, ``network/NAME`` or
     ``router/NAME``; a network stands for all its ports. ``order``: the services of one hook run from low to high,
     equal ones by name. ``flows``: how many it may have at most; ``packet_ins``: how many packets a second each node
-    sends to its controller at most.
+    sends to its controller at most; ``copies``: how many copies a second each node makes for it, 0 for none.
     """
 
     hook: str
@@ -261,6 +263,7 @@ class Service(Object, frozen=True, kw_only=True, omit_defaults=True):
     permissions: Permissions = Permissions()
     flows: int = DEFAULT_FLOWS
     packet_ins: int = DEFAULT_PACKET_INS
+    copies: int = DEFAULT_COPIES
 
 
 def is_label(text: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -19,15 +19,16 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """``stray``: (table, cookie) of Segue's own on the switch that no rule known here explains. ``replaced``: rules in
-    whose place others are added that count as something else, so that counting begins anew there. ``clear``: whatever
-    of Segue's stands in the places of these rules goes. ``groups`` and ``meters`` are made, or changed in place;
+    """Rules are by cookie, which is a digest: who has made it hands it on. ``stray``: (table, cookie) of Segue's own on
+    the switch that no rule known here explains. ``replaced``: rules in whose place others are added that count as
+    something else, so that counting begins anew there. ``clear``: whatever of Segue's stands in the places of these
+    rules goes. ``groups`` and ``meters`` are made, or changed in place;
     ``groups_gone`` and ``meters_gone`` are numbers."""
 
-    add: tuple[Rule, ...] = ()
-    remove: tuple[Rule, ...] = ()
+    add: Mapping[int, Rule] = {}
+    remove: Mapping[int, Rule] = {}
     stray: tuple[tuple[int, int], ...] = ()
-    replaced: tuple[Rule, ...] = ()
+    replaced: Mapping[int, Rule] = {}
     clear: tuple[Rule, ...] = ()
     groups: tuple[Group, ...] = ()
     groups_gone: tuple[int, ...] = ()

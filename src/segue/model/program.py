@@ -108,9 +108,16 @@ class Multipath(Action, frozen=True, array_like=True, tag="multipath"):
 
 class Clone(Action, frozen=True, array_like=True, tag="clone"):
     """Do these actions to a copy of the packet, registers included; the packet itself stays as it is (Open vSwitch's
-    clone action). Headers may be added to the copy, by these actions themselves, and none taken off."""
+    clone action). Headers may be added to the copy, by these actions themselves, and none taken off.
+
+    ``apart``: the switch makes a packet of its own for it, whatever these actions are. Otherwise Open vSwitch does them
+    to the packet itself wherever it can take them back; what a meter drops further on, in a stage that the copy goes
+    to, is then the packet, and with it all that was still to be done. A copy with a meter among these actions
+    themselves is always apart.
+    """
 
     actions: tuple[AnyAction, ...]
+    apart: bool = False
 
 
 class PushVlan(Action, frozen=True, array_like=True, tag="push_vlan"):

@@ -13,7 +13,7 @@ import msgspec
 from segue.model.program import AnyAction
 from segue.model.view import AnyRecord
 
-PROTOCOL = 2
+PROTOCOL = 3
 
 
 class Message(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
@@ -36,6 +36,7 @@ class Applied(Message, frozen=True, tag="applied"):
 
     ``error``: why the switch is not as it should be, while that is so. ``refused``: by record key, rules, groups and
     meters of injected services that the switch will not take, and why; all the rest is in force without them.
+    ``behind``: by the owner of its rules, a service of which the switch holds less yet, and up to which revision.
     """
 
     epoch: str
@@ -43,6 +44,7 @@ class Applied(Message, frozen=True, tag="applied"):
     missing: dict[int, list[str]] = {}
     error: str = ""
     refused: dict[str, str] = {}
+    behind: dict[str, int] = {}
 
 
 class Seen(Message, frozen=True, tag="seen"):

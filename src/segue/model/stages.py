@@ -9,7 +9,7 @@ this file.
                -> classify -> steer -> branch -> pick -> restore -> readdress -> [pre_routing] -> route
                -> [forwarding] -> neighbor -> [post_routing] -> forward -> [egress] -> deliver
 
-    [hook] -> service_gate -> service_0 ... service_15 -> redirect
+    [hook] -> service_gate -> service_0 ... service_15 [-> group_copy] -> redirect
     [hook] -> go_on -> the stage behind the hook
 
 A packet skips what does not concern it; it goes back only where ``next`` says so. No rule matches what an earlier
@@ -156,7 +156,7 @@ def _services() -> tuple[Stage, ...]:
             f"Table {number} of every injected service: its own rules, in its own words.",
             L2 | L3 | L4 | VLAN | OF_SERVICES | {SERVICE, ELEMENT, SERVICE_METADATA},
             L2 | L3 | L4 | VLAN | OF_SERVICES | {TARGET_PORT, VERDICT, SERVICE_METADATA, "in_port"},
-            (*(f"service_{later}" for later in range(number + 1, last + 1)), "redirect"),
+            (*(f"service_{later}" for later in range(number + 1, last + 1)), "group_copy", "redirect"),
             requires=frozenset({SERVICE}),
             injected=True,
         )
@@ -335,6 +335,16 @@ STAGES: tuple[Stage, ...] = (
     ),
     *_services(),
     Stage(
+        "group_copy",
+        "A copy that a service's group makes, behind the first: as many a second as the service may. (What a rule "
+        "copies is limited in the rule; Open vSwitch does no meter in a group.)",
+        frozenset({SERVICE}),
+        frozenset(),
+        ("redirect",),
+        requires=frozenset({SERVICE}),
+        injected=True,
+    ),
+    Stage(
         "redirect",
         "Where a service sends a packet: to a port, here or on another node, but no path header, nor mark of one. The "
         "stage that asked for it goes on.",
@@ -438,7 +448,10 @@ def _check_injected(owner: str, actions: tuple[AnyAction, ...], lost: bool) -> N
     it lose where it goes and where it came in, which the stages behind the hook need."""
     for action in actions:
         match action:
-            case Clone(actions=on_the_copy):
+            case Clone(actions=on_the_copy, apart=apart):
+                leads_on = any(isinstance(one, Next | ToGroup) for one in on_the_copy)
+                if leads_on and not apart and not any(isinstance(one, UseMeter) for one in on_the_copy):
+                    raise OutOfContract(f"{owner}: a copy that leads on is measured, or stands apart from the packet")
                 _check_injected(owner, on_the_copy, lost=True)
             case SetField(field=field, value=value, mask=mask):
                 if field == VERDICT and (value or mask is not None):

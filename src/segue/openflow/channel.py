@@ -37,6 +37,7 @@ from segue.openflow.link import ConnectionLost, Link
 from segue.openflow.pairing import MORE
 from segue.openflow.protocol.basic import BarrierRequest, Error
 from segue.openflow.protocol.errors import error_message, error_name, type_name
+from segue.openflow.reached import Resolve, reached
 from segue.openflow.replies import typed
 from segue.openflow.wire import V14, V15, VERSIONS, ProtocolError
 
@@ -327,6 +328,7 @@ async def _dial(
     factory: _Factory,
     on_channel: Callable[[Channel], None] | None,
     timeout: float,  # noqa: ASYNC109
+    resolve: Resolve | None = None,
 ) -> Channel:
     loop = asyncio.get_running_loop()
     opened: asyncio.Future[None] = loop.create_future()
@@ -347,8 +349,12 @@ async def _dial(
         async with asyncio.timeout(timeout):
             if endpoint.kind == "unix":
                 await loop.create_unix_connection(lambda: channel, endpoint.path)
-            else:
+            elif resolve is None:
                 await loop.create_connection(lambda: channel, endpoint.host, endpoint.port, ssl=context)
+            else:
+                sock = await reached(await resolve(endpoint.host, endpoint.port), endpoint.port)
+                name = None if context is None else endpoint.host
+                await loop.create_connection(lambda: channel, sock=sock, ssl=context, server_hostname=name)
             await opened
     except BaseException as e:
         channel.on_close = None
@@ -366,7 +372,8 @@ class Dialer:
 
     The pauses between attempts double from `shortest` to `longest` seconds, each made shorter by up to a half by chance
     (`random` gives numbers from 0 to 1), and begin anew after a connection that lasted for `steady` seconds: a peer
-    that takes calls and ends them at once is called no more often than one that takes none.
+    that takes calls and ends them at once is called no more often than one that takes none. `resolve` is asked each
+    time for the addresses to be called. `called` is what the log calls it, if not by its target.
     """
 
     def __init__(
@@ -380,9 +387,12 @@ class Dialer:
         longest: float = 8.0,
         steady: float = 5.0,
         random: Callable[[], float] = random.random,
+        resolve: Resolve | None = None,
+        called: str = "",
         **settings: Any,
     ) -> None:
         self.target = target
+        self._called = called or target
         self.channel: Channel | None = None
         """The connection, if there is one now."""
         self.failure: str | None = None
@@ -392,6 +402,7 @@ class Dialer:
         self._pauses = (shortest, longest)
         self._steady = steady
         self._random = random
+        self._resolve = resolve
         self._endpoint = active(target)
         self._context = _context(self._endpoint, tls, server=False)
         self._factory = _Factory(**settings)
@@ -426,14 +437,14 @@ class Dialer:
             since = None
             try:
                 self.channel = await _dial(
-                    self._endpoint, self._context, self._factory, self._on_channel, self._timeout
+                    self._endpoint, self._context, self._factory, self._on_channel, self._timeout, self._resolve
                 )
                 self.failure = None
                 since = loop.time()
                 self.failure = await self.channel.wait_closed()
             except Exception as e:  # whatever it is: who keeps a connection must not end silently
                 if self.failure is None:
-                    log.warning("%s: %s", self.target, e or type(e).__name__)
+                    log.warning("%s: %s", self._called, str(e) or type(e).__name__)
                 self.failure = str(e) or type(e).__name__
             self.channel = None
             if since is not None and loop.time() - since >= self._steady:

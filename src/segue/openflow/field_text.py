@@ -3,7 +3,7 @@
 MAC addresses are "aa:bb:cc:dd:ee:ff", IP addresses their usual text, everything else a number; numbers beyond 2**53 are
 "0x..." strings, as readers of JSON may keep numbers as doubles. A masked address is "value/mask", with a prefix
 length where an IP mask is one; a masked number is `{"value": ..., "mask": ...}`. Read are, besides, decimal and
-hexadecimal strings for any field, and "value/mask" for numbers.
+hexadecimal strings for any field, "value/mask" for numbers, and for a port the names of reserved ones.
 
 A match of OpenFlow 1.0 or 1.1 is written in its specification's own names (`dl_src`, `nw_dst`, `tp_src`); either kind
 of name is read.
@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from segue.openflow import match_fixed
 from segue.openflow.fields import FIELDS, Field, lookup
+from segue.openflow.json_values import ReservedPort
 from segue.openflow.wire import V11, V12, EncodeError
 
 Read = int | tuple[int, int]
@@ -25,6 +26,7 @@ _TYPE: Final = "match_type"  # `match.OXM_IN_11`
 _MAC: Final = re.compile(r"[0-9a-fA-F]{1,2}([:-])[0-9a-fA-F]{1,2}(?:\1[0-9a-fA-F]{1,2}){4}")
 _IPV4: Final = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})", re.ASCII)
 _NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]+|[0-9]+", re.ASCII)
+_PORTS: Final = ("in_port", "in_phy_port", "actset_output")
 _WIDTH: Final = {"mac": 48, "ipv4": 32, "ipv6": 128}
 
 
@@ -114,7 +116,11 @@ def _schema(field: Field) -> dict[str, Any]:
         "required": ["value", "mask"],
         "additionalProperties": False,
     }
-    return {"anyOf": [_integer(field), text_number, masked]}
+    number = [_integer(field), text_number, masked]
+    if field.name not in _PORTS:
+        return {"anyOf": number}
+    names = {"type": "string", "description": "Port that stands for something", "enum": list(ReservedPort.all_names())}
+    return {"anyOf": [names, *number]}
 
 
 def _integer(field: Field) -> dict[str, Any]:
@@ -163,6 +169,10 @@ def _read(name: str, kind: str, text: str) -> int:
             return int(text, 16) if text[:2] in ("0x", "0X") else int(text)
     except ValueError:
         pass
+    port = ReservedPort.value_of(text)
+    known = lookup(name)
+    if port is not None and known is not None and known[0].name in _PORTS:
+        return port
     raise EncodeError(f"{name}: {text!r} is no {'number' if kind == 'int' else kind + ' address'}")
 
 

@@ -34,10 +34,10 @@ def change(
     """The plan for a change of the program on a switch that holds the program of before. ``groups`` and ``meters``: as
     they are now, or None. ``clear``: rules that the switch has refused, in whose places it may hold what was before."""
     counted = {rule.identity: rule.counter for rule in added.values()}
-    gone = tuple(rule for rule in removed.values() if rule.identity not in counted)
-    replaced = tuple(rule for rule in removed.values() if counted.get(rule.identity, rule.counter) != rule.counter)
+    gone = {key: rule for key, rule in removed.items() if rule.identity not in counted}
+    replaced = {key: rule for key, rule in removed.items() if counted.get(rule.identity, rule.counter) != rule.counter}
     return Plan(
-        tuple(added.values()),
+        dict(added),
         gone,
         (),
         replaced,
@@ -80,11 +80,11 @@ def difference(
     groups, meters = groups or {}, meters or {}
     lost = meters.keys() - held.meters.keys()
     wanted = {(tables[rule.stage], key): rule for key, rule in desired.items()}
-    add = tuple(
-        rule
+    add = {
+        place[1]: rule
         for place, rule in wanted.items()
         if place not in held.flows or (lost and not lost.isdisjoint(meters_of(rule.actions)))
-    )
+    }
     return Plan(
         add,
         stray=tuple(sorted(place for place in held.flows if place not in wanted)),

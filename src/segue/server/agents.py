@@ -112,9 +112,9 @@ class Session:
         if self.replaced:
             return
         match message:
-            case Applied(epoch=epoch, revision=revision, missing=missing, error=error, refused=refused):
+            case Applied(epoch=epoch, revision=revision, missing=missing, error=error, refused=refused, behind=behind):
                 if epoch == self._conductor.epoch:
-                    self._conductor.applied(self.node, revision, missing, error, refused)
+                    self._conductor.applied(self.node, revision, missing, error, refused, behind)
             case Seen(ports=ports):
                 self._conductor.seen(self.node, ports)
             case Counters(live=live, retired=retired):

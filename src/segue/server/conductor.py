@@ -42,6 +42,7 @@ Targets = dict[str, Target | None]
 Beside = Mapping[str, bytes | None]
 """Keys that others keep in the store, and what is to be there; None deletes."""
 NONE: Mapping[str, str] = {}
+NOBODY: Mapping[str, int] = {}
 RETRY = 1.0
 """Seconds before a step that could not be written is tried again."""
 
@@ -115,10 +116,14 @@ class Conductor:
         self.sent: dict[str, int] = {}
         """By node: the last revision that had something for it."""
         self.acked: dict[str, int] = {}
+        self._behind: dict[str, Mapping[str, int]] = {}
+        """By node that has acknowledged something: services of which it holds less, and up to which revision."""
         self._flipped: dict[str, tuple[int, frozenset[str]]] = {}
         """By chain: the revision by which nodes were told of its last flip, and which nodes."""
         self.errors: dict[str, str] = {}
         """By node: what its agent says is wrong with the switch."""
+        self.failed: dict[str, int] = {}
+        """By node with an error: the last revision that its agent has said it of."""
         self.views: dict[str, View] = {}
         self.compiler = ViewCompiler(available())
         self.rollouts = Rollouts(self._drain, self.remembered.forget)
@@ -335,6 +340,7 @@ class Conductor:
             del self._listeners[node]
             self._silent(node)
             self.errors.pop(node, None)
+            self.failed.pop(node, None)
             self._seen.pop(node, None)
             if not self.views.get(node):
                 self.views.pop(node, None)
@@ -344,6 +350,7 @@ class Conductor:
     def _silent(self, node: str) -> None:
         """What ``node`` has said no longer counts."""
         self.acked.pop(node, None)
+        self._behind.pop(node, None)
         self.rollouts.lost(node)
         self.remembered.clear()
 
@@ -362,24 +369,38 @@ class Conductor:
         return frozenset(self._listeners)
 
     def applied(
-        self, node: str, revision: int, missing: Mapping[int, list[str]], error: str, refused: Mapping[str, str] = NONE
+        self,
+        node: str,
+        revision: int,
+        missing: Mapping[int, list[str]],
+        error: str,
+        refused: Mapping[str, str] = NONE,
+        behind: Mapping[str, int] = NOBODY,
     ) -> None:
-        """``node``'s switch holds everything up to ``revision`` but what it has ``refused`` of services, or says why it
-        does not."""
+        """``node``'s switch holds everything up to ``revision`` but what it has ``refused`` of services, and what is
+        yet to come of those that are ``behind``; or says why it does not."""
         if error:
+            self.failed[node] = min(revision, self.revision)
             if self.errors.get(node) != error or node in self.acked:
                 self.errors[node] = error
                 self._silent(node)
         else:
             held = min(revision, self.revision)
+            self.failed.pop(node, None)
             if self.errors.pop(node, None) is not None or held < self.acked.get(node, held):
                 self.remembered.clear()
             self.acked[node] = held
+            self._behind[node] = behind
             self.rollouts.acknowledged(node, held, missing)
             self._beyond.refused(node, refused)
             self.remembered.heard(node)
         self.moved.set()
         self.advance()
+
+    def holds(self, node: str, service: str) -> int:
+        """The revision up to which ``node`` holds what is of the network, and of the service; -1 if none is known."""
+        held = self.acked.get(node, -1)
+        return min(held, self._behind.get(node, {}).get(f"service/{service}", held))
 
     def seen(self, node: str, ports: list[str]) -> None:
         """Interfaces of these ports are on ``node``'s switch. Places ports that do not say where they are."""

@@ -11,6 +11,7 @@ from segue.server.conductor import Conductor
 from segue.server.counted import Counted
 from segue.server.neutron import Neutron
 from segue.server.news import News
+from segue.server.reach import ANYWHERE, Reach
 from segue.server.records import load
 from segue.server.service_limits import UNTOLD, ProjectLimits
 from segue.server.services import Services
@@ -25,7 +26,7 @@ COUNT_EVERY = 10.0
 
 class Service:
     """``tls``: what controllers of injected services are met with by ``ssl``; ``ports``: where those of projects may
-    call; ``limits``: what those of projects may ask for."""
+    call; ``limits``: what those of projects may ask for; ``reach``: where controllers are called."""
 
     def __init__(
         self,
@@ -34,13 +35,14 @@ class Service:
         tls: Tls = None,
         ports: range = range(0),
         limits: ProjectLimits = UNTOLD,
+        reach: Reach = ANYWHERE,
     ) -> None:
         self._store = store
         self.conductor = Conductor(store, drain)
         self.counted = Counted(load(store.snapshot("counted/")).counted)
         self.agents = Agents(self.conductor, self.counted)
         self.neutron = Neutron(store, self.conductor)
-        self.injected = Services(store, self.conductor, self.agents, tls, ports, limits)
+        self.injected = Services(store, self.conductor, self.agents, tls, ports, limits, reach)
         self.news = News(store, self.conductor)
         self.tracer = Tracer(self.conductor, self.agents)
 

@@ -28,11 +28,13 @@ LONGEST = 86_400.0
 
 class About(msgspec.Struct, omit_defaults=True):
     """What the store keeps of a service beside what is declared and its flows. ``numbers``: of its virtual ports, by
-    the register of the element; ``meter``: the switches' meter for its packet-ins."""
+    the register of the element; ``meter``: the switches' meter for its packet-ins, ``copy_meter``: that for its
+    copies."""
 
     name: str
     numbers: dict[int, int] = {}
     meter: int = 0
+    copy_meter: int = 0
     token: Kept | None = None
     controller: Controller | None = None
 
@@ -90,7 +92,13 @@ class Access:
         self.close()
         controller, kept = self._room.about.controller, self.kept
         if controller is not None and self.holds():
-            self.door = door = Door(controller, lambda channel: self._came(door, channel), self._services.tls)
+            self.door = door = Door(
+                controller,
+                lambda channel: self._came(door, channel),
+                self._services.tls,
+                self._services.reach_of(self._room),
+                self._room.name,
+            )
             door.open()
         if kept is not None and kept.expires is not None and self.holds():
             delay = min(max(0.0, kept.expires - time.time()), LONGEST)
@@ -104,12 +112,12 @@ class Access:
         if self._expires is not None:
             self._expires.cancel()
             self._expires = None
-        self._room.put_out()
+        self._room.controllers.put_out()
 
     def _came(self, door: Door, channel: Channel) -> None:
         """Who had been let in and has said hello only now comes by a door that may be closed."""
         if self.door is door and self.holds():
-            self._room.attach(channel)
+            self._room.controllers.attach(channel)
         else:
             channel.close(ENDED)
 

@@ -66,7 +66,7 @@ class Answers:
                 while self._barriers and self._barriers[0][0] <= sequence:
                     _, channel, xid = self._barriers.popleft()
                     channel.send(of.BarrierReply(), xid)
-                self._room.release()
+                self._room.controllers.release()
         finally:
             self._answering = None
 

@@ -16,9 +16,13 @@ from segue.openflow.channel import Channel, Dialer, Listener, Tls, listen
 from segue.openflow.endpoint import parse
 from segue.openflow.limits import Limits
 from segue.openflow.wire import V10, V13, V14, V15
+from segue.server.reach import ANYWHERE, OutOfReach, Reach
 
 log = logging.getLogger(__name__)
 
+_HOST = re.compile(r"[0-9A-Za-z_.-]{1,253}")
+_ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}(%[0-9A-Za-z_.-]{1,15})?")
+"""The second as it is in brackets."""
 _ERRNO = re.compile(r"\[Errno (\d+)\]")
 VERSIONS = (V10, V13, V14, V15)
 LIMITS = Limits()
@@ -26,6 +30,8 @@ LONGEST = 300
 """Letters of a target."""
 LONGEST_NAME = 253
 """Letters of the name in a certificate."""
+UNREACHED = "no OpenFlow connection could be made; the server's log says more"
+"""All that who has a token is told of calls that fail: else it would learn what listens where the server can call."""
 RETRY = 2.0
 """Seconds before an address that was taken is tried again."""
 
@@ -44,9 +50,10 @@ class BadTarget(ValueError):
     """What cannot be a service's controller; says why, and what to write instead."""
 
 
-def checked(target: str, *, secure: bool, ports: range | None, name: str = "") -> str:
+def checked(target: str, *, secure: bool, ports: range | None, name: str = "", reach: Reach = ANYWHERE) -> str:
     """The target as it will be shown. Raises BadTarget. ``secure``: the server has certificates for TLS. ``ports``:
-    those at which it may wait to be called; None: any, for administrators. ``name``: see Controller.
+    those at which it may wait to be called; None: any, for administrators. ``name``: see Controller. ``reach``: where
+    the server calls.
 
     Unix sockets are the server's own business: whoever has a token need not have an account on its machine. To wait
     takes a port of the server's machine, of which there is one each: whoever is no administrator gets those alone that
@@ -61,11 +68,17 @@ def checked(target: str, *, secure: bool, ports: range | None, name: str = "") -
         raise BadTarget(str(error)) from None
     if endpoint.kind == "unix":
         raise BadTarget(f"{target!r} is a socket on the server's machine; write tcp:HOST:PORT or ptcp:PORT")
+    if endpoint.host and not (_HOST.fullmatch(endpoint.host) or _is_address(endpoint.host)):
+        raise BadTarget(
+            f"{endpoint.host!r} is no address and no host's name; write tcp:HOST:PORT, such as tcp:192.0.2.1:6653"
+        )
     if endpoint.secure and not secure:
         raise BadTarget(
             f"{target!r} needs certificates, and this server has none for controllers of services; start it with "
             "--services-certificate, --services-key and --services-authority, or write tcp: in place of ssl:"
         )
+    if not endpoint.passive and (why := reach.wrong(endpoint.host)):
+        raise BadTarget(f"{target!r}: {why}")
     if endpoint.passive and ports is not None and endpoint.port not in ports:
         some = f"{ports[0]} to {ports[-1]} are set aside for that" if ports else "none is set aside for that"
         raise BadTarget(
@@ -94,6 +107,14 @@ def checked(target: str, *, secure: bool, ports: range | None, name: str = "") -
     return str(endpoint)
 
 
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    return _ADDRESS.fullmatch(text) is not None
+
+
 def _loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
@@ -113,12 +134,21 @@ def made_out_to(certificate: Mapping[str, Any] | None, name: str) -> bool:
 
 
 class Door:
-    """Keeps one service reachable by its controller until it is closed. ``on_channel`` gets each connection."""
+    """Keeps one service reachable by its controller until it is closed. ``on_channel`` gets each connection.
+    ``service``: whose it is, for the log."""
 
-    def __init__(self, controller: Controller, on_channel: Callable[[Channel], None], tls: Tls) -> None:
+    def __init__(
+        self,
+        controller: Controller,
+        on_channel: Callable[[Channel], None],
+        tls: Tls,
+        reach: Reach = ANYWHERE,
+        service: str = "",
+    ) -> None:
         self.controller = controller
         self._on_channel = on_channel
         self._tls = tls
+        self._reach = reach
         self._settings: dict[str, Any] = {
             "side": "switch",
             "versions": controller.versions or VERSIONS,
@@ -128,12 +158,21 @@ class Door:
         self._listener: Listener | None = None
         self._task: asyncio.Task[None] | None = None
         self._why = ""
+        self._outside = ""
+        self._called = f"service {service}: its controller at {controller.target}"
 
     def open(self) -> None:
         if parse(self.controller.target).passive:
             self._task = asyncio.get_running_loop().create_task(self._listen())
         else:
-            self._dialer = Dialer(self.controller.target, self._let_in, tls=self._tls, **self._settings)
+            self._dialer = Dialer(
+                self.controller.target,
+                self._let_in,
+                tls=self._tls,
+                called=self._called,
+                resolve=self._reach.resolve and self._resolve,
+                **self._settings,
+            )
             self._dialer.start()
 
     def close(self) -> None:
@@ -146,10 +185,15 @@ class Door:
 
     @property
     def trouble(self) -> str:
-        """Why there is no connection, if it is known."""
+        """Why there is no connection, if it is known; for administrators."""
         why = (self._dialer.failure or "") if self._dialer is not None else self._why
         number = _ERRNO.match(why)  # asyncio has words of its own for some
         return os.strerror(int(number[1])).lower() if number else why
+
+    @property
+    def told(self) -> str:
+        """The same for everybody else; of a call, whether or not it has failed yet."""
+        return self.trouble if self._dialer is None else self._outside or self._why or UNREACHED
 
     @property
     def address(self) -> str:
@@ -161,11 +205,20 @@ class Door:
         name = self.controller.name
         if name and not made_out_to(channel.certificate, name):
             self._why = f"{channel.peer} has a certificate that is not made out to {name}"
-            log.warning("service controller at %s: %s; it is refused", self.controller.target, self._why)
+            log.warning("%s: %s; it is refused", self._called, self._why)
             channel.abort(self._why)
             return
         self._why = ""
         self._on_channel(channel)
+
+    async def _resolve(self, host: str, port: int) -> list[str]:
+        try:
+            found = await self._reach.addresses(host, port)
+        except OutOfReach as error:
+            self._outside = str(error)
+            raise
+        self._outside = ""
+        return found
 
     async def _listen(self) -> None:
         while True:
@@ -173,7 +226,7 @@ class Door:
                 self._listener = await listen(self.controller.target, self._let_in, tls=self._tls, **self._settings)
             except (OSError, ValueError) as error:
                 if not self._why:
-                    log.warning("service controller at %s: %s", self.controller.target, error)
+                    log.warning("%s: %s", self._called, error)
                 self._why = str(error)
                 await asyncio.sleep(RETRY)
             else:

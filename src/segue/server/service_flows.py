@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import msgspec
 
 from segue.inject.flow import Flow
-from segue.inject.said import instructions_in, match_in
+from segue.inject.said import newest
 from segue.openflow.protocol import FlowMod
-from segue.openflow.wire import V15
 from segue.server.service_room import Room
 
 
@@ -22,24 +22,20 @@ class Listed(msgspec.Struct, frozen=True):
     age: float
 
 
-async def listed(room: Room) -> list[Listed]:
-    """All that there are, with what they have counted by now, by table and falling priority."""
+async def listed(room: Room, table: int | None, new: float = math.inf) -> list[Listed]:
+    """All of a table, or that there are, with what they have counted by now, by table and falling priority. ``new``:
+    flows from this number on were put just now, and have counted nothing; nodes are asked only if there are others."""
     await room.in_store(room.sequence)
-    counts = (await room.counts.flows()).counts
+    counts = {}
+    if any(flow.number < new for flow in _flows(room, table)):
+        counts = (await room.counts.flows()).counts
     now = time.time()
-    found = sorted(room.datapath.flows, key=lambda flow: (flow.table, -flow.priority, flow.number))
-    return [Listed(_mod(flow), *counts.get(flow.number, (0, 0)), max(0.0, now - flow.created)) for flow in found]
+    found = sorted(_flows(room, table), key=lambda flow: (flow.table, -flow.priority, flow.number))
+    return [
+        Listed(FlowMod(**newest(flow)), *counts.get(flow.number, (0, 0)), max(0.0, now - flow.created))
+        for flow in found
+    ]
 
 
-def _mod(flow: Flow) -> FlowMod:
-    return FlowMod(
-        match=match_in(flow.match, V15),
-        instructions=instructions_in(flow.instructions, flow.match, V15),
-        table_id=flow.table,
-        priority=flow.priority,
-        cookie=flow.cookie,
-        idle_timeout=flow.idle_timeout,
-        hard_timeout=flow.hard_timeout,
-        flags=flow.flags,
-        importance=flow.importance,
-    )
+def _flows(room: Room, table: int | None) -> list[Flow]:
+    return [flow for flow in room.datapath.flows if table in (None, flow.table)]

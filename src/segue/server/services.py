@@ -1,6 +1,6 @@
 """The injected services: their rooms, what the store keeps of them, and what nodes are told.
 
-    injected/KEY            what is kept of a service (service_room.About): port numbers, token, controller
+    injected/KEY            what is kept of a service (service_access.About): port numbers, token, controller
     injected/KEY/flow/N     one of its flows; likewise group/N and meter/N
 
 A service is declared like any object; here is what its application does with it. One writer gathers what all services
@@ -36,10 +36,14 @@ from segue.model.program import AnyAction
 from segue.model.protocol import Punted, Send
 from segue.model.view import AnyRecord
 from segue.openflow.channel import Tls
+from segue.server import service_nodes
 from segue.server.agents import Agents, NoAnswer
 from segue.server.conductor import Conductor
+from segue.server.reach import ANYWHERE, Reach
 from segue.server.service_access import About
 from segue.server.service_limits import UNTOLD, ProjectLimits
+from segue.server.service_nodes import Told
+from segue.server.service_published import OfOne
 from segue.server.service_room import Room
 from segue.server.service_turns import Turns
 from segue.store.base import Snapshot, Store, StoreError, Transaction
@@ -56,8 +60,9 @@ ASKING = 5.0
 
 _encode = msgspec.json.Encoder().encode
 _about = msgspec.json.Decoder(About)
+_METERS = {"meter": "packet-ins", "copy_meter": "copies"}
+"""The fields of ``About`` with meters of the switches that every service gets, and what they limit."""
 
-OfOne = dict[str, AnyRecord | None]
 Records = dict[tuple[str, str], AnyRecord | None]
 
 
@@ -67,7 +72,8 @@ class Unwritable(Refusal):
 
 class Services:
     """The conductor's injector. ``tls``: for controllers that are called, or call, by ``ssl``. ``ports``: those at
-    which services of projects may wait for their controllers. ``limits``: what projects may ask for."""
+    which services of projects may wait for their controllers. ``limits``: what projects may ask for. ``reach``: where
+    controllers are called."""
 
     def __init__(
         self,
@@ -77,6 +83,7 @@ class Services:
         tls: Tls = None,
         ports: range = range(0),
         limits: ProjectLimits = UNTOLD,
+        reach: Reach = ANYWHERE,
     ) -> None:
         self._store = store
         self._conductor = conductor
@@ -84,12 +91,15 @@ class Services:
         self.tls = tls
         self.ports = ports
         self.limits = limits
-        self.turns = Turns()
+        self.reach = reach
+        self.turns = Turns(self._project)
         self.numbers = Numbers()
         self.rooms: dict[int, Room] = {}
         self.by_name: dict[str, Room] = {}
         self._nodes: dict[int, set[str]] = {}
         """By service: the nodes that hold it."""
+        self._left: dict[int, dict[str, int]] = {}
+        """By service: nodes that may have yet to drop it, and the revision that told them to."""
         self._dirty: dict[int, Room] = {}
         self._saving: dict[int, Room] = {}
         self._wake = asyncio.Event()
@@ -98,7 +108,7 @@ class Services:
         self._leaving: dict[int, dict[str, AnyRecord]] = {}
         """By service that is gone: what nodes may still hold of it."""
         self._short: dict[int, Room] = {}
-        """Services for whose packet-ins there was no meter; they get one when one is free."""
+        """Services for whose packet-ins or copies there was no meter; they get one when one is free."""
         self._at_once: dict[int, OfOne] = {}
         """By service: what its nodes are told with what the conductor tells them next."""
         self._disk: ThreadPoolExecutor | None = None
@@ -106,7 +116,9 @@ class Services:
         self._kept = _kept(store.snapshot(PREFIX))
         for kept in self._kept.values():
             if kept.about:
-                self.numbers.meters.reserve(_about.decode(kept.about).meter)
+                about = _about.decode(kept.about)
+                for field in _METERS:
+                    self.numbers.meters.reserve(getattr(about, field))
             saved.reserve(self.numbers, kept.entries)
         agents.punted = self.punted
         conductor.injector = self
@@ -138,23 +150,29 @@ class Services:
     def _add(self, info: ServiceInfo) -> None:
         kept = self._kept.pop(info.key, None)
         about = _about.decode(kept.about) if kept and kept.about else About(info.name)
-        try:
-            if about.meter:
-                self.numbers.meters.claim(about.meter)
-        except ValueError:
-            log.warning("service %s: the meter of its packet-ins was another's; it has a new one", info.name)
-            about.meter = 0
-        before = about.meter
-        if not about.meter:
-            about.meter = self.numbers.meters.take() or 0
+        new = kept is None
+        lacking = []
+        for field, what in _METERS.items():
+            number = before = getattr(about, field)
+            try:
+                if number:
+                    self.numbers.meters.claim(number)
+            except ValueError:
+                log.warning("service %s: the meter of its %s was another's; it has a new one", info.name, what)
+                number = 0
+            number = number or self.numbers.meters.take() or 0
+            if not number:
+                log.warning("service %s: there is no meter for its %s until another service frees one", info.name, what)
+                lacking.append(what)
+            setattr(about, field, number)
+            new = new or number != before
         room = Room(self, info, about)
-        if not about.meter:
-            log.warning("service %s: there is no meter for its packet-ins until another service frees one", info.name)
+        if lacking:
             self._short[info.key] = room
         self.rooms[info.key] = self.by_name[info.name] = room
         if kept is not None:
             room.load(kept.entries)
-        if kept is None or about.meter != before:
+        if new:
             self.save(room)
         if self._running:
             room.access.open()
@@ -164,22 +182,26 @@ class Services:
         room.close()
         self.turns.forget(room.key)
         room.datapath.clear()
-        self._leaving[room.key] = room.published
+        self._leaving[room.key] = room.published.records
         del self.rooms[room.key], self.by_name[room.name]
-        if room.about.meter:
-            self.numbers.meters.give(room.about.meter)
+        for field in _METERS:
+            self.numbers.meters.give(getattr(room.about, field))
         self._dirty.pop(room.key, None)
         self._saving.pop(room.key, None)
         self._short.pop(room.key, None)
         self._at_once.pop(room.key, None)
+        self._left.pop(room.key, None)
         self._forget(f"{PREFIX}{room.key}")
         self._supply()
 
     def _supply(self) -> None:
-        """Services that lack a meter for their packet-ins get what is free."""
+        """Services that lack a meter get what is free."""
         while self._short and (number := self.numbers.meters.take()) is not None:
             _, room = self._short.popitem()
-            room.about.meter = number
+            lacking = [field for field in _METERS if not getattr(room.about, field)]
+            setattr(room.about, lacking[0], number)
+            if len(lacking) > 1:
+                self._short[room.key] = room
             self._tell(room, room.changed(room.info))
             self.save(room)
 
@@ -209,17 +231,26 @@ class Services:
             service = int(rest)
             nodes = self._nodes.setdefault(service, set())
             room = self.rooms.get(service)
-            published = room.published if room is not None else self._leaving.get(service, {})
+            published = room.published.records if room is not None else self._leaving.get(service, {})
             if record is None:
                 nodes.discard(node)
+                if room is not None:
+                    self._leave(room, node)
                 more.update({(node, one): None for one in (*published, *self._at_once.get(service, ()))})
             elif node not in nodes:
                 nodes.add(node)
+                self._left.get(service, {}).pop(node, None)
                 more.update({(node, one): value for one, value in published.items()})
             if not nodes:
                 del self._nodes[service]
                 self._leaving.pop(service, None)
         return {**more, **self._due()}
+
+    def _leave(self, room: Room, node: str) -> None:
+        """The node is about to be told that it has nothing of the service any more."""
+        left = self._left.get(room.key, {})
+        still = service_nodes.lacking(self._conductor, room.name, left)
+        self._left[room.key] = {**{one: left[one] for one in still}, node: self._conductor.revision + 1}
 
     def _due(self) -> Records:
         """What can be told at once, to the nodes that hold it."""
@@ -248,7 +279,8 @@ class Services:
         number = int(rest)
         for room in self.rooms.values():
             entries: Iterable[Any] = (room.datapath.groups if kind == "group" else room.datapath.meters).values()
-            if number == room.about.meter or any(entry.switch == number for entry in entries):
+            own = kind == "meter" and number in (room.about.meter, room.about.copy_meter)
+            if own or any(entry.switch == number for entry in entries):
                 return room
         return None
 
@@ -268,7 +300,7 @@ class Services:
 
     def save(self, room: Room) -> None:
         """What is kept of it beside flows has changed."""
-        room.sequence += 1
+        room.pending.sequence += 1
         self._saving[room.key] = room
         self.schedule(room)
 
@@ -294,7 +326,7 @@ class Services:
         dirty, self._dirty = self._dirty, {}
         saving, self._saving = self._saving, {}
         # A node that does not say what was counted must not keep other services waiting.
-        batches = [(room, *room.take()) for room in dirty.values() if room.counted_last()]
+        batches = [(room, *room.pending.take()) for room in dirty.values() if room.pending.counted_last()]
         puts: dict[str, bytes] = {}
         deletes: dict[str, None] = {}
         for room in saving.values():
@@ -322,15 +354,14 @@ class Services:
                     break
         self._publish(batches)
         for room, sequence, changes in batches:
-            room.wrote(sequence, self._conductor.revision)
-            room.gone(changes.removed)
+            room.wrote(sequence, changes, self._conductor.revision)
         self._supply()
 
     def _sweep(self) -> None:
         """What has ended goes from the nodes while it cannot be written."""
         records: Records = {}
         for room in self.rooms.values():
-            ours = room.sweep()
+            ours = room.published.sweep()
             for node in self._nodes.get(room.key, ()):
                 records.update({(node, key): record for key, record in ours.items()})
         if records:
@@ -342,31 +373,36 @@ class Services:
             if self.rooms.get(room.key) is not room:
                 self._forget(f"{PREFIX}{room.key}")  # it went while this was written
                 continue
-            ours = room.publish(changes)
+            ours = room.published.publish(changes)
             for node in self._nodes.get(room.key, ()):
                 records.update({(node, key): record for key, record in ours.items()})
         if records:
             self._conductor.publish(records)
 
     async def acknowledged(self, service: int, revision: int) -> None:
-        """Every node that has an agent and holds the service has what it was told by ``revision``."""
-        moved = asyncio.Event()
-        self._conductor.moved.followers.add(moved)
-        try:
-            while self._behind(service, revision):
-                moved.clear()
-                await moved.wait()
-        finally:
-            self._conductor.moved.followers.discard(moved)
+        """Every node that has an agent and holds the service has what it was told by ``revision``, or has said why it
+        does not."""
+        await service_nodes.answered(self._conductor, self._name(service), lambda: self.told(service, revision))
 
-    def _behind(self, service: int, revision: int) -> bool:
-        conductor = self._conductor
-        return any(
-            node in conductor.connected
-            and node not in conductor.errors
-            and conductor.acked.get(node, -1) < min(revision, conductor.sent.get(node, 0))
-            for node in self._nodes.get(service, ())
-        )
+    async def confirmed(self, name: str, told: Told, within: float) -> list[str]:
+        """The nodes that may not hold it when all that are connected do, or ``within`` seconds are over."""
+        return await service_nodes.confirmed(self._conductor, name, told, within)
+
+    def told(self, service: int, revision: int) -> Told:
+        """The nodes that ``revision`` told of the service; and those that were told to drop it, and may have yet to."""
+        return {**self._left.get(service, {}), **dict.fromkeys(self._nodes.get(service, ()), revision)}
+
+    def failing(self, service: int) -> list[str]:
+        """The nodes with something of the service that say that they cannot take what they are told now."""
+        return [node for node in self.nodes(service) if node in self._conductor.errors]
+
+    def said(self, nodes: list[str], *, named: bool) -> list[str]:
+        """Why these do not hold it, in words; ``named``: for who may know of nodes."""
+        return service_nodes.words(self._conductor, nodes, named=named)
+
+    def _name(self, service: int) -> str:
+        room = self.rooms.get(service)
+        return room.name if room is not None else ""
 
     # -- nodes -----------------------------------------------------------------------------------------------------
 
@@ -374,6 +410,14 @@ class Services:
         """The server is about to end."""
         for room in self.rooms.values():
             room.end_streams()
+
+    def reach_of(self, room: Room) -> Reach:
+        """Where its controller may be called."""
+        return self.reach.guarded() if room.info.declared.project else self.reach
+
+    def _project(self, service: int) -> str:
+        room = self.rooms.get(service)
+        return room.info.declared.project if room is not None else ""
 
     def nodes(self, service: int) -> list[str]:
         return sorted(self._nodes.get(service, ()))

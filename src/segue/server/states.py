@@ -1,7 +1,8 @@
 """How chains and nodes are, watched for all who want to know, by one look at a time.
 
-A look goes over all of them. It happens only while somebody follows and something has moved, never holds the event
-loop for long, and takes a tenth of its time at most. Who follows keeps the number of the last state that it was told.
+A look goes over all of them, and computes the state of those alone to which something has happened (``remembered``). It
+happens only while somebody follows and something has moved, never holds the event loop for long, and takes a tenth of
+its time at most. Who follows keeps the number of the last state that it was told.
 """
 
 from __future__ import annotations

@@ -8,7 +8,18 @@ from segue.server.conductor import Conductor
 
 
 def chain_state(conductor: Conductor, name: str) -> tuple[str, list[str]]:
-    """(state, reasons): ``ready``, ``preparing`` or ``impaired``."""
+    """(state, reasons) of a declared chain: ``ready``, ``preparing`` or ``impaired``. Computed when something has
+    happened to it, for whoever asks first."""
+    known: tuple[str, list[str]] | None = conductor.remembered.get(name, "state")
+    if known is None:
+        known = computed_chain_state(conductor, name)
+        conductor.remembered.keep(name, "state", known, conductor.awaited(name))
+    state, reasons = known
+    return state, list(reasons)
+
+
+def computed_chain_state(conductor: Conductor, name: str) -> tuple[str, list[str]]:
+    """What it is made of, the conductor and its rollouts know, and have it forgotten when that changes."""
     rollouts = conductor.rollouts
     if rollouts.is_pending(name):
         return "preparing", rollouts.waiting(name, conductor.nodes_of, conductor.why)

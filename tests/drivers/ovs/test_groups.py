@@ -108,7 +108,7 @@ def test_a_rule_is_not_even_asked_for_without_the_meter_that_was_refused() -> No
     ]
     free = rule(4, ToService(7, 0, 1, meter=M + 1))
     refused = Refused({}, {}, {M: "no room"})
-    entries = applying._entries(Plan((*through, free)), refused)
+    entries = applying._entries(Plan({cookie(one): one for one in (*through, free)}), refused)
     assert [entry.about for entry in entries] == [free]
     assert refused.rules.keys() == {cookie(one) for one in through}
     assert all("no room" in why for why in refused.rules.values())

@@ -33,13 +33,13 @@ def _flood(ctx: Context, wiring: Wiring, record: NetworkRecord) -> None:
 
     The switch does not send a packet out of the port that it came in by. So what came through the tunnel is not sent
     into the tunnel again, and no port hears itself. A port with services of its own at egress gets a copy by way of
-    them, so that what they write on it is on no other.
+    them, so that what they write on it is on no other, and what their meters drop is it alone.
     """
     outlets = sorted(ctx.values(wiring.outlet, record.key))
     if len(outlets) + sum(served for _, _, served in outlets) > MOST_OUTLETS:
         return
     actions: list[AnyAction] = [
-        Clone((SetField(TARGET_PORT, key), Next("egress"))) if served else Output(ofport)
+        Clone((SetField(TARGET_PORT, key), Next("egress")), apart=True) if served else Output(ofport)
         for key, ofport, served in outlets
     ]
     me = ctx.get(wiring.me, "self")

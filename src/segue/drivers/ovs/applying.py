@@ -20,7 +20,7 @@ import msgspec
 from segue.drivers.ovs import groups
 from segue.drivers.ovs.render import addition, removal, stray, vacation
 from segue.model.plan import Plan, Refused, meters_of
-from segue.model.program import Group, Meter, Rule, cookie
+from segue.model.program import Group, Meter, Rule
 from segue.model.stages import BY_NAME
 from segue.openflow import protocol as of
 from segue.openflow.client import OpenFlowClient, OpenFlowError
@@ -38,10 +38,12 @@ _EXISTS, _UNKNOWN = "OFPMMFC_METER_EXISTS", "OFPMMFC_UNKNOWN_METER"
 
 class Entry(msgspec.Struct, eq=False):
     """A message, and the rule, group or meter of a service that it is about; None where it is about anything else.
-    ``owner``: the service. ``puts``: whether something is lacking if it is refused."""
+    ``number``: a rule's cookie, else the group's or meter's own. ``owner``: the service. ``puts``: whether something is
+    lacking if it is refused."""
 
     message: Message
     about: Rule | Group | Meter | None = None
+    number: int = 0
     owner: str = ""
     puts: bool = True
 
@@ -73,22 +75,19 @@ class Applying:
         return entry is not None
 
     async def _set_meters(self, meters: Iterable[Meter], refused: Refused) -> None:
-        entries = [Entry(self._meter_mod(meter), meter, meter.owner) for meter in meters]
+        entries = [Entry(self._meter_mod(meter), meter, meter.number, meter.owner) for meter in meters]
         wrong = await self._each(entries)
         again = []
         for entry, error in wrong:
             assert isinstance(entry.about, Meter)
             if getattr(error, "name", "") in (_EXISTS, _UNKNOWN):  # somebody else has removed or made it
-                self.meters ^= {entry.about.number}
-                again.append(Entry(self._meter_mod(entry.about), entry.about, entry.owner))
+                self.meters ^= {entry.number}
+                again.append(Entry(self._meter_mod(entry.about), entry.about, entry.number, entry.owner))
             else:
-                refused.meters[entry.about.number] = str(error)
+                refused.meters[entry.number] = str(error)
         for entry, error in await self._each(again):
-            assert isinstance(entry.about, Meter)
-            refused.meters[entry.about.number] = str(error)
-        self.meters |= {
-            entry.about.number for entry in entries if isinstance(entry.about, Meter)
-        } - refused.meters.keys()
+            refused.meters[entry.number] = str(error)
+        self.meters |= {entry.number for entry in entries} - refused.meters.keys()
 
     def _meter_mod(self, meter: Meter) -> of.MeterMod:
         there = meter.number in self.meters
@@ -133,40 +132,40 @@ class Applying:
 
 def _entries(plan: Plan, refused: Refused) -> list[Entry]:
     """The bundle: removals before additions, so that an addition with the same match is not removed again."""
-    anew = {rule.identity for rule in plan.replaced}
+    anew = {rule.identity for rule in plan.replaced.values()}
     entries: list[Entry] = []
     for group in plan.groups:
         try:
-            entries.append(Entry(groups.group_mod(group), group, group.owner))
+            entries.append(Entry(groups.group_mod(group), group, group.number, group.owner))
         except (ValueError, KeyError) as error:
             refused.groups[group.number] = str(error)
-    entries += [_removing(removal(rule), rule) for rule in plan.remove]
+    entries += [_removing(removal(key, rule), rule) for key, rule in plan.remove.items()]
     entries += [_removing(vacation(rule), rule) for rule in plan.clear]
     entries += [Entry(stray(table, key)) for table, key in plan.stray]
-    for rule in plan.add:
-        entry = _adding(rule, rule.identity in anew, refused)
+    for key, rule in plan.add.items():
+        entry = _adding(key, rule, rule.identity in anew, refused)
         if entry is not None:
             entries.append(entry)
     return entries + [Entry(groups.group_removal(number)) for number in plan.groups_gone]
 
 
-def _adding(rule: Rule, anew: bool, refused: Refused) -> Entry | None:
+def _adding(key: int, rule: Rule, anew: bool, refused: Refused) -> Entry | None:
     if not BY_NAME[rule.stage].injected:
-        return Entry(addition(rule, anew))
+        return Entry(addition(key, rule, anew))
     # Open vSwitch would take the rule without its meter, and hold back no packet.
     for number in meters_of(rule.actions) & refused.meters.keys():
-        refused.rules[cookie(rule)] = f"it names meter {number}: {refused.meters[number]}"
+        refused.rules[key] = f"it names meter {number}: {refused.meters[number]}"
         return None
     try:
-        return Entry(addition(rule, anew), rule, rule.owner)
+        return Entry(addition(key, rule, anew), rule, key, rule.owner)
     except (ValueError, KeyError) as error:
-        refused.rules[cookie(rule)] = str(error)
+        refused.rules[key] = str(error)
         return None
 
 
 def _removing(message: FlowMod, rule: Rule) -> Entry:
     injected = BY_NAME[rule.stage].injected
-    return Entry(message, rule if injected else None, rule.owner if injected else "", False)
+    return Entry(message, rule, owner=rule.owner, puts=False) if injected else Entry(message, puts=False)
 
 
 def _leave(entry: Entry, error: Exception, refused: Refused) -> None:
@@ -174,6 +173,6 @@ def _leave(entry: Entry, error: Exception, refused: Refused) -> None:
         return
     match entry.about:
         case Rule():
-            refused.rules[cookie(entry.about)] = str(error)
-        case Group(number=number):
-            refused.groups[number] = str(error)
+            refused.rules[entry.number] = str(error)
+        case Group():
+            refused.groups[entry.number] = str(error)

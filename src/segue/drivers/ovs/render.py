@@ -27,16 +27,20 @@ from segue.model.program import (
     ToGroup,
     ToService,
     UseMeter,
-    cookie,
 )
 from segue.model.stages import TABLE
 from segue.openflow import protocol as of
 from segue.openflow.protocol import FlowMod, FlowModCommand, FlowModFlags
+from segue.openflow.wire import TABLE as TABLE_PORT
 
 OWN = (COOKIE_MARK, COOKIE_MARK_MASK)
 """Cookie and mask of every flow that is Segue's."""
 COUNTED = (COOKIE_MARK | COOKIE_COUNTED, COOKIE_MARK_MASK | COOKIE_COUNTED)
 """Of those that count for something."""
+APART = of.OutputTrunc(TABLE_PORT, 14)
+"""Sends nothing anywhere (Open vSwitch cuts no packet short for this port), and is none of the actions that it takes
+back: so it makes a packet of its own for the copy that has this among its actions (reversible_actions in
+ofproto/ofproto-dpif-xlate.c)."""
 
 
 HASHES = {
@@ -61,8 +65,8 @@ def action(a: AnyAction) -> of.Action:
             return of.Output(port)
         case Move(source=source, target=target, bits=bits, source_offset=low, target_offset=to):
             return of.CopyField(source, target, bits, low, to)
-        case Clone(actions=on_the_copy):
-            return of.Clone([action(one) for one in written(on_the_copy)])
+        case Clone(actions=on_the_copy, apart=apart):
+            return of.Clone([*((APART,) if apart else ()), *(action(one) for one in written(on_the_copy))])
         case Multipath(basis=basis, links=links, register=register, fields=fields):
             return of.Multipath(
                 register,
@@ -112,7 +116,7 @@ def written(on_the_copy: tuple[AnyAction, ...]) -> tuple[AnyAction, ...]:
     return (*on_the_copy, *(() if added[-1] == "ethernet" else (Encap("ethernet"),)), Decap())
 
 
-def addition(rule: Rule, reset: bool = False) -> FlowMod:
+def addition(cookie: int, rule: Rule, reset: bool = False) -> FlowMod:
     """Adds the rule, or puts it in the place of one with the same table, priority and match, going on from what that
     one has counted unless ``reset``."""
     return FlowMod(
@@ -121,19 +125,19 @@ def addition(rule: Rule, reset: bool = False) -> FlowMod:
         priority=rule.priority,
         match=dict(rule.match),
         actions=[action(a) for a in rule.actions],
-        cookie=cookie(rule),
+        cookie=cookie,
         flags=FlowModFlags.RESET_COUNTS if reset else 0,
     )
 
 
-def removal(rule: Rule) -> FlowMod:
+def removal(cookie: int, rule: Rule) -> FlowMod:
     """Removes the rule, unless somebody has put another in its place."""
     return FlowMod(
         command=FlowModCommand.DELETE_STRICT,
         table_id=TABLE[rule.stage],
         priority=rule.priority,
         match=dict(rule.match),
-        cookie=cookie(rule),
+        cookie=cookie,
         cookie_mask=(1 << 64) - 1,
     )
 
@@ -150,16 +154,16 @@ def vacation(rule: Rule) -> FlowMod:
     )
 
 
-def stray(table: int, key: int) -> FlowMod:
+def stray(table: int, cookie: int) -> FlowMod:
     """Removes a flow of which only table and cookie are known."""
-    return FlowMod(command=FlowModCommand.DELETE, table_id=table, cookie=key, cookie_mask=(1 << 64) - 1)
+    return FlowMod(command=FlowModCommand.DELETE, table_id=table, cookie=cookie, cookie_mask=(1 << 64) - 1)
 
 
 def flow_mods(plan: Plan) -> list[FlowMod]:
     """The messages of one bundle: removals first, so that an addition with the same match is not removed again."""
-    anew = {rule.identity for rule in plan.replaced}
+    anew = {rule.identity for rule in plan.replaced.values()}
     return [
-        *(removal(rule) for rule in plan.remove),
+        *(removal(key, rule) for key, rule in plan.remove.items()),
         *(stray(table, key) for table, key in plan.stray),
-        *(addition(rule, rule.identity in anew) for rule in plan.add),
+        *(addition(key, rule, rule.identity in anew) for key, rule in plan.add.items()),
     ]

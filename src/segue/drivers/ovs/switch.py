@@ -17,7 +17,7 @@ from segue.drivers.ovs.cache import Cache
 from segue.drivers.ovs.groups import own_group, own_meter, same_group, same_meter
 from segue.drivers.ovs.render import COUNTED, OWN
 from segue.model.plan import Held, Plan, Refused
-from segue.model.program import COOKIE_MARK, COOKIE_MARK_MASK, Group, Meter, Rule, cookie
+from segue.model.program import COOKIE_MARK, COOKIE_MARK_MASK, Group, Meter, Rule
 from segue.model.stages import SERVICE, TABLE
 from segue.openflow import connection
 from segue.openflow.client import ClientEvent, Disconnected, OpenFlowClient, OpenFlowError
@@ -145,12 +145,14 @@ class Switch:
         """(packets, bytes) by cookie, of all flows that count for something."""
         return await self._count([FlowDescRequest(cookie=COUNTED[0], cookie_mask=COUNTED[1])])
 
-    async def counters_of(self, rules: Collection[Rule]) -> dict[int, tuple[int, int]]:
-        """(packets, bytes) by cookie, of these. The switch finds a flow by its whole cookie without a search."""
+    async def counters_of(self, rules: Mapping[int, Rule]) -> dict[int, tuple[int, int]]:
+        """(packets, bytes) by cookie, of these, by cookie too: the switch finds a flow by its whole one without a
+        search."""
         if len(rules) > MOST_ASKED:
             return await self.counted()
-        places = map(place, rules)
-        return await self._count(FlowDescRequest(table_id=t, cookie=key, cookie_mask=EXACT) for t, key in places)
+        return await self._count(
+            FlowDescRequest(table_id=TABLE[rule.stage], cookie=key, cookie_mask=EXACT) for key, rule in rules.items()
+        )
 
     async def flows_of(self, service: int) -> list[FlowDesc]:
         """The flows of one injected service, with what they have counted; the switch sends no others."""
@@ -223,7 +225,3 @@ def _may_hide_another(update: FlowUpdate) -> bool:
     if isinstance(update, (FlowUpdateAdded, FlowUpdateModified)):
         return update.table_id in TABLES
     return isinstance(update, FlowUpdateResumed)
-
-
-def place(rule: Rule) -> Place:
-    return (TABLE[rule.stage], cookie(rule))
