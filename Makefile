@@ -31,10 +31,10 @@ clean: ## remove the networks that the examples left up
 # What schemathesis makes up follows the order of sets, which is another one in each run unless Python's hashes are fixed:
 # without this a test that failed here could pass there, on the same code. Others: PYTHONHASHSEED=7 make test
 test check: export PYTHONHASHSEED ?= 0
-test: ## install what the tests need, and run them: on all cores at once those that have no switches and clocks of their own
+test: ## install what the tests need, and run them on all cores: first those that need no root, then those with switches
 	@scripts/install test
 	@failed=0; .venv/bin/python -m pytest -n logical --dist loadfile -m "not root" || failed=$$?; \
-	.venv/bin/python -m pytest -m root || failed=$$?; exit $$failed
+	.venv/bin/python -m pytest -n logical --dist loadfile -m root || failed=$$?; exit $$failed
 
 check: ## the fast checks: format, lint, types, import contracts, tests that need no root
 	@scripts/install test

@@ -89,17 +89,32 @@ def test_every_packet_is_taken_or_counted_and_bounds_hold(steps: list[tuple[int,
     assert (fair.octets, len(fair)) == (0, 0)
 
 
+class Keeper:
+    """``late``: by service, how much of what was heard is tried, where that is not all."""
+
+    def __init__(self) -> None:
+        self.heard = 1
+        self.late: dict[int, int] = {}
+
+    def tried(self, service: int) -> int:
+        return self.late.get(service, self.heard)
+
+
+def sending(directory: Path, keeper: Keeper) -> tuple[Punts, list[Send]]:
+    """And what is sent to the switch."""
+
+    async def passed(batch: list[Send]) -> None:
+        sent.extend(batch)
+
+    sent: list[Send] = []
+    punts = Punts(directory, "br", keeper, lambda: None, {})
+    punts._pass = passed  # type: ignore[method-assign]
+    return punts, sent
+
+
 def test_packets_for_the_switch_wait_in_turns_too(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     async def main() -> None:
-        async def tried() -> None:
-            pass
-
-        async def passed(batch: list[Send]) -> None:
-            sent.extend(batch)
-
-        sent: list[Send] = []
-        punts = Punts(tmp_path, "br", tried, lambda: None, {})
-        punts._pass = passed  # type: ignore[method-assign]
+        punts, sent = sending(tmp_path, Keeper())
         for number in range(MOST_SENT + 30):
             punts.send(Send((), number.to_bytes(4), "", 1))
         punts.send(Send((), b"other", "", 2))
@@ -113,3 +128,32 @@ def test_packets_for_the_switch_wait_in_turns_too(caplog: pytest.LogCaptureFixtu
 
     asyncio.run(main())
     assert "30 packets of service 1 came too fast" in caplog.text
+
+
+def test_packets_for_the_switch_wait_for_their_own_service_alone(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        keeper = Keeper()
+        punts, sent = sending(tmp_path, keeper)
+        task = asyncio.create_task(punts._send())
+        punts.send(Send((), b"early", "", 1))
+        keeper.heard, keeper.late[1] = 2, 1
+        punts.send(Send((), b"late", "", 1))
+        for number in range(2 * MOST_SENT):
+            punts.send(Send((), number.to_bytes(4), "", 2))
+            if number % 100 == 0:
+                await asyncio.sleep(0.001)
+        await asyncio.sleep(0.01)
+        assert [one.data for one in sent if one.service == 1] == [b"early"]
+        assert [one.data for one in sent if one.service == 2] == [n.to_bytes(4) for n in range(2 * MOST_SENT)]
+        # What comes later does not delay it once more.
+        keeper.heard, keeper.late[1] = 3, 2
+        punts.send(Send((), b"last", "", 1))
+        punts.stir()
+        await asyncio.sleep(0.01)
+        assert [one.data for one in sent if one.service == 1] == [b"early", b"late"]
+        task.cancel()
+
+    asyncio.run(main())
+    assert not caplog.text

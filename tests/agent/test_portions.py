@@ -105,18 +105,75 @@ def test_a_service_is_behind_until_all_of_it_was_taken() -> None:
     portions = told(changed([network(1)]), changed(many(1)), changed(many(2)), changed([own(1, -1)]))
     assert portions.behind == {SERVICES[1]: 1, SERVICES[2]: 2}
     assert portions.network
-    assert portions.tried(4) == 0
+    assert portions.untried == {NETWORK: 0, SERVICES[1]: 1, SERVICES[2]: 2}
     portions.take()
     assert not portions.network
-    assert portions.tried(4) == 1
+    assert portions.untried == {SERVICES[1]: 1, SERVICES[2]: 2}
     portions.take()
     assert portions.behind == {SERVICES[2]: 2}
-    assert portions.tried(4) == 2
+    assert portions.untried == {SERVICES[2]: 2}
     portions.anew()
     assert portions.behind == {SERVICES[2]: -1}
     portions.take()
-    assert portions.behind == {}
-    assert portions.tried(4) == 4
+    assert portions.behind == portions.untried == {}
+
+
+def test_what_is_left_to_be_told_of_a_refusal_counts_as_what_was_refused() -> None:
+    """Revision 5 of a service is refused: it is behind until the place of its rule was cleared."""
+    refused = own(1, 1, 7)
+    portions = told(changed([network(1)]), changed(many(2)), changed([own(3, 1)]), changed(), changed([refused]))
+    portion = portions.take()
+    assert portion is not None and portion.owners == {NETWORK, SERVICES[1], SERVICES[3]}
+    assert portions.behind == {SERVICES[2]: 1}
+    # Revision 6 has come meanwhile.
+    portions.refused(changed([network(2)], [refused]), (6, 6), SERVICES, by_cookie([refused]))
+    assert portions.behind == {SERVICES[1]: 4, SERVICES[2]: 1}
+    assert portions.untried == {NETWORK: 5, SERVICES[1]: 4, SERVICES[2]: 1}
+    portion = portions.take()
+    assert portion is not None and portion.owners == {NETWORK, SERVICES[1]}
+    assert portion.clear == by_cookie([refused])
+    assert portions.behind == {SERVICES[2]: 1}
+
+
+def test_a_large_one_gives_its_turn_up_once_for_what_a_refusal_left() -> None:
+    portions = told(changed([own(1, 1)]), changed(many(2)))
+    found = []
+    for revision in range(3, 6):
+        portion = portions.take()
+        assert portion is not None
+        found.append(portion.owners)
+        portions.refused(changed(), (revision, revision), SERVICES, by_cookie([own(1, 1)]))
+    assert found == [{SERVICES[1]}, {SERVICES[1]}, {SERVICES[2]}]
+
+
+def test_revisions_of_a_server_that_was_restarted_do_not_count_for_what_was_refused_meanwhile() -> None:
+    portions = told(changed(), changed([own(1, 1)]))
+    assert portions.take() is not None
+    portions.anew()
+    portions.refused(changed(), (1, 3), SERVICES, by_cookie([own(1, 1)]))
+    assert portions.behind == {SERVICES[1]: -1}
+
+
+def test_a_rule_that_was_refused_and_is_wanted_again_is_told_again() -> None:
+    one = own(1, 1)
+    portions = told(changed([one]))
+    assert portions.take() is not None
+    portions.refused(changed((), [one]), (2, 2), SERVICES, by_cookie([one]))
+    portions.add(changed([one]), (3, 3), SERVICES)
+    portion = portions.take()
+    assert portion is not None and portion.changes.added == by_cookie([one])
+
+
+def test_what_is_small_goes_along_when_its_time_has_come_however_much_the_network_changes() -> None:
+    portions = told(changed(many(1, 150)), changed(many(2, 150)), changed(many(3, 150)))
+    found = []
+    for step in range(4):
+        changes = changed([network(1000 * step + number) for number in range(900)], ())
+        portions.add(changes, (9 + step, 9 + step), SERVICES)
+        portion = portions.take()
+        assert portion is not None
+        found.append(portion.owners)
+    assert found == [*({NETWORK, SERVICES[service]} for service in (1, 2, 3)), {NETWORK}]
 
 
 def test_a_number_that_another_service_has_now_goes_with_what_was_of_the_one_before() -> None:

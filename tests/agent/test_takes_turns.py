@@ -7,20 +7,22 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from agent_scene import BRIDGE, Server, dump, flows, go, rule, running, serving
+from agent_scene import BRIDGE, FRAME, Server, dump, flows, go, met, rule, running, serving
 
 from openflow.open_vswitch import OpenVSwitch
 from segue.agent.agent import Agent
 from segue.agent.portions import LARGE
 from segue.drivers.ovs.switch import Switch
 from segue.model.plan import Plan, Refused
-from segue.model.program import Next
-from segue.model.stages import BY_NAME, TABLE
-from segue.model.view import AnyRecord, HookRecord, ServiceRecord, Turn
+from segue.model.program import Next, SetField, ToService
+from segue.model.protocol import Applied, Send
+from segue.model.stages import BY_NAME, TABLE, VERDICT
+from segue.model.view import AnyRecord, FlowRecord, HookRecord, ServiceRecord, Turn
 
 pytestmark = pytest.mark.root
 
 MANY = 4 * LARGE
+OTHER = FRAME[:12] + b"\x88\xb5" + FRAME[14:]
 
 
 def many(service: int) -> dict[str, AnyRecord | None]:
@@ -129,3 +131,55 @@ def test_an_agent_that_dies_between_two_portions_is_followed_by_one_that_puts_th
                 assert server.applied[-1].behind == {}
 
     asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_a_service_of_which_a_rule_was_refused_is_behind_while_the_former_is_in_force(
+    ovs: OpenVSwitch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(server: Server, agent: Agent) -> None:
+        former = rule(7, Next("service_1"), eth_type=0x800)
+        refused = rule(7, SetField("tcp_dst", 80), Next("service_1"), eth_type=0x800)
+        await server.hold({**called(7), **called(9), **flows(7, (former,))})
+        done = server.revision
+        there: list[tuple[int, int, int]] = []
+        say = agent._keeper._report
+
+        def report(message: Applied) -> None:
+            there.append((message.revision, message.behind.get("service/s7", message.revision), count(ovs, 7)))
+            say(message)
+
+        monkeypatch.setattr(agent._keeper, "_report", report)
+        switches = Switches(monkeypatch, lambda: count(ovs, 7))
+        await server.tell({**flows(7, (refused,)), **many(9)})
+        # What is left to be told of the refusal goes before the large change of another.
+        await switches.reached.acquire()
+        assert switches.plans == [{"service/s7"}, {"service/s7"}, {"service/s9"}]
+        assert switches.seen == [1, 0]
+        switches.go.release()
+        said = await server.hold()
+        assert list(said.refused) == ["flow/7/1"]
+        assert (done + 1, done, 1) in there
+        assert all(held == done or not flows for _, held, flows in there), there
+
+    go(ovs, scene)
+
+
+def test_packets_of_a_service_wait_for_its_own_change_and_not_for_anothers(
+    ovs: OpenVSwitch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(server: Server, agent: Agent) -> None:
+        taken = SetField(VERDICT, 0)
+        await server.hold({**called(7), **called(9), **flows(7, (rule(7, ToService(7, 0, 1), taken, priority=1),))})
+        switches = Switches(monkeypatch, lambda: None)
+        nine = {"flow/9/last": FlowRecord(rule(9, ToService(9, 0, 1), taken, priority=1))}
+        await server.tell({**many(9), **nine})
+        await switches.reached.acquire()
+        await server._say(Send(met(9), OTHER, "", 9))
+        for _ in range(20):
+            await server._say(Send(met(7), FRAME, "", 7))
+        await server.until(lambda: len(server.punted) == 20)
+        assert {packet.service for packet in server.punted} == {7}
+        switches.go.release()
+        await server.until(lambda: any(packet.service == 9 for packet in server.punted))
+
+    go(ovs, scene)

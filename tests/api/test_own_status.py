@@ -139,6 +139,7 @@ def test_counters_and_reasons_are_told_without_nodes() -> None:
         "port fw-in has no interface on node n1 (external_ids:iface-id=fw-in)",
         "node n1 has no tunnel to node n1 yet",
         "it goes by node n1.",
+        "chain ours (encapsulation): node 'n1' has no mpls; there is no node 'n9'",
         "chain ours (classifiers): chain 'theirs' takes the same packets",
     ]
     theirs = {"project_id": "blue", "port_pair_groups": [], "flow_classifiers": []}
@@ -151,6 +152,7 @@ def test_counters_and_reasons_are_told_without_nodes() -> None:
         "port fw-in has no interface on a node (external_ids:iface-id=fw-in)",
         "a node has no tunnel to a node yet",
         "it goes by a node.",
+        "chain ours (encapsulation): a node has no mpls; there is no node 'n9'",
         "chain ours (classifiers): something of another project is in the way",
     ]
     assert told.into == ["ours"]

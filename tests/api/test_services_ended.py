@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -105,6 +106,43 @@ def test_what_a_project_sends_by_a_token_that_has_ended_meanwhile_is_not_taken(a
     assert (native.end(), neutron.end()) == (401, 401)
     assert ask("red", "GET", "/v1/services/x").status == 404
     assert ask("red", "GET", "/v2.0/networks?name=late").body["networks"] == []
+
+
+OWNED = {
+    "attach": ("PUT", {"attach": []}),
+    "token": ("POST", {}),
+    "controller": ("PUT", {"target": "tcp:127.0.0.1:1"}),
+    "flows/0?wait=0": ("PUT", {"flows": FLOWS}),
+}
+
+
+@pytest.mark.parametrize(("whose", "status"), [("", 404), ("blue", 404), ("red", 409)])
+def test_what_comes_after_the_service_was_deleted_is_not_done_to_the_next_of_its_name(
+    ask: Projects, whose: str, status: int
+) -> None:
+    ask.made("red", "ear", attach=["port/red-1"], permissions={"drop": True})
+    requests = [
+        Late(ask, ask.who["red"], method, f"/v1/services/ear/{path}", body) for path, (method, body) in OWNED.items()
+    ]
+    time.sleep(0.2)
+    ask("red", "DELETE", "/v1/services/ear")
+    if whose:
+        ask.made(whose, "ear", attach=[f"port/{whose}-1"], permissions={"drop": True})
+    before = ask("admin", "GET", "/v1/services").body
+    assert [one.end() for one in requests] == [status] * len(OWNED)
+    assert ask("admin", "GET", "/v1/services").body == before
+    if whose:
+        ask("admin", "DELETE", "/v1/services/ear")
+
+
+def test_who_waits_for_a_new_service_that_is_deleted_meanwhile_hears_that_it_is_not_there(ask: Projects) -> None:
+    path = "/v1/services?wait=2"
+    new = Late(ask, ask.who["red"], "POST", path, {"name": "ear", "hook": "ingress", "attach": ["port/red-1"]})
+    with ThreadPoolExecutor(1) as other:
+        answer = other.submit(new.end)
+        until(lambda: ask("red", "GET", "/v1/services/ear").status == 200)
+        ask("red", "DELETE", "/v1/services/ear")
+        assert answer.result() == 404
 
 
 def test_a_port_that_a_service_is_attached_to_stays_and_whose_service_it_is_is_not_said(ask: Projects) -> None:

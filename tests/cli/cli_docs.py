@@ -33,7 +33,7 @@ goes to standard error, as `segue: ...`. Colours appear on a terminal only, and 
 | --- | --- |
 | 0 | done, and so |
 | 1 | not so, or not possible now: not in force in time, not ready, server not there |
-| 2 | something is wrong with what was asked; nothing was changed |
+| 2 | something is wrong with what was asked; nothing was changed, unless the command below says otherwise |
 | 130, 141 | interrupted; whoever read the output went away |
 
 **Names.** Where a command takes a KIND, it takes the plural too, and the names that networking-sfc has for it:

@@ -22,6 +22,7 @@ from segue.cli.terminal import coloured
 from segue.intent.problems import PLURALS
 from segue.intent.text import MAX_SIZE
 from segue.model.intent import (
+    DEFAULT_COPIES,
     DEFAULT_FLOWS,
     DEFAULT_ORDER,
     DEFAULT_PACKET_INS,
@@ -37,11 +38,9 @@ def test_copies_of_the_model_are_true() -> None:
     assert {plural: kind for kind, plural in kinds.PLURALS.items()} == PLURALS
     assert get.DEFAULT_PRECEDENCE == DEFAULT_PRECEDENCE
     assert get.DEFAULT_ENCAPSULATION == ENCAPSULATION_DEFAULT
-    assert (get.DEFAULT_ORDER, get.DEFAULT_FLOWS, get.DEFAULT_PACKET_INS) == (
-        DEFAULT_ORDER,
-        DEFAULT_FLOWS,
-        DEFAULT_PACKET_INS,
-    )
+    assert get.DEFAULT_ORDER == DEFAULT_ORDER
+    limits = (get.DEFAULT_FLOWS, get.DEFAULT_PACKET_INS, get.DEFAULT_COPIES)
+    assert limits == (DEFAULT_FLOWS, DEFAULT_PACKET_INS, DEFAULT_COPIES)
     default = next(field.default for field in msgspec.structs.fields(Node) if field.name == "encapsulations")
     assert tuple(get.NODE_ENCAPSULATIONS) == default
     assert (files.LARGEST, files.LARGEST_BODY, files.FILES) == (MAX_SIZE, LARGEST_BODY, FILES)
@@ -102,11 +101,12 @@ def test_a_service_in_words():
         "attach": ["port/p", "network/n"],
         "permissions": {"drop": True, "packet_in": True, "rewrite": ["vlan", "ip_ecn"]},
         "flows": 7,
+        "copies": 0,
     }
     columns = get.COLUMNS["service"].values()
-    may = "drop, packet-in, rewrite vlan, rewrite ip_ecn"
-    assert [show(row) for show in columns] == ["ingress", "port/p, network/n", 100, may, 7, 100]
-    assert [show({"name": "s", "hook": "egress"}) for show in columns] == ["egress", "", 100, "", 1000, 100]
+    may = "drop, packet-in, rewrite vlan ip_ecn"
+    assert [show(row) for show in columns] == ["ingress", "port/p, network/n", 100, may, 7, "", 0]
+    assert [show({"name": "s", "hook": "egress"}) for show in columns] == ["egress", "", 100, "", "", "", ""]
 
 
 def test_the_client_loads_little() -> None:

@@ -127,6 +127,11 @@ def test_who_revokes_or_deletes_hears_which_nodes_have_not_confirmed(ips: tuple[
     ran = segue("service", "revoke", "bare")
     assert ran == (0, "the token of service bare is revoked, and its flows are removed\n", "")
     assert segue("service", "delete", "bare") == (0, "service bare is deleted\n", "")
+    for name in ("first", "last"):
+        assert segue("service", "create", name, "--hook", "ingress").status == 0
+    ran = segue("service", "delete", "first", "typo", "last")
+    assert (ran.status, ran.out) == (2, "service first is deleted\n") and "typo" in ran.err
+    assert [one["name"] for one in json.loads(segue("service", "list", "-o", "json").out)] == ["last"]
 
 
 HOSTILE = "tcp:\x1b[2J\nx\x9b\u202e:1"

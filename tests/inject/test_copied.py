@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from inject.scenes import ELEMENTS, scope
+from inject.scenes import ELEMENTS, GONE, scope
 from inject.test_datapath import held
-from segue.inject import saved
+from segue.inject import saved, state
 from segue.inject.changes import Changes
 from segue.inject.copies import MAX_COPIES
 from segue.inject.datapath import Datapath
@@ -143,6 +143,114 @@ def test_ports_that_come_do_not_lift_the_bound(switch: Datapath) -> None:
     switch.rescope(scope(elements=more))
     held(switch)
     assert switch.copies.total == 62 and len(switch.flows) == 1
+
+
+def without(number: int) -> Any:
+    """The scope while one of the ports is away."""
+    there = {key: element for key, element in ELEMENTS.items() if key != number}
+    return scope(elements=there, gone=frozenset({GONE, number}))
+
+
+def test_one_port_that_goes_makes_room_for_another_that_comes() -> None:
+    switch = Datapath(without(2), Numbers())
+    say(switch, add(40), add(24, priority=2))
+    say(switch, *(of.FlowMod(actions=[*[of.Output(3)] * n, ON], table_id=1, priority=n) for n in (40, 24)))
+    assert switch.copies.most == {1: 40}
+    changes = switch.rescope(without(3))
+    held(switch)
+    assert switch.copies.most == {0: 40} and len(switch.flows) == 4 and not changes.flows
+    switch.rescope(without(2))
+    held(switch)
+    assert switch.copies.most == {1: 40} and len(switch.flows) == 4
+
+
+def test_a_flow_that_goes_makes_room_for_a_groups_bucket_that_comes() -> None:
+    switch = Datapath(without(3), Numbers())
+    say(switch, group(1, 40), to_group(1), add(40, table=1))
+    assert switch.copies.most == {1: 40}
+    switch.rescope(without(2))
+    held(switch)
+    assert switch.copies.most == {0: 40} and len(switch.flows) == 2
+
+
+def test_of_what_grows_too_much_together_the_first_stay() -> None:
+    switch = Datapath(without(3), Numbers())
+    more = [of.FlowMod(actions=[*[of.Output(3)] * n, ON], table_id=n % 3 + 1, priority=n) for n in (30, 20, 10, 14, 9)]
+    say(switch, add(10), group(1, 20), group(2, 5), *more, to_group(1, table=9), to_group(2, table=1, priority=7))
+    assert switch.copies.most == {0: 10}
+    changes = switch.rescope(scope())
+    held(switch)
+    # 10 of table 0, 30, 20 of the table of 14, too; then there is room for 4, and for what its table has already.
+    assert switch.copies.most == {0: 10, 1: 30, 3: 20}
+    assert sorted(changes.flows) == [4, 7] and set(switch.groups) == {1, 2}
+    assert sorted(flow.priority for flow in switch.flows if flow.table == 1) == [7, 9, 30]
+
+
+def test_flows_that_a_transaction_drops_for_what_comes_are_there_when_it_fails() -> None:
+    switch = Datapath(without(3), Numbers())
+    say(switch, group(1, 40), to_group(1), add(40, table=1), of.FlowMod(actions=[of.Output(3), ON], table_id=2))
+    before = held(switch)
+    with pytest.raises(KeyError), switch.transaction():
+        switch.rescope(scope())
+        assert len(held(switch)[0][0]) == 2
+        raise KeyError
+    assert held(switch) == before
+
+
+# -- what it costs -----------------------------------------------------------------------------------------------------
+
+
+def many(switch: Datapath, flows: int, kinds: int) -> None:
+    """All lead to group 1, and some to others, which send nothing."""
+    say(switch, *(group(number, 0) for number in range(1, 8)))
+    for number in range(flows):
+        others = [of.Group(2 + bit) for bit in range(6) if number % kinds >> bit & 1]
+        actions = [*[of.Group(1)] * 20, *others, ON]
+        switch.apply(of.FlowMod(actions=actions, match={"metadata": number}), V13, 0.0)
+    held(switch)
+    assert switch.copies.naming(switch.groups[1].switch) == kinds
+
+
+def test_a_group_of_many_flows_changes_for_what_their_kinds_cost(counting: Any) -> None:
+    made = {}
+    for flows, kinds in ((64, 1), (512, 1), (512, 64)):
+        switch = Datapath(scope(), Numbers())
+        many(switch, flows, kinds)
+        with counting() as made[flows, kinds]:
+            switch.apply(group(1, 3, command=1), V13, 0.0)
+        held(switch)
+        assert switch.copies.total == 60
+    assert made[512, 1].made == made[64, 1].made
+    assert made[512, 64].made < made[512, 1].made + 63 * 20
+
+
+def test_ports_come_at_the_same_cost_for_flows_that_lead_to_groups(counting: Any) -> None:
+    made = {}
+    for flows in (64, 512):
+        switch = Datapath(scope(), Numbers())
+        many(switch, flows, 1)
+        say(switch, group(1, 3, command=1))
+        with counting() as made[flows]:
+            switch.rescope(without(3))
+            assert switch.copies.total == 0
+            switch.rescope(scope())
+            assert switch.copies.total == 60
+        held(switch)
+    assert made[64].made == made[512].made
+
+
+def test_a_transaction_is_charged_for_the_groups_that_it_changes(
+    switch: Datapath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(switch, 64, 32)
+    monkeypatch.setattr(state, "MOST_COMPARED", 10 * 32 * state.CHANGED)
+    changes = [group(1, number % 2, command=1) for number in range(1, 12)]
+    with switch.transaction():
+        say(switch, *changes[:10])
+    before = held(switch)
+    with pytest.raises(Refusal, match="in parts"), switch.transaction():
+        say(switch, *changes)
+    assert held(switch) == before
 
 
 def test_what_was_written_and_is_too_much_now_is_left_out(switch: Datapath) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from inject import random_mods
 from inject.scenes import ALL, ELEMENTS, GONE, NONE, scope
-from segue.inject import copies, groups, ports, saved
+from segue.inject import copies, flow_mods, groups, ports, saved, state
 from segue.inject.changes import Changes
 from segue.inject.datapath import Datapath
 from segue.inject.errors import Refusal
@@ -51,13 +51,25 @@ def held(switch: Datapath) -> Any:
     cookies = {key: {one} if isinstance(one, int) else set(one) for key, one in flows._cookies.items()}
     assert cookies == {cookie: {f.number for f in flows if f.cookie == cookie} for cookie in {f.cookie for f in flows}}
     leaving = {entry.switch: groups.copies(entry.made) for entry in switch.groups.values()}
-    assert switch._leaving == {number: some for number, some in leaving.items() if some}
-    made = {number: copies.of_rule(rule, leaving) for number, rule in switch.rules.items()}
-    assert switch._made == {number: some for number, some in made.items() if some}
+    assert switch.copies.leaving == {number: some for number, some in leaving.items() if some}
+    makes = {number: copies.of_rule(rule) for number, rule in switch.rules.items()}
+    assert switch._makes == {number: one for number, one in makes.items() if one != copies.NOTHING}
     most: dict[int, int] = {}
-    for number, some in switch._made.items():
-        table = flows.by_number[number].table
-        most[table] = max(some, most.get(table, 0))
+    kinds: dict[tuple[int, copies.Makes], list[int]] = {}
+    amounts: dict[int, dict[int, int]] = {}
+    for number, one in switch._makes.items():
+        table, some = flows.by_number[number].table, copies.count(one, leaving)
+        if one.groups or one.apart:
+            kinds.setdefault((table, one), [0, some])[0] += 1
+        if some:
+            most[table] = max(some, most.get(table, 0))
+            there = amounts.setdefault(table, {})
+            there[some] = there.get(some, 0) + 1
+    assert {key: [kind.flows, kind.copies] for key, kind in switch.copies._kinds.items()} == kinds
+    naming = {group: {kind for kind in kinds if group in (*kind[1].groups, *kind[1].apart)} for group in leaving}
+    known = {group: {(one.table, one.makes) for one in some} for group, some in switch.copies._naming.items()}
+    assert known == {group: some for group, some in naming.items() if some}
+    assert switch.copies._flows == amounts
     assert switch.copies.most == most and switch.copies.total <= copies.MAX_COPIES
     maps = (dict(switch._switch_groups), dict(switch._switch_meters))
     rooms = (set(switch.numbers.groups._taken), set(switch.numbers.meters._taken))
@@ -263,6 +275,22 @@ def refused(switch: Datapath, msg: Any, version: int = V13) -> str:
         switch.apply(msg, version, 0.0)
     assert held(switch) == before
     return raised.value.error
+
+
+def test_a_transaction_is_charged_for_the_rules_that_it_has_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    switch = datapath()
+    for port in range(64):
+        switch.apply(add({"eth_type": 0x0800, "ip_proto": 6, "tcp_dst": port}, of.Output(NORMAL)), V15, 1.0)
+    change = of.FlowMod(command=1, actions=(of.SetQueue(1), of.Output(NORMAL)))
+    monkeypatch.setattr(state, "MOST_COMPARED", 10 * 64 * (1 + 3 * flow_mods.LAID_OUT))
+    with switch.transaction():
+        for _ in range(10):
+            switch.apply(change, V15, 2.0)
+    before = held(switch)
+    with pytest.raises(Refusal, match="in parts"), switch.transaction():
+        for _ in range(11):
+            switch.apply(change, V15, 2.0)
+    assert held(switch) == before
 
 
 def test_the_quota_holds_for_new_flows_and_not_for_replaced_ones() -> None:

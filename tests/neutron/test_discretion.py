@@ -9,7 +9,7 @@ import pytest
 from segue.neutron.caller import Caller
 from segue.neutron.discretion import discreet
 from segue.neutron.errors import Fault
-from segue.neutron.names import id_of
+from segue.neutron.names import KIND_OF, id_of
 from segue.neutron.state import State
 
 from . import ADMIN, ONE, OTHER, World
@@ -156,16 +156,22 @@ WAY = "something of another project is in the way"
 @pytest.fixture
 def state() -> State:
     def one(kind: str, id: str, project: str) -> tuple[tuple[str, str], dict]:
-        return (kind, id), {"id": id, "name": "n", "project_id": project, "subnets": []}
+        needed = {"network_id": "", "fixed_ips": [], "mac_address": "", "ingress": "", "egress": ""}
+        needed |= {"subnets": [], "port_pair_groups": [], "flow_classifiers": []}
+        return (kind, id), {"id": id, "name": "n", "project_id": project, **needed}
 
     declared = [
         ("network", "lab", ""),
         ("router", "way.out", "other"),
         ("network", "desk", "one"),
         ("router", "desk", ""),
+        *(("network", word, "") for word in ("node", "n1", "agent", "nsh", "is", "has", "chain", "that")),
+        *(("port", word, "") for word in ("pair", "x")),
+        *(("chain", word, project) for word, project in (("first", "one"), ("second", "other"), ("node", "one"))),
+        ("instance", "wall", "other"),
     ]
     made = [one("network", CHAIN, "one"), one("network", THEIRS, "other")]
-    return State(dict([*made, *(one(kind, id_of(kind, name), project) for kind, name, project in declared)]))
+    return State(dict([*made, *(one(KIND_OF[kind], id_of(kind, name), project) for kind, name, project in declared)]))
 
 
 @pytest.mark.parametrize(
@@ -179,6 +185,22 @@ def state() -> State:
         ("subnet s: router way.out has it", f"subnet s: {WAY}"),
         ("subnet s: that of router way.out.", f"subnet s: {WAY}"),
         ("subnet s: port desk has it", "subnet s: port desk has it"),
+        ("subnet s: router desk has it", f"subnet s: {WAY}"),
+        ("subnet s: 'desk' has it", "subnet s: 'desk' has it"),
+        ("chain first (groups): group 'wall' has no instance with a weight", f"chain first (groups): {WAY}"),
+        ("chain first (groups): there is no group or instance 'lab'", f"chain first (groups): {WAY}"),
+        ("chain first: the router's address; instance 'wall' has it", f"chain first: {WAY}"),
+        (
+            "graph g (branches): packets would go in a circle: first > second > first; take one",
+            f"graph g (branches): {WAY}",
+        ),
+        ("graph g (branches): packets would go in a circle: first > second.", f"graph g (branches): {WAY}"),
+        ("graph g: groups 'x' and 'wall' are taps", f"graph g: {WAY}"),
+        ("graph g: packets of chain 'first' (forward, network lab) could", f"graph g: {WAY}"),
+        ('graph g: network "lab" has it', f"graph g: {WAY}"),
+        ("service s (attach): port/x is not there", f"service s (attach): {WAY}"),
+        ("port pair has no interface on node n1 (external_ids:iface-id=pair)", WAY),
+        ("chain second (groups): there is no group 'g'", WAY),
         (f"it waits for {THEIRS}\nchain a: b\nit is behind {THEIRS}", f"{WAY}\nchain a: b"),
         ("", ""),
     ],
@@ -186,3 +208,22 @@ def state() -> State:
 def test_what_names_another_projects_object_says_that_alone(state: State, text: str, told: str) -> None:
     assert discreet(state, ONE, text) == told
     assert discreet(state, ADMIN, text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "node n1 has no agent connected",
+        "chain node: node n1 is at work",
+        "chain first (classifiers): there is no node 'n1'; its port is not there",
+        "chain first: waits for chains that change with it",
+        "port p has no interface on node n1 (external_ids:iface-id=p)",
+        "chain first (encapsulation): there is no encapsulation 'nsh'; installed are: nsh",
+        f"port pair group {CHAIN} has no port pair with a weight",
+        f"nobody knows on which node port {CHAIN} is: it has no binding:host_id, and its interface has not been seen",
+        "graph g (branches): packets would go in a circle: first > first; take one of these branches away",
+        "subnet s: a network that is in no router",
+    ],
+)
+def test_a_word_of_prose_and_a_nodes_name_are_no_objects_names(state: State, text: str) -> None:
+    assert discreet(state, ONE, text) == text

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from segue.drivers.ovs.render import flow_mods
+from segue.drivers.ovs import applying
+from segue.model.plan import Plan, Refused
 from segue.model.program import Next, Rule, SetField, cookie, match
-from segue.openflow.protocol import FlowModCommand, FlowModFlags
+from segue.openflow.protocol import FlowMod, FlowModCommand, FlowModFlags
 from segue.rollout import change
 
 
 def rule(value: int, counter: str) -> Rule:
     return Rule("classify", 1, match(eth_type=0x800), (SetField("reg2", value), Next("steer")), "chain/c", counter)
+
+
+def flow_mods(plan: Plan) -> list[FlowMod]:
+    messages = [entry.message for entry in applying._entries(plan, Refused())]
+    return [message for message in messages if isinstance(message, FlowMod)]
 
 
 def test_what_is_replaced_in_place_is_not_removed() -> None:

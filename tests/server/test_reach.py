@@ -30,6 +30,10 @@ SOME = Reach((ip_network("10.1.0.0/16"), ip_network("2001:db8::/32")))
         ("::ffff:10.1.0.1", True),
         ("::ffff:10.2.0.1", False),
         ("fe80::1%lo", False),
+        ("64:ff9b::10.1.0.1", True),
+        ("64:ff9b::10.2.0.1", False),
+        ("2002:a01:1::1", True),
+        ("2002:a02:1::1", False),
         ("controller.example.org", True),  # to be looked up when it is called
     ],
 )
@@ -60,6 +64,12 @@ def test_what_is_in_no_such_network_is_refused_with_those_that_there_are(host: s
         ("::", None, False),
         ("169.254.169.254", None, False),
         ("fe80::1%lo", None, False),
+        ("64:ff9b::7f00:1", None, False),
+        ("64:ff9b::7f00:1", "64:ff9b::/96", False),
+        ("64:ff9b::7f00:1", "127.0.0.0/8", True),
+        ("64:ff9b::c000:209", None, True),
+        ("2002:a9fe:a9fe::1", None, False),
+        ("2002:c000:209::1", None, True),
         ("127.0.0.1", "0.0.0.0/0", False),
         ("169.254.169.254", "169.0.0.0/8", False),
         ("192.0.2.9", "0.0.0.0/0", True),
@@ -88,6 +98,11 @@ def test_every_address_of_the_machine_is_its_own(monkeypatch: pytest.MonkeyPatch
         assert Reach((ip_network(network),)).guarded().holds("198.51.100.7") == called
 
 
+def test_an_address_that_holds_another_is_judged_as_itself_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segue.server.reach.is_own", lambda address: str(address) == "2002:c000:209::1")
+    assert not Reach().guarded().holds("2002:c000:209::1") and Reach().guarded().holds("2002:c000:209::2")
+
+
 def test_a_name_that_stands_for_the_server_itself_is_not_called_for_projects() -> None:
     with pytest.raises(OutOfReach, match="localhost is the server's own machine, or link-local"):
         asyncio.run(Reach().guarded().addresses("localhost", 1))
@@ -111,6 +126,18 @@ def test_a_name_stands_for_what_may_be_called_of_its_addresses(monkeypatch: pyte
     with pytest.raises(OutOfReach, match=r"controller\.example\.org is not in the networks") as caught:
         asyncio.run(main(["10.2.0.1", "127.0.0.1"]))
     assert "10.2.0.1" not in str(caught.value), "what the server's names stand for is its own affair"
+
+
+def test_a_link_local_address_keeps_its_scope(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> list[str]:
+        async def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
+            every = [("fe80::1", port, 0, 2), ("2001:db8::1", port, 0, 0), ("192.0.2.1", port)]
+            return [(socket.AF_UNSPEC, socket.SOCK_STREAM, 6, "", one) for one in every]
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+        return await ANYWHERE.addresses("controller.example.org", 6653)
+
+    assert asyncio.run(main()) == ["fe80::1%2", "2001:db8::1", "192.0.2.1"]
 
 
 @pytest.mark.parametrize(("network", "called"), [("127.0.0.0/8", True), ("192.0.2.0/24", False)])

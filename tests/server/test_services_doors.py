@@ -95,6 +95,7 @@ def test_who_is_called_is_the_controller_by_the_name_in_its_certificate(
             await until(lambda: attached if let_in else "not made out to ips.example.org" in door.trouble)
             await asyncio.sleep(0.1)
             assert bool(attached) == let_in
+            assert door.told == UNREACHED
         finally:
             door.close()
             listener.close()

@@ -129,16 +129,18 @@ async def test_messages_that_go_together_compare_no_more_than_can_be_borne(b: Be
 @scenario
 async def test_a_service_that_sends_too_much_loses_its_own_packets_alone_and_they_are_counted(b: Bench) -> None:
     node = b.nodes["n1"]
+    b.apply("services: {t: {hook: ingress}}")
+    s, t = b.room.key, b.services.by_name["t"].key
     await asyncio.sleep(0.05)
     for number in range(MOST_SENDS + 500):
-        b.services.send(1, "n1", (), number.to_bytes(4), "")
-    b.services.send(2, "n1", (), b"other", "")
+        b.services.send(s, "n1", (), number.to_bytes(4), "")
+    b.services.send(t, "n1", (), b"other", "")
     await b.until(lambda: len(node.sent) == MOST_SENDS + 1)
-    assert Counter(one.service for one in node.sent) == {1: MOST_SENDS, 2: 1}
+    assert Counter(one.service for one in node.sent) == {s: MOST_SENDS, t: 1}
     assert [one.data for one in node.sent].index(b"other") <= 1  # its turn comes next
-    assert (b.services.unsent(1), b.services.unsent(2)) == (500, 0)
+    assert (b.services.unsent(s), b.services.unsent(t)) == (500, 0)
     await node.end()
-    assert b.services.unsent(1) == 500
+    assert b.services.unsent(s) == 500
 
 
 @scenario
@@ -206,7 +208,7 @@ async def test_copies_are_measured_where_there_may_be_some(b: Bench) -> None:
     key, limits = f"meter/{b.room.about.copy_meter}", f"flow/{b.room.key}/0"
     group = of.GroupMod(of.GroupCommand.ADD, 7, of.GroupType.ALL, [of.Bucket([of.Output(2)], bucket_id=1)])
     copying = of.FlowMod(match={"in_port": 1}, actions=[of.Output(2), of.Output(NORMAL)])  # type: ignore[arg-type]
-    for copies, band in ((500, Band(500, 64)), (20_000, Band(20_000, 2_000))):
+    for copies, band in ((500, Band(500, 256)), (20_000, Band(20_000, 2_000))):
         b.apply(declared % (copies, "copy"))
         b.room.carry_out([(copying, V15)])
         await asyncio.wait_for(b.room.in_force(b.room.sequence), 5)

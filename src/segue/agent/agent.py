@@ -45,7 +45,8 @@ class Agent:
         self._keeper = Keeper(self._report, self._peers.settled)
         self._switch = SwitchLink(rundir, bridge, self._keeper, self._peers.switch_restarted)
         queries = Queries(self._keeper, rundir, bridge, self._switch)
-        self._punts = Punts(rundir, bridge, self._keeper.tried, lambda: self._server.stir(), self._switch.ports)
+        self._punts = Punts(rundir, bridge, self._keeper, lambda: self._server.stir(), self._switch.ports)
+        self._keeper.stepped = self._punts.stir
         self._server = ServerLink(url, name, self._sync, queries.ask, self._welcome, self._punts, token, tls)
 
     async def run(self) -> None:

@@ -8,19 +8,18 @@ never clears a switch that forwards.
 What the switch will not take of an injected service is left out, and told to the server by record; all the rest is in
 force. It is tried again when its record changes, on another switch, and from time to time.
 
-Changes go to the switch in portions (``portions``), so that a large one of a service is not in the way of others. A
+Changes go to the switch in portions (``portions``), so that others wait for one large one of a service at the most. A
 comparison puts right all at once. The server is told of a revision when the network's part of it is there, and which
-services are behind.
+services are behind: also one of which something was refused, until what is left to be told of it is there.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-from segue.agent.portions import Portions
+from segue.agent.portions import NETWORK, Portions
 from segue.compile.rules import NodeCompiler
 from segue.compile.rules.graph import Changes
 from segue.drivers.ovs.switch import Place, Switch
@@ -65,9 +64,13 @@ class Keeper:
         self._look: asyncio.TimerHandle | None = None
         self._again: asyncio.TimerHandle | None = None
         self._work = asyncio.Event()
-        self._heard = self._done = 0
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
-        """Who waits until what was heard up to a number has been tried, in order."""
+        self.heard = 0
+        """How often the server has said something."""
+        self._done = 0
+        """Of that so much has been tried, but for ``_untried``: by owner, up to what his has."""
+        self._untried: dict[str, int] = {}
+        self.stepped: Callable[[], None] = lambda: None
+        """Called whenever ``tried`` may be more."""
         self._portions = Portions()
         self._retired: dict[str, Count] = {}
         self.services: dict[str, ServiceRecord] = {}
@@ -96,14 +99,15 @@ class Keeper:
             if isinstance(record, ServiceRecord):
                 self.services[key] = record
         self._epoch, self._revision = message.epoch, message.revision
-        self._heard += 1
+        self.heard += 1
         self._work.set()
 
-    async def tried(self) -> None:
-        """Returns when the switch holds what the server has said up to now, or has not taken it."""
-        if self._heard > self._done:
-            self._waiting.append((self._heard, waiting := asyncio.get_running_loop().create_future()))
-            await waiting
+    def tried(self, service: int) -> int:
+        """Up to what that was ``heard`` the switch holds what concerns the service of this key, the network's part and
+        its own, or has not taken it. Of a service that is not known here: everything."""
+        record = self.services.get(f"service/{service}")
+        owners = self._untried if record is None else (NETWORK, f"service/{record.name}")
+        return min((self._done, *(self._untried.get(owner, self._done) for owner in owners)))
 
     def bind(self, name: str, ofport: int | None) -> None:
         self.compiler.bind(name, ofport)
@@ -149,12 +153,12 @@ class Keeper:
             self._work.clear()
             if self._revision < 0:
                 continue
-            epoch, revision, switch, heard = self._epoch, self._revision, self._switch, self._heard
+            epoch, revision, switch, heard = self._epoch, self._revision, self._switch, self.heard
             try:
                 try:
                     done = await self._step(switch)
                 finally:
-                    self._tell_tried(self._portions.tried(heard))
+                    self._tell_tried(heard, self._portions.untried)
             except OpenFlowError as error:
                 log.error("%s", error)
                 self._tell(Applied(epoch, revision, {}, f"its switch refuses a change: {error}"))
@@ -176,12 +180,9 @@ class Keeper:
                     if refused and self._again is None:
                         self._again = asyncio.get_running_loop().call_later(RETRY_REFUSED, self._retry_refused)
 
-    def _tell_tried(self, heard: int) -> None:
-        self._done = heard
-        while self._waiting and self._waiting[0][0] <= heard:
-            waiting = self._waiting.popleft()[1]
-            if not waiting.done():
-                waiting.set_result(None)
+    def _tell_tried(self, heard: int, but: dict[str, int]) -> None:
+        self._done, self._untried = heard, but
+        self.stepped()
 
     async def _step(self, switch: Switch | None) -> bool:
         """Bring the switch to the program as it is now, or nearer to it by a portion; False while there is no
@@ -203,7 +204,7 @@ class Keeper:
                 held.flows.difference_update(changed)
                 await self._apply_all(switch, difference(self.rules, held, TABLE, groups, meters))
             else:
-                self._hand_out(changes)
+                self._portions.add(changes, self._now(), self._owners())
                 await self._apply_next(switch)
         except BaseException:
             self._suspect |= suspect
@@ -215,28 +216,30 @@ class Keeper:
         while plan and (refused := await self._apply(switch, plan, felt_now=True)):
             changes, clear = self._refuse(refused)
             self._portions.forget(changes, self._now())
-            plan = _plan(changes, clear)
+            plan = _plan(changes, clear.values())
 
     async def _apply_next(self, switch: Switch) -> None:
         portion = self._portions.take()
+        # Who has nothing to be told need not wait for this portion.
+        self._tell_tried(self.heard, self._portions.untried | self._portions.out)
         if portion is None:
             return
         changes = portion.changes
-        plan = _plan(changes, portion.clear)
+        plan = _plan(changes, portion.clear.values())
         felt_now = bool(changes.groups) or felt(changes.added, changes.removed)
         if plan and (refused := await self._apply(switch, plan, felt_now=felt_now)):
-            self._hand_out(*self._refuse(refused))
+            changes, clear = self._refuse(refused)
+            self._portions.refused(changes, self._now(), self._owners(), clear)
 
     async def _apply(self, switch: Switch, plan: Plan, *, felt_now: bool) -> Refused:
         await self._retire(switch, plan)
         return await switch.apply(plan, felt=felt_now)
 
-    def _hand_out(self, changes: Changes, clear: Iterable[Rule] = ()) -> None:
-        owners = {record.key: f"service/{record.name}" for record in self.services.values()}
-        self._portions.add(changes, self._now(), owners, clear)
+    def _owners(self) -> Mapping[int, str]:
+        return {record.key: f"service/{record.name}" for record in self.services.values()}
 
     def _now(self) -> tuple[int, int]:
-        return self._revision, self._heard
+        return self._revision, self.heard
 
     def _changes(self) -> Changes:
         changes = self.compiler.settle()
@@ -245,7 +248,7 @@ class Keeper:
         self.rules.update(changes.added)
         return changes
 
-    def _refuse(self, refused: Refused) -> tuple[Changes, list[Rule]]:
+    def _refuse(self, refused: Refused) -> tuple[Changes, dict[int, Rule]]:
         """Leave out what the switch would not take. What goes with it, and the rules that were refused: in their places
         the switch may hold others. Each call leaves more out, so that this comes to an end."""
         others = {f"group/{number}": why for number, why in refused.groups.items()}
@@ -254,7 +257,7 @@ class Keeper:
             self.compiler.refuse(record, why)
         example = next(iter((*others.values(), *refused.rules.values())))
         log.warning("left out of injected services: %d, as %s", len(others) + len(refused.rules), example)
-        clear = [self.rules[key] for key in refused.rules if key in self.rules]
+        clear = {key: self.rules[key] for key in refused.rules if key in self.rules}
         added: dict[int, Rule] = {}
         removed: dict[int, Rule] = {}
         groups: dict[int, Group | None] = {}

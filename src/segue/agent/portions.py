@@ -1,8 +1,13 @@
 """What is yet to be told to a switch, and what of it goes together. Pure.
 
-The network's own changes go first, with those of services that are small. A service of which much has changed goes by
-itself, behind them, and the network's and others' small changes come before the next such one: so whoever changes
-something waits for one service's large change at the most, and each service's goes to the switch whole.
+Two kinds of portions take turns, while there is something for both. One is the network's own changes, however much they
+are, with those of services that are small: the oldest of these in any case, others while there is room. The other is a
+service of which much has changed, the oldest by itself. So the network's changes, which wait when it is the turn of a
+large one, wait for that one alone, each service's go to the switch whole, and every service's turn comes.
+
+Where the switch refuses something, what is left to be told of it (the place of a refused rule is to be cleared) counts
+as part of the portion that was refused: until it is told, the switch does not hold what that portion was to bring. If
+it is small, a large one that would be next gives its turn up for it, once.
 
 A service that hooks hand packets to from now on goes with the network's own changes, however much it is: without its
 rules the packets would pass as if it were not there.
@@ -10,7 +15,7 @@ rules the packets would pass as if it were not there.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Mapping
 
 import msgspec
 
@@ -21,7 +26,7 @@ from segue.model.stages import BY_NAME, SERVICE
 LARGE = 500
 """So many changes of one service go by themselves: some hundredths of a second."""
 MOST = 2 * LARGE
-"""Beyond so many changes others' wait for their turn."""
+"""Beyond so many changes those of small ones wait that are not the oldest."""
 NETWORK = ""
 """Stands for the network among the owners."""
 GROUP, METER = "group", "meter"
@@ -29,13 +34,13 @@ GROUP, METER = "group", "meter"
 
 class Portion(msgspec.Struct, eq=False):
     """What goes to the switch at once. ``owners``: whose it is; ``since``: the last revision without any of it.
-    ``clear``: rules that were refused, as in ``Plan``."""
+    ``clear``: by cookie, rules that were refused, as in ``Plan``."""
 
     owners: set[str]
     since: int
     heard: int
     changes: Changes = msgspec.field(default_factory=lambda: Changes({}, {}, {}, {}))
-    clear: list[Rule] = []
+    clear: dict[int, Rule] = {}
 
     @property
     def size(self) -> int:
@@ -43,7 +48,8 @@ class Portion(msgspec.Struct, eq=False):
         return len(of.added) + len(of.removed) + len(of.groups) + len(of.meters) + len(self.clear)
 
     def add(self, rule: Rule, key: int) -> None:
-        if self.changes.removed.pop(key, None) is None:
+        # The switch does not have what it has refused, though it was told.
+        if self.changes.removed.pop(key, None) is None or key in self.clear:
             self.changes.added[key] = rule
 
     def remove(self, rule: Rule, key: int) -> None:
@@ -58,7 +64,7 @@ class Portion(msgspec.Struct, eq=False):
         self.changes.removed.update(other.changes.removed)
         self.changes.groups.update(other.changes.groups)
         self.changes.meters.update(other.changes.meters)
-        self.clear += other.clear
+        self.clear.update(other.clear)
 
 
 class Portions:
@@ -70,30 +76,45 @@ class Portions:
         self._owners: dict[tuple[str, int], str] = {}
         """Whose a group or meter is that the program has."""
         self._since = -1, 0
+        self._out: dict[str, tuple[int, int]] = {}
+        """By owner, of what was taken last: the last revision without any of it, and the same as what was heard."""
         self._large = False
         """It is the turn of a large one."""
+        self._gave_up = False
+        """It was, and the turn was given up."""
 
     def __bool__(self) -> bool:
         return bool(self._of)
 
-    def add(
-        self, changes: Changes, now: tuple[int, int], services: Mapping[int, str], clear: Iterable[Rule] = ()
-    ) -> None:
+    def add(self, changes: Changes, now: tuple[int, int], services: Mapping[int, str]) -> None:
         """``now``: the revision up to which all is known, and the same as what was heard. ``services``: owners by the
-        service's key. ``clear``: see ``Portion``."""
+        service's key."""
         before, self._since = self._since, now
         for key, rule in changes.removed.items():
             self._portion(_owner(rule), before).remove(rule, key)
         for key, rule in changes.added.items():
             self._portion(_owner(rule), before).add(rule, key)
-        for rule in clear:
-            self._portion(_owner(rule), before).clear.append(rule)
         for number, group in changes.groups.items():
             self._numbered(GROUP, number, group, before).changes.groups[number] = group
         for number, meter in changes.meters.items():
             self._numbered(METER, number, meter, before).changes.meters[number] = meter
         for key in _newly_handed(changes):
             self._join(NETWORK, services.get(key, NETWORK))
+
+    def refused(
+        self, changes: Changes, now: tuple[int, int], services: Mapping[int, str], clear: Mapping[int, Rule]
+    ) -> None:
+        """Of what was taken last the switch has refused something. ``changes``: what goes with it, and what has come
+        meanwhile. ``clear``: see ``Portion``."""
+        before = self._since
+        self.add(changes, now, services)
+        for key, rule in clear.items():
+            self._portion(_owner(rule), before).clear[key] = rule
+        for owner, (since, heard) in self._out.items():
+            if owner != NETWORK and (portion := self._of.get(owner)) is not None:
+                portion.since, portion.heard = min(portion.since, since), min(portion.heard, heard)
+        if self._large and not self._gave_up:
+            self._large, self._gave_up = False, True
 
     def forget(self, changes: Changes, now: tuple[int, int]) -> None:
         """The switch is to be compared with the program, of which this is the last change: nothing else is to be
@@ -113,22 +134,22 @@ class Portions:
 
     def take(self) -> Portion | None:
         """What the switch is told next; None if there is nothing."""
-        portions = list(dict.fromkeys(self._of.values()))
-        large = [one for one in portions if one.size >= LARGE and NETWORK not in one.owners]
-        if large and (self._large or len(large) == len(portions)):
-            self._large = False
+        self._out = {}
+        networks = self._of.get(NETWORK)
+        services = [one for one in dict.fromkeys(self._of.values()) if one is not networks]
+        large = [one for one in services if one.size >= LARGE]
+        small = [one for one in services if one.size < LARGE]
+        if large and (self._large or not (small or networks)):
+            self._large = self._gave_up = False
             return self._taken(large[0])
         self._large = bool(large)
-        together: Portion | None = self._of.get(NETWORK)
-        for one in portions:
-            if one is together or one.size >= LARGE:
-                continue
+        together = None if networks is None else self._taken(networks)
+        for one in small:
             if together is None:
-                together = one
-            elif together.size + one.size <= MOST:
-                self._taken(one)
-                together.join(one)
-        return None if together is None else self._taken(together)
+                together = self._taken(one)
+            elif one is small[0] or together.size + one.size <= MOST:
+                together.join(self._taken(one))
+        return together
 
     @property
     def network(self) -> bool:
@@ -140,9 +161,15 @@ class Portions:
         """By service: the revision up to which the switch has been told, where it has not been told all."""
         return {owner: portion.since for owner, portion in self._of.items() if owner != NETWORK}
 
-    def tried(self, heard: int) -> int:
-        """Up to what the switch has been told all, if no more than ``heard`` is known."""
-        return min((heard, *(portion.heard for portion in self._of.values())))
+    @property
+    def untried(self) -> dict[str, int]:
+        """By owner: up to what that was heard the switch has been told all, where it has not been told all."""
+        return {owner: portion.heard for owner, portion in self._of.items()}
+
+    @property
+    def out(self) -> dict[str, int]:
+        """The same of what was taken last."""
+        return {owner: heard for owner, (_, heard) in self._out.items()}
 
     # -- underneath ------------------------------------------------------------------------------------------------
 
@@ -179,7 +206,8 @@ class Portions:
 
     def _taken(self, portion: Portion) -> Portion:
         for owner in portion.owners:
-            self._of.pop(owner, None)
+            if self._of.pop(owner, None) is not None:
+                self._out[owner] = portion.since, portion.heard
         return portion
 
 

@@ -3,7 +3,8 @@ that a flood of them delays no change of the program.
 
 Up: what rules of services send (``drivers.ovs.punt``), by way of bounded queues, as fast as the server takes it. What
 is to be dropped there costs no more than knowing whose it is, and little is read in one turn of the loop.
-Down: packets of services for the switch to process, each once the keeper has tried what the server said before it.
+Down: packets of services for the switch to process, each once the keeper has tried what the server said before it of
+the network and of the packet's service; packets of other services go ahead.
 Packets may be lost: while the switch or the server is away, and when they come faster than they go.
 """
 
@@ -12,8 +13,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Protocol
+
+import msgspec
 
 from segue.drivers.ovs.punt import CONTROLLER_ID, punted
 from segue.drivers.ovs.punt_frames import Frames, Raw
@@ -39,25 +43,54 @@ MOST_READ = 1 << 14
 """Octets that are read in one turn of the loop: a millisecond's work at the most, behind which others have theirs."""
 
 
+class Tried(Protocol):
+    """The keeper, as far as packets wait for it. ``Punts.stir`` is called when more was tried."""
+
+    @property
+    def heard(self) -> int: ...
+
+    def tried(self, service: int) -> int: ...
+
+
+class Early(msgspec.Struct, frozen=True):
+    """A packet that came when so much was ``heard``."""
+
+    message: Send
+    heard: int
+    service: int
+    data: bytes
+    lost: int = 0
+
+
+class Waiting(Fair[Early]):
+    def next_of(self, tried: Callable[[int], int]) -> Early | None:
+        """The next in turn that may go."""
+        for _ in range(len(self._turns)):
+            service = self._turns[0]
+            if self._queues[service].waiting[0].heard <= tried(service):
+                return self.take()
+            self._turns.rotate(-1)
+        return None
+
+
 class Punts:
-    """``bridge`` in the Open vSwitch whose sockets are in ``rundir``. ``tried`` returns when the keeper has tried what
-    it was told; ``told`` is called when there is something to ``take``. ``ports``: the logical ports that have an
-    interface on the bridge, and its OpenFlow port."""
+    """``bridge`` in the Open vSwitch whose sockets are in ``rundir``. ``told`` is called when there is something to
+    ``take``. ``ports``: the logical ports that have an interface on the bridge, and its OpenFlow port."""
 
     def __init__(
         self,
         rundir: Path,
         bridge: str,
-        tried: Callable[[], Awaitable[None]],
+        keeper: Tried,
         told: Callable[[], None],
         ports: Mapping[str, int],
     ) -> None:
         self._target = f"unix:{rundir / bridge}.mgmt"
-        self._tried = tried
+        self._keeper = keeper
         self._told = told
         self._ports = ports
         self._up: Fair[Punted | Raw] = Fair()
-        self._down: Fair[Send] = Fair(MOST_SENT, MOST_OCTETS)
+        self._down = Waiting(MOST_SENT, MOST_OCTETS)
         self._some = asyncio.Event()
         self._client: OpenFlowClient | None = None
         self.forget: Callable[[], None] = self._up.clear
@@ -71,7 +104,11 @@ class Punts:
 
     def send(self, message: Send) -> None:
         """Send it, unless too many of its service wait already; services take turns."""
-        self._down.put(message)
+        self._down.put(Early(message, self._keeper.heard, message.service, message.data))
+        self._some.set()
+
+    def stir(self) -> None:
+        """Packets that wait may go now."""
         self._some.set()
 
     # -- up --------------------------------------------------------------------------------------------------------
@@ -142,16 +179,16 @@ class Punts:
         while True:
             await self._some.wait()
             self._some.clear()
-            while len(self._down):
-                # What was told before the last of them was told before the others as well, or is about packets that
-                # come later.
-                batch: list[Send] = []
-                while len(batch) < AT_ONCE and (message := self._down.take()) is not None:
-                    if message.lost:
-                        log.warning("%d packets of service %d came too fast", message.lost, message.service)
-                    batch.append(message)
-                await self._tried()
+            while batch := self._batch():
                 await self._pass(batch)
+
+    def _batch(self) -> list[Send]:
+        batch: list[Send] = []
+        while len(batch) < AT_ONCE and (packet := self._down.next_of(self._keeper.tried)) is not None:
+            if lost := packet.lost + packet.message.lost:
+                log.warning("%d packets of service %d came too fast", lost, packet.service)
+            batch.append(packet.message)
+        return batch
 
     async def _pass(self, batch: list[Send]) -> None:
         client = self._client

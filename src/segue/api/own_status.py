@@ -1,7 +1,9 @@
 """How a chain is, for whoever asks: which chains a word stands for, and what of them a project is told of its own.
 
-A project is told of its chain what is its own: state, reasons, paths, counters. It is not told of nodes, whose names
-and addresses are their operator's, nor of other projects' chains and networks that its own touches.
+A project is told of its chain what is its own: state, reasons, paths, counters. Of nodes, which are their operator's,
+it is told no addresses, and not where its paths go; reasons say ``a node``, but where they say on which two nodes a
+port pair's ports are. The networking API's ``status_reason`` names nodes, as ``binding:host_id`` does there. Of other
+projects' chains and networks that its own touches, neither tells.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from segue.neutron.state import State
 from segue.server.conductor import Conductor
 from segue.server.neutron import Neutron
 
-_NODE = re.compile(r"\bnode ([A-Za-z0-9][A-Za-z0-9._-]*)")
+_NODE = re.compile(r"\bnode ('?)([A-Za-z0-9][A-Za-z0-9._-]*)\1")
 UNREAD = "not all counters could be read; an administrator sees which"
 REFUSED = "a switch refuses something; an administrator sees what"
 
@@ -62,14 +64,14 @@ def _path(path: PathBody, caller: Caller, objects: Objects) -> PathBody:
 
 
 def _reason(reason: str, conductor: Conductor) -> str:
-    """Without nodes' names, and without what a switch said, which may be about anything."""
+    """With ``a node`` for a node's name, and without what a switch said, which may be about anything."""
 
     def name(match: re.Match[str]) -> str:
-        found = match[1] if conductor.knows(match[1]) else match[1].rstrip(".")
-        return f"a node{match[1][len(found) :]}" if conductor.knows(found) else match[0]
+        found = match[2] if conductor.knows(match[2]) else match[2].rstrip(".")
+        return f"a node{match[2][len(found) :]}" if conductor.knows(found) else match[0]
 
     node = _NODE.match(reason)
-    if node is not None and conductor.errors.get(node[1], "\0") in reason:
+    if node is not None and conductor.errors.get(node[2], "\0") in reason:
         return REFUSED
     return _NODE.sub(name, reason)
 

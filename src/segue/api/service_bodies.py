@@ -182,10 +182,11 @@ def said(room: Room, services: Services, *, whole: bool) -> ServiceBody:
 
 
 def _lacking(room: Room) -> list[str]:
-    about, permissions = room.about, room.info.declared.permissions
+    about, declared = room.about, room.info.declared
+    permissions = declared.permissions
     off = {
-        "packet-ins": permissions.packet_in and not about.meter,
-        "copies": (permissions.copy or permissions.redirect) and not about.copy_meter,
+        "packet-ins": declared.packet_ins and permissions.packet_in and not about.meter,
+        "copies": declared.copies and (permissions.copy or permissions.redirect) and not about.copy_meter,
     }
     text = "the network has no meter left to limit them by; they are off until one is free"
     return [f"{what}: {text}" for what, lacks in off.items() if lacks]

@@ -111,7 +111,7 @@ class Services(Routes):
             flows = sum(one.flows for one in own)
         await _declare(state, name, fields, wait, None if caller.admin else service.injected.limits, flows)
         noted(request, name, "registers it")
-        return _said(request, state, service.injected.by_name[name])
+        return _said(request, state, _own(request, state, name))  # which may have gone while it waited
 
     @get("/{name:str}")
     async def show(self, name: str, request: Asked, state: State) -> ServiceBody:
@@ -138,11 +138,12 @@ class Services(Routes):
         """From now on the service is attached to these elements, and to no others."""
         room = _managed(request, state, name)
         data = read(await request.body(), AttachBody, 'write {"attach": ["port/NAME", ...]}')
+        _still(request, state, room)
         fields = msgspec.to_builtins(service_of(state).conductor.declared.objects["service", name])
         fields.pop("name")
         await _declare(state, name, {**fields, "attach": data.attach}, wait)
         noted(request, name, f"attaches it to {', '.join(data.attach) or 'nothing'}"[:300])
-        return _said(request, state, room)
+        return _said(request, state, _own(request, state, name))
 
     # -- tokens ------------------------------------------------------------------------------------------------------
 
@@ -151,6 +152,7 @@ class Services(Routes):
         """A new token, which is shown this once; the one before holds no more."""
         room = _managed(request, state, name)
         data = read(await request.body() or b"{}", TokenBody, 'write {} or {"expires_in": SECONDS}')
+        _still(request, state, room)
         service_of(state).injected.check_writable()
         text = room.access.renew(data.expires_in)
         kept = room.about.token
@@ -179,6 +181,7 @@ class Services(Routes):
         """The controller that the virtual switch calls, or waits for, from now on."""
         room, services = _own(request, state, name), service_of(state).injected
         data = read(await request.body(), ControllerBody, 'write {"target": "tcp:HOST:PORT"}')
+        _still(request, state, room)
         ports = None if caller_of(request.scope).admin else services.ports
         try:
             secure = services.tls is not None
@@ -225,7 +228,7 @@ class Services(Routes):
                 mods += [_flow_mod(one, table, number) for number, one in piece]
         async with room.turn():
             check(request.scope)
-            _own(request, state, name)  # which may have gone meanwhile
+            _still(request, state, room)
             new = room.replace(table, mods, V15)
         await _in_force(room, wait)
         return FlowsBody(await _listed(room, table, new))
@@ -245,7 +248,7 @@ class Services(Routes):
                 messages += [_message(one, f"messages[{number}]") for number, one in piece]
         async with room.turn():
             check(request.scope)
-            _own(request, state, name)  # which may have gone meanwhile
+            _still(request, state, room)
             room.carry_out(messages)
         await _in_force(room, wait)
         return data
@@ -416,6 +419,13 @@ def _own(request: Asked, state: State, name: str) -> Room:
     if room is None or not _may_see(caller_of(request.scope), room):
         raise NotFound(f"there is no service {name[:63]!r}; `segue service list` lists those there are")
     return room
+
+
+def _still(request: Asked, state: State, room: Room) -> None:
+    """Looks again, behind what took its time. Raises NotFound; ClientException if another has the name now."""
+    if _own(request, state, room.name) is not room:
+        text = f"the service {room.name!r} was deleted meanwhile, and another has its name; look at it, and ask again"
+        raise ClientException(text, status_code=409)
 
 
 def _managed(request: Asked, state: State, name: str) -> Room:

@@ -143,6 +143,16 @@ def _field(name: str, default: Any = "") -> Callable[[Row], Cell]:
     return show
 
 
+def _unusual(name: str, default: int) -> Callable[[Row], Cell]:
+    """Empty for the default: a column that no row needs is left out, so that the table is not too wide."""
+
+    def show(row: Row) -> Cell:
+        value: int = row.get(name, default)
+        return "" if value == default else value
+
+    return show
+
+
 def _routes(row: Row) -> Cell:
     return ", ".join(f"{route['destination']} via {route['via']}" for route in row.get("routes", []))
 
@@ -154,7 +164,9 @@ def _branches(row: Row) -> Cell:
 def _permissions(row: Row) -> Cell:
     given = row.get("permissions", {})
     words = [word.replace("_", "-") for word, value in given.items() if value is True]
-    return ", ".join(words + [f"rewrite {field}" for field in given.get("rewrite", [])])
+    if given.get("rewrite"):
+        words.append(f"rewrite {' '.join(given['rewrite'])}")
+    return ", ".join(words)
 
 
 def match(row: Row) -> Cell:
@@ -208,9 +220,9 @@ COLUMNS: dict[str, dict[str, Callable[[Row], Cell]]] = {
         "ATTACHED": _field("attach"),
         "ORDER": _field("order", DEFAULT_ORDER),
         "MAY": _permissions,
-        "FLOWS": _field("flows", DEFAULT_FLOWS),
-        "PACKET-INS": _field("packet_ins", DEFAULT_PACKET_INS),
-        "COPIES": _field("copies", DEFAULT_COPIES),
+        "FLOWS": _unusual("flows", DEFAULT_FLOWS),
+        "PACKET-INS": _unusual("packet_ins", DEFAULT_PACKET_INS),
+        "COPIES": _unusual("copies", DEFAULT_COPIES),
     },
 }
 

@@ -45,11 +45,13 @@ REVOKE = """\
 Revokes a service's token, and removes all that came by it, on every node, at once: flows, groups, meters, and the
 controller. The service stays registered and attached; `segue service token` lets it in again. Ends when the nodes have
 confirmed that nothing is left, or after 10 s, and then names those that have not."""
-_STATUS = """\
+_CONFIRMED = """\
 exit status:
   0  no node has anything of it any more
   1  done, but nodes have not confirmed it (says which, and why), or the server cannot do it now
-  2  something is wrong with what was written; nothing was changed"""
+"""
+_STATUS = f"{_CONFIRMED}  2  something is wrong with what was written; nothing was changed"
+_DELETE_STATUS = f"{_CONFIRMED}  2  something is wrong with a name; the services before it are deleted, and no others"
 LIST = """\
 Lists the services: of your project, or all that there are, for administrators."""
 SHOW = """\
@@ -133,7 +135,7 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     show = _command(commands, "show", service_run.show, "show a service", SHOW)
     output.option(show, "text", "json", "yaml")
 
-    delete = commands.add_parser("delete", help="delete services", description=DELETE, epilog=_STATUS)
+    delete = commands.add_parser("delete", help="delete services", description=DELETE, epilog=_DELETE_STATUS)
     delete.add_argument("names", nargs="+", metavar="NAME")
     delete.set_defaults(run=service_run.delete)
 

@@ -152,7 +152,8 @@ class Datapath(State):
 
     def rescope(self, scope: Scope) -> Changes:
         """Elements have come or gone, or are others, or permissions are. What names them is translated again; flows,
-        groups and meters that are not permitted any more are removed. What controllers are told of ports is
+        groups and meters that are not permitted any more are removed, and flows by which packets would be copied too
+        often. What controllers are told of ports is
         `ports.status` of the scopes before and after."""
         before = self.scope
         self.put_scope(scope)
@@ -166,11 +167,12 @@ class Datapath(State):
                 return changes
             groups = {entry.number for entry in self.groups.values() if _leads_to(entry, others)}
             flows = self.flows.naming_ports(others)
-        self._remake_groups(groups, changes)
-        for number in sorted(flows):
-            flow = self.flows.by_number.get(number)
-            if flow is not None:
-                self.remake_flow(flow, changes)
+        with self.remaking(changes):
+            self._remake_groups(groups, changes)
+            for number in sorted(flows):
+                flow = self.flows.by_number.get(number)
+                if flow is not None:
+                    self.remake_flow(flow, changes)
         return self.done(changes)
 
     def _remake_meters(self, changes: Changes) -> None:
@@ -188,7 +190,6 @@ class Datapath(State):
             entry = self.groups[number]
             try:
                 made = self.make_group(entry.said, entry.switch)
-                self.check_group_copies(number, made)
             except Refusal:
                 group_mods.drop_groups(self, [number], changes)
             else:

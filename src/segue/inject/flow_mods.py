@@ -40,10 +40,13 @@ from segue.openflow import (
     FlowRemovedReason,
 )
 from segue.openflow.match import MatchLike
+from segue.openflow.protocol.families import Instruction
 
 MOST_MASKS: Final = 256
 """Of one service, over its tables. A packet of anybody's that a switch has not seen before is looked up once for each
 mask of a table: 256 more make it two fifths dearer, 9,000 eighteen times as dear."""
+LAID_OUT: Final = 8
+"""To have a rule made anew takes as long as so many comparisons, and each of its actions as long again."""
 _TOO_MANY_MASKS: Final = (
     f"a service's flows may look at {MOST_MASKS} different sets of bits, counted by table, and do so: give flows the "
     "same fields and masks, or remove some"
@@ -161,6 +164,8 @@ def _modify(state: State, msg: FlowMod, version: int, now: float) -> Changes:
     instructions = instructions_of(msg)
     if not meant:  # what is wrong is said all the same, but for groups and meters, as in Open vSwitch
         state.check(Flow(msg.table_id, msg.priority, own_match(msg.match, version)[0], instructions, version=version))
+    state.flows.compared += len(meant) * _laid_out(instructions)
+    state.selected()
     new: list[tuple[Flow, Rule | None]] = []
     for old in meant:
         cookie = msg.cookie if version == V10 else old.cookie
@@ -173,6 +178,12 @@ def _modify(state: State, msg: FlowMod, version: int, now: float) -> Changes:
             changes.reset.add(flow.number)
         state.put_flow(flow, place(flow.match), rule, changes)
     return state.done(changes)
+
+
+def _laid_out(instructions: tuple[Instruction, ...]) -> int:
+    """What it costs to have a rule of these made anew, in compared flows."""
+    actions = sum(len(getattr(one, "actions", ())) for one in instructions)
+    return LAID_OUT * (1 + actions)
 
 
 def _meant(state: State, msg: FlowMod, version: int) -> list[Flow]:

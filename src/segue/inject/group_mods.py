@@ -34,7 +34,7 @@ GROUPS: Final = 256
 METERS: Final = 32
 """How many meters a service can have: switches have few, for all services together."""
 LEFT: Final = 8_192
-"""Numbers of meters that no service takes for its own: they are for the packet-ins of services to come."""
+"""Numbers of meters that no service takes for its own: they are for the packet-ins and copies of services to come."""
 _LAST_GROUP: Final = 0xFFFFFF00
 _WHOLE: Final = (GroupCommand.ADD, GroupCommand.MODIFY, GroupCommand.DELETE)
 _BUCKETS: Final = (GroupCommand.INSERT_BUCKET, GroupCommand.REMOVE_BUCKET)
@@ -78,7 +78,7 @@ def group_mod(state: State, msg: GroupMod, version: int, now: float) -> Changes:
         state.put_group(GroupEntry(said, now, switch, msgspec.structs.replace(made, number=switch)), changes)
     else:
         made = state.make_group(said, old.switch)
-        state.check_group_copies(number, made)
+        state.check_group_copies(made)
         state.put_group(GroupEntry(said, old.created, old.switch, made), changes)
     return state.done(changes)
 

@@ -41,6 +41,8 @@ _EVERY: Final = _Every()
 
 MOST_COMPARED: Final = 500_000
 """Flows that the messages of one transaction may be compared with: half a second."""
+CHANGED: Final = 4
+"""A kind of flows that leads to a group which changes (`copies`) costs as much as so many compared ones."""
 PASSES: Final = 4
 """So many times all flows may be compared in any case."""
 
@@ -60,10 +62,8 @@ class State:
         """The number of the next flow."""
         self.copies = copies.Copies()
         """What the rules in force make."""
-        self._made: dict[int, int] = {}
-        """By the flow's number: its copies, where it makes any."""
-        self._leaving: dict[int, int] = {}
-        """By the switches' number of a group: how many packets leave it for one that comes."""
+        self._makes: dict[int, copies.Makes] = {}
+        """By the flow's number: what it makes copies by, where it makes any, or leads to groups."""
         self._switch_groups: dict[int, int] = {}
         self._switch_meters: dict[int, int] = {}
         self._undo: list[Callable[[], object]] | None = None
@@ -119,26 +119,29 @@ class State:
 
     def check_copies(self, flows: Iterable[tuple[Flow, Rule | None]]) -> None:
         """Refusal if packets would be copied too often, were these the rules of these flows."""
+        leaving = self.copies.leaving
         self.copies.check(
-            (flow.table, self._made.get(flow.number, 0), copies.of_rule(rule, self._leaving)) for flow, rule in flows
+            (
+                flow.table,
+                copies.count(self._made_by(flow.number), leaving),
+                copies.count(copies.of_rule(rule), leaving),
+                1,
+            )
+            for flow, rule in flows
         )
 
-    def check_group_copies(self, group: int, made: Group) -> None:
-        """Refusal if they would be, were the group like this. All flows that lead to it are looked at where that makes
-        a difference."""
+    def check_group_copies(self, made: Group) -> None:
+        """Refusal if they would be, were the group like this. All kinds of flows that lead to it are looked at where
+        that makes a difference."""
         leaving = groups.copies(made)
-        if leaving == self._leaving.get(made.number, 0):
+        if leaving == self.copies.leaving.get(made.number, 0):
             return
-        users = self.flows.using_group(group)
-        self.flows.compared += len(users)
+        self.flows.compared += CHANGED * self.copies.naming(made.number)
         self.selected()
-        if not users:
-            return
-        then = self._leaving | {made.number: leaving}
-        self.copies.check(
-            (self.flows.by_number[one].table, self._made.get(one, 0), copies.of_rule(self.rules.get(one), then))
-            for one in users
-        )
+        self.copies.check_leaving(made.number, leaving)
+
+    def _made_by(self, number: int) -> copies.Makes:
+        return self._makes.get(number, copies.NOTHING)
 
     def put_flow(self, flow: Flow, at: Place, rule: Rule | None, changes: Changes) -> None:
         """Adds a flow, or changes the one of its number."""
@@ -164,7 +167,7 @@ class State:
     def enforce(self, flow: Flow, rule: Rule | None, changes: Changes) -> None:
         """What nodes get for a flow from now on."""
         number = flow.number
-        self._tally(flow.table, number, copies.of_rule(rule, self._leaving))
+        self._tally(flow.table, number, copies.of_rule(rule))
         if self._undo is not None:
             self._undo.append(partial(_set, self.rules, number, self.rules.get(number)))
         if rule is None:
@@ -173,31 +176,56 @@ class State:
             self.rules[number] = rule
         changes.rules[number] = rule
 
-    def _tally(self, table: int, number: int, made: int) -> None:
-        before = self._made.get(number, 0)
-        if made == before:
+    def _tally(self, table: int, number: int, makes: copies.Makes) -> None:
+        before = self._made_by(number)
+        if makes == before:
             return
         if self._undo is not None:
             self._undo.append(partial(self._retally, table, number, before))
-        self._retally(table, number, made)
+        self._retally(table, number, makes)
 
-    def _retally(self, table: int, number: int, made: int) -> None:
-        self.copies.change(table, self._made.get(number, 0), made)
-        if made:
-            self._made[number] = made
+    def _retally(self, table: int, number: int, makes: copies.Makes) -> None:
+        self.copies.change(table, self._made_by(number), makes)
+        if makes == copies.NOTHING:
+            del self._makes[number]
         else:
-            self._made.pop(number, None)
+            self._makes[number] = makes
 
     def remake_flow(self, flow: Flow, changes: Changes) -> None:
-        """Translates a flow again, and removes it if it is not permitted any more."""
+        """Translates a flow again, and removes it if it is not permitted any more. What it may copy is looked at when
+        all are remade (`remaking`)."""
         try:
             rule = self.rule(flow)
-            self.check_copies([(flow, rule)])
         except Refusal:
             self.drop_flow(flow, FlowRemovedReason.DELETE, changes)
             return
         if rule != self.rules.get(flow.number):
             self.enforce(flow, rule, changes)
+
+    @contextmanager
+    def remaking(self, changes: Changes) -> Iterator[None]:
+        """Flows and groups that change in the block are not looked at before its end: one may make room for another.
+        If packets are copied too often then, flows go that have come to make more copies: in the order of their
+        numbers, those that leave no room for themselves beside the ones before and all that make no more."""
+        makes, leaving = dict(self._makes), dict(self.copies.leaving)
+        yield
+        if self.copies.total <= copies.MAX_COPIES:
+            return
+        now = self.copies.leaving
+        grown = [
+            (self.flows.by_number[number], made)
+            for number, made in sorted(self._makes.items())
+            if copies.count(made, now) > copies.count(makes.get(number, copies.NOTHING), leaving)
+        ]
+        for flow, _ in grown:
+            self._tally(flow.table, flow.number, copies.NOTHING)
+        for flow, made in grown:
+            try:
+                self.check_copies([(flow, self.rules[flow.number])])
+            except Refusal:
+                self.drop_flow(flow, FlowRemovedReason.DELETE, changes)
+            else:
+                self._tally(flow.table, flow.number, made)
 
     # -- groups ----------------------------------------------------------------------------------------------------
 
@@ -213,24 +241,21 @@ class State:
         self._switch_groups[entry.number] = entry.switch
         changes.groups[entry.number] = entry
         changes.switch_groups[entry.switch] = entry.made
-        self._leave(entry.number, entry.switch, groups.copies(entry.made))
+        self._leave(entry.switch, groups.copies(entry.made))
 
-    def _leave(self, group: int, switch: int, leaving: int) -> None:
-        before = self._leaving.get(switch, 0)
+    def _leave(self, switch: int, leaving: int) -> None:
+        before = self.copies.leaving.get(switch, 0)
         if leaving == before:
             return
         if self._undo is not None:
-            self._undo.append(partial(_set, self._leaving, switch, before or None))
-        _set(self._leaving, switch, leaving or None)
-        for number in self.flows.using_group(group):
-            made = copies.of_rule(self.rules.get(number), self._leaving)
-            self._tally(self.flows.by_number[number].table, number, made)
+            self._undo.append(partial(self.copies.leave, switch, before))
+        self.copies.leave(switch, leaving)
 
     def drop_group(self, number: int, changes: Changes) -> None:
         self._forget_group(number)
         entry = self.groups.pop(number)
         del self._switch_groups[number]
-        self._leave(number, entry.switch, 0)
+        self._leave(entry.switch, 0)
         changes.groups[number] = None
         changes.switch_groups[entry.switch] = None
         self._give(self.numbers.groups, entry.switch)

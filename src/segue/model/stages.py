@@ -337,7 +337,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "group_copy",
         "A copy that a service's group makes, behind the first: as many a second as the service may. (What a rule "
-        "copies is limited in the rule; Open vSwitch does no meter in a group.)",
+        "copies is limited in the rule; Open vSwitch does no meter in buckets.)",
         frozenset({SERVICE}),
         frozenset(),
         ("redirect",),

@@ -331,6 +331,7 @@ class Conductor:
         """From now on ``listener`` is told what changes for ``node``; returns what it is to hold now."""
         self._listeners[node] = listener
         self._silent(node)
+        self.failed.pop(node, None)  # an agent before this one has said it
         self.sent.setdefault(node, self.revision)
         self.moved.set()
         return self.views.setdefault(node, {})

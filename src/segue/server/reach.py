@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
 
 import msgspec
 
@@ -17,6 +19,7 @@ from segue.openflow.reached import Resolve
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
+_NAT64 = IPv6Network("64:ff9b::/96")
 GUARDED = tuple(map(ip_network, ("127.0.0.0/8", "0.0.0.0/8", "169.254.0.0/16", "::1/128", "::/128", "fe80::/10")))
 
 
@@ -39,14 +42,13 @@ class Reach(msgspec.Struct, frozen=True):
 
     def _why(self, address: str) -> str:
         """The beginning of why not."""
-        found = ip_address(address.partition("%")[0])
-        if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
-            found = found.ipv4_mapped
-        named = [network for network in self.networks or () if found in network]
+        reached = _reached(ip_address(address.partition("%")[0]))
+        named = [network for network in self.networks or () if any(one in network for one in reached)]
         if self.networks is not None and not named:
             return self._elsewhere()
-        if self.guards and (near := _near(found)) is not None and not any(_within(one, near) for one in named):
-            return _NEAR
+        for one in reached if self.guards else ():
+            if (near := _near(one)) is not None and not any(_within(network, near) for network in named):
+                return _NEAR
         return ""
 
     def wrong(self, host: str) -> str:
@@ -65,7 +67,7 @@ class Reach(msgspec.Struct, frozen=True):
     async def addresses(self, host: str, port: int) -> list[str]:
         """What ``host`` stands for, as far as it may be called. Raises OSError."""
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        every = dict.fromkeys(str(entry[4][0]) for entry in found)
+        every = dict.fromkeys(_scoped(entry[4]) for entry in found)
         whys = {address: self._why(address) for address in every}
         called = [address for address, why in whys.items() if not why]
         if not called:
@@ -84,6 +86,24 @@ _NEAR = (
     " is the server's own machine, or link-local; services of projects have controllers there only where the server's "
     "operator has named it (--services-networks)"
 )
+
+
+def _reached(address: Address) -> tuple[Address, ...]:
+    """What is reached by this address: itself, or the IPv4 address in it (RFC 4291, 2.5.5.2); or both, where a gateway
+    translates (RFC 6052, 2.1) or ends a tunnel (RFC 3056, 2)."""
+    if isinstance(address, IPv4Address):
+        return (address,)
+    if address.ipv4_mapped is not None:
+        return (address.ipv4_mapped,)
+    if address in _NAT64:
+        return address, IPv4Address(address.packed[12:])
+    return (address,) if address.sixtofour is None else (address, address.sixtofour)
+
+
+def _scoped(found: Sequence[Any]) -> str:
+    """An address as ``getaddrinfo`` has it. Without its scope a link-local one is not to be found."""
+    scope = found[3] if len(found) > 3 else 0
+    return f"{found[0]}%{scope}" if scope and "%" not in found[0] else str(found[0])
 
 
 def _near(address: Address) -> Network | None:

@@ -90,6 +90,8 @@ class Access:
     def open(self) -> None:
         """Calls the controller, or waits for it, if there is one, and ends what was before."""
         self.close()
+        if self._room.closed:
+            return
         controller, kept = self._room.about.controller, self.kept
         if controller is not None and self.holds():
             self.door = door = Door(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+GONE = "the connection has ended before this was carried out, which it is not"
 MOST_GATHERED = 5_000
 """Changes that wait to be written; while there are more, nothing more is read from the controller."""
 
@@ -106,9 +107,11 @@ class Controllers:
                 channel.send(reply, event.xid)
 
     def _check_token(self, channel: Channel) -> None:
-        """What was read before the token ended, and waited since, is not done. Raises Refusal."""
-        if channel.lost is not None or not self._room.access.holds():
+        """What was read before the token ended, or the connection, and waited since, is not done. Raises Refusal."""
+        if not self._room.access.holds():
             raise Refusal("OFPBRC_EPERM", ENDED)
+        if channel.lost is not None:
+            raise Refusal("OFPBRC_EPERM", GONE)
 
     def _changed(self, channel: Channel, event: Received, changes: Changes) -> None:
         self._xids.update({number: (channel, event.xid) for number, flow in changes.flows.items() if flow is not None})

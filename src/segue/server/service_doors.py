@@ -193,7 +193,7 @@ class Door:
     @property
     def told(self) -> str:
         """The same for everybody else; of a call, whether or not it has failed yet."""
-        return self.trouble if self._dialer is None else self._outside or self._why or UNREACHED
+        return self.trouble if self._dialer is None else self._outside or UNREACHED
 
     @property
     def address(self) -> str:

@@ -61,8 +61,9 @@ class Packets:
         """Each behind what was said before it: the packet may meet the flows that came with it."""
         try:
             while self._out:
-                await self._room.in_store(self._out[0][0])
-                if self._out:  # they may be forgotten meanwhile
+                sequence = self._out[0][0]
+                await self._room.in_store(sequence)
+                if self._out and self._out[0][0] <= sequence:  # they may be forgotten meanwhile, and others wait
                     one = self._out.popleft()[1]
                     self._octets -= _weight(one)
                     for node, actions, data in one:

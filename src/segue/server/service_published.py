@@ -24,6 +24,16 @@ NO_FLOW = 0
 """In place of a flow's number: the rule that measures what the service's groups copy."""
 
 
+def owner_of(record: AnyRecord, default: str) -> str:
+    """Whose a group or meter of the switches is."""
+    match record:
+        case GroupRecord(group):
+            return group.owner
+        case MeterRecord(meter):
+            return meter.owner
+    return default
+
+
 class Published:
     def __init__(self, room: Room) -> None:
         self._room = room

@@ -206,9 +206,9 @@ class Room:
         self.controllers.release()
         self.controllers.ended(changes.removed)
 
-    def refuse(self, node: str, kind: str, number: int, reason: str) -> None:
+    def refuse(self, node: str, kind: str, number: int, reason: str) -> str:
         """The switch of ``node`` will not take a rule, by the number of its flow, a group or a meter, by the switches'
-        number: the service is told, and the rule goes."""
+        number: the service is told, and the rule goes. The answer is what stays, as ``refused`` has it; else empty."""
         if kind != "flow" or number == NO_FLOW:
             entries = self.datapath.groups if kind == "group" else self.datapath.meters
             own = next((own for own, entry in entries.items() if entry.switch == number), None)
@@ -218,14 +218,15 @@ class Room:
             if self.refused.get((node, what)) != reason:
                 self.lines.warn(None, f"the switch of node {node} refuses {what}: {reason}")
                 self.refused[node, what] = reason
-            return
+            return what
         flow = self.datapath.flows.by_number.get(number)
         if flow is None:
-            return
+            return ""
         self.lines.warn(None, f"the switch of node {node} refuses a flow of table {flow.table}: {reason}")
         asked = self.controllers.take(number)
         self.gather(self.datapath.remove([number], of.FlowRemovedReason.DELETE))
         self.controllers.refused(asked)
+        return ""
 
     # -- tasks -------------------------------------------------------------------------------------------------------
 

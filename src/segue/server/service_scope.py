@@ -6,6 +6,7 @@ import msgspec
 
 from segue.compile.views import ServiceInfo
 from segue.inject import ports
+from segue.inject.actions import MAX_OWN_SENDS
 from segue.inject.copies import MAX_COPIES
 from segue.inject.scope import Element, Scope
 from segue.model.hooks import HOOKS
@@ -26,7 +27,7 @@ def scope_of(info: ServiceInfo, about: About) -> Scope:
             up = one.kind == "router" or bool(one.node)
             elements[number] = Element(number, one.kind, one.name, one.key, one.mac, one.node, up, one.network)
     permissions, limits = declared.permissions, limits_of(info, about)
-    if not about.meter:  # packets to the controller without a limit would be at the cost of all others
+    if not limits.get(about.meter):  # packets to the controller without a limit would be at the cost of all others
         permissions = msgspec.structs.replace(permissions, packet_in=False)
     gone = frozenset(number for register, number in about.numbers.items() if register not in wanted)
     return Scope(
@@ -48,12 +49,14 @@ def limits_of(info: ServiceInfo, about: About) -> dict[int, Meter | None]:
     permissions, owner = declared.permissions, f"service/{info.name}"
     limits: dict[int, Meter | None] = {}
     if about.meter:
-        rate = max(1, declared.packet_ins)
+        rate = declared.packet_ins
         bands = (Band(rate, max(10, rate // 10)),)
-        limits[about.meter] = Meter(about.meter, True, bands, owner) if permissions.packet_in else None
+        may = rate and permissions.packet_in
+        limits[about.meter] = Meter(about.meter, True, bands, owner) if may else None
     if about.copy_meter:
         rate = declared.copies
-        bands = (Band(rate, max(MAX_COPIES, rate // 10)),)  # all that one packet causes may come at once
+        burst = max(MAX_COPIES, MAX_OWN_SENDS)  # all that one packet causes, or a packet-out, may come at once
+        bands = (Band(rate, max(burst, rate // 10)),)
         may = rate and (permissions.copy or permissions.redirect)
         limits[about.copy_meter] = Meter(about.copy_meter, True, bands, owner) if may else None
     return limits

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
@@ -43,7 +43,7 @@ from segue.server.reach import ANYWHERE, Reach
 from segue.server.service_access import About
 from segue.server.service_limits import UNTOLD, ProjectLimits
 from segue.server.service_nodes import Told
-from segue.server.service_published import OfOne
+from segue.server.service_published import OfOne, owner_of
 from segue.server.service_room import Room
 from segue.server.service_turns import Turns
 from segue.store.base import Snapshot, Store, StoreError, Transaction
@@ -140,7 +140,10 @@ class Services:
             if room is None:
                 self._add(info)
             else:
+                before = room.info.declared.project
                 self._tell(room, room.changed(info))
+                if info.declared.project != before and self._running:
+                    room.access.open()  # where its controller may be called is another's
 
     def _tell(self, room: Room, records: OfOne) -> None:
         if records:
@@ -182,7 +185,8 @@ class Services:
         room.close()
         self.turns.forget(room.key)
         room.datapath.clear()
-        self._leaving[room.key] = room.published.records
+        if self._nodes.get(room.key):
+            self._leaving[room.key] = room.published.records
         del self.rooms[room.key], self.by_name[room.name]
         for field in _METERS:
             self.numbers.meters.give(getattr(room.about, field))
@@ -264,25 +268,29 @@ class Services:
 
     def refused(self, node: str, refused: Mapping[str, str]) -> None:
         """``node``'s switch will not take these records."""
-        for room in self.rooms.values():
-            if room.refused:
-                room.refused = {where: reason for where, reason in room.refused.items() if where[0] != node}
+        owners = self._owners() if any(not key.startswith("flow/") for key in refused) else {}
+        still: set[tuple[int, str]] = set()
         for key, reason in refused.items():
             kind, _, rest = key.partition("/")
-            found = self._room_of(kind, rest)
-            if found is not None:
-                found.refuse(node, kind, int(rest.rpartition("/")[2]), reason)
-
-    def _room_of(self, kind: str, rest: str) -> Room | None:
-        if kind == "flow":
-            return self.rooms.get(int(rest.partition("/")[0]))
-        number = int(rest)
+            found = self.rooms.get(int(rest.partition("/")[0])) if kind == "flow" else owners.get(key)
+            if found is not None and (what := found.refuse(node, kind, int(rest.rpartition("/")[2]), reason)):
+                still.add((found.key, what))
         for room in self.rooms.values():
-            entries: Iterable[Any] = (room.datapath.groups if kind == "group" else room.datapath.meters).values()
-            own = kind == "meter" and number in (room.about.meter, room.about.copy_meter)
-            if own or any(entry.switch == number for entry in entries):
-                return room
-        return None
+            if room.refused:
+                room.refused = {
+                    where: reason
+                    for where, reason in room.refused.items()
+                    if where[0] != node or (room.key, where[1]) in still
+                }
+
+    def _owners(self) -> dict[str, Room]:
+        """By record key: whose the groups and meters of the switches are."""
+        owners: dict[str, Room] = {}
+        for room in self.rooms.values():
+            owners.update({f"group/{entry.switch}": room for entry in room.datapath.groups.values()})
+            meters = (entry.switch for entry in room.datapath.meters.values())
+            owners.update({f"meter/{one}": room for one in (room.about.meter, room.about.copy_meter, *meters)})
+        return owners
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -361,9 +369,7 @@ class Services:
         """What has ended goes from the nodes while it cannot be written."""
         records: Records = {}
         for room in self.rooms.values():
-            ours = room.published.sweep()
-            for node in self._nodes.get(room.key, ()):
-                records.update({(node, key): record for key, record in ours.items()})
+            self._to_nodes(records, room, room.published.sweep())
         if records:
             self._conductor.publish(records)
 
@@ -373,11 +379,19 @@ class Services:
             if self.rooms.get(room.key) is not room:
                 self._forget(f"{PREFIX}{room.key}")  # it went while this was written
                 continue
-            ours = room.published.publish(changes)
-            for node in self._nodes.get(room.key, ()):
-                records.update({(node, key): record for key, record in ours.items()})
+            self._to_nodes(records, room, room.published.publish(changes))
         if records:
             self._conductor.publish(records)
+
+    def _to_nodes(self, records: Records, room: Room, ours: OfOne) -> None:
+        """Adds what its nodes are told. The number of a group or meter that is gone may be another service's now."""
+        owner = f"service/{room.name}"
+        for node in self._nodes.get(room.key, ()):
+            view: Mapping[str, AnyRecord] = self._conductor.views.get(node, {})
+            for key, record in ours.items():
+                there = None if record is not None else records.get((node, key)) or view.get(key)
+                if there is None or owner_of(there, owner) == owner:
+                    records[node, key] = record
 
     async def acknowledged(self, service: int, revision: int) -> None:
         """Every node that has an agent and holds the service has what it was told by ``revision``, or has said why it
@@ -437,7 +451,8 @@ class Services:
         return answers
 
     def send(self, service: int, node: str, actions: tuple[AnyAction, ...], data: bytes, source: str) -> None:
-        self._agents.send(node, Send(actions, data, source, service))
+        if service in self.rooms:
+            self._agents.send(node, Send(actions, data, source, service))
 
     def unsent(self, service: int) -> int:
         """How many of its packet-outs came too fast for the agents."""

@@ -1,9 +1,8 @@
-"""Rules and plans as OpenFlow 1.5 messages; groups and meters are in ``groups``. Pure."""
+"""Rules as OpenFlow 1.5 messages; ``applying`` makes a bundle of a plan, groups and meters are in ``groups``. Pure."""
 
 from __future__ import annotations
 
 from segue.drivers.ovs.punt import to_service
-from segue.model.plan import Plan
 from segue.model.program import (
     COOKIE_COUNTED,
     COOKIE_MARK,
@@ -157,13 +156,3 @@ def vacation(rule: Rule) -> FlowMod:
 def stray(table: int, cookie: int) -> FlowMod:
     """Removes a flow of which only table and cookie are known."""
     return FlowMod(command=FlowModCommand.DELETE, table_id=table, cookie=cookie, cookie_mask=(1 << 64) - 1)
-
-
-def flow_mods(plan: Plan) -> list[FlowMod]:
-    """The messages of one bundle: removals first, so that an addition with the same match is not removed again."""
-    anew = {rule.identity for rule in plan.replaced.values()}
-    return [
-        *(removal(key, rule) for key, rule in plan.remove.items()),
-        *(stray(table, key) for table, key in plan.stray),
-        *(addition(key, rule, rule.identity in anew) for key, rule in plan.add.items()),
-    ]
