@@ -248,14 +248,39 @@ def test_what_a_meter_drops_of_a_broadcast_at_one_port_is_not_missing_at_others(
     assert 0 < met[AWAY] < SENT and met[ASIDE] == SENT
 
 
+@pytest.mark.parametrize(("services", "heard"), [(20, True), (40, False)])
+def test_a_broadcast_comes_to_others_whatever_services_there_are_at_one_port(
+    node: HookSwitch, services: int, heard: bool
+) -> None:
+    """Each of 16 tables, and 64 copies. Up to what the switch can do for one packet, it comes to all."""
+    compiler = program("ingress", ())
+    for key in (HOME, AWAY, ASIDE):
+        compiler.record(f"hook/ingress:port:{key}", None)
+    turns = tuple(Turn(number, f"s{number}", 100 + number) for number in range(services))
+    compiler.record(f"hook/egress:port:{AWAY}", HookRecord("egress", "port", AWAY, turns))
+    copies = (Clone((MEASURE, *ASIDES)),) * 4
+    for turn in turns:
+        compiler.record(f"service/{turn.service}", ServiceRecord(turn.name, turn.service, "egress", ()))
+        for table in range(16):
+            onward = (Next(f"service_{table + 1}"),) if table < 15 else ()
+            one = Rule(f"service_{table}", 1, match({SERVICE: turn.service}), (*copies, *onward), "service/s")
+            compiler.record(f"flow/{turn.service}/{table}", FlowRecord(one))
+    compiler.settle()
+    assert not compiler.refused
+    node.hold(compiler)
+    assert counted(node, 0xFFFFFFFFFFFF, 1) == {AWAY: heard, ASIDE: 1 + heard * services * 64}
+    assert compiler.unheard() == ({} if heard else {9: 1})
+    assert counted(node, TWO, 1)[AWAY] == heard, "what is for that port alone is not bounded but by the switch"
+
+
 SENT = 20
 
 
-def counted(node: HookSwitch, mac: int) -> dict[int, int]:
-    """How many frames leave by the other ports if ``SENT`` come from the first."""
+def counted(node: HookSwitch, mac: int, times: int = SENT) -> dict[int, int]:
+    """How many frames leave by the other ports if so many come from the first."""
     fields = {"eth_src": ONE, "eth_dst": mac, "eth_type": 0x0800, "ip_proto": 17, "nw_ttl": 64, "udp_src": 5}
     packet = Packet.of({**fields, "ipv4_src": 0x0A000001, "ipv4_dst": 0x0A000002, "udp_dst": 6})
     before = {port: node.capture(port).stat().st_size for port in (AWAY, ASIDE)}
-    for _ in range(SENT):
+    for _ in range(times):
         node.receive(HOME, encode(packet.frame))
     return {port: len(list(read_pcap(node.capture(port).read_bytes(), size))) for port, size in before.items()}

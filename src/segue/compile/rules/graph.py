@@ -13,10 +13,10 @@
 
     hook ----+-> hook at router -> hooked -> hook of routers -----------+
     router --+                       |                                  |
-    hook, port ------------------> hook of port -> served --------------+
+    hook, port ------------------> hook of port -> served --------------+   served, lookups -> network -> unheard
     service ----> service -> receives ----------------------------------+
 
-    flow, group, meter ---> injected (no graph: compile.rules.injected)
+    flow, group, meter ---> injected (no graph: compile.rules.injected) ---> lookups
 
 ``rule`` is watched: its changes are what the switch must be told. Each rule is checked against its stage's contract
 before it is reported.
@@ -24,6 +24,7 @@ before it is reported.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -43,6 +44,13 @@ from segue.model import stages
 from segue.model.encapsulation import Encapsulations
 from segue.model.program import Group, Meter, Rule
 from segue.model.view import AnyRecord, Binding
+
+log = logging.getLogger(__name__)
+
+UNHEARD = (
+    "network %s: broadcasts and multicasts do not come to %d of the %d ports here that have services at egress: "
+    "these would take more lookups than the switch does for one packet; attach fewer, or with fewer tables and copies"
+)
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -79,7 +87,7 @@ class NodeCompiler:
         graph.family("comeback", w.comeback, lambda ctx, key: comeback(ctx, w, key), [w.rule])
         graph.family("port", w.port, lambda ctx, key: port(ctx, w, key), [w.rule, w.attached])
         graph.family("interface", w.attached, lambda ctx, key: interface(ctx, w, key), [w.rule, w.outlet])
-        graph.family("network", w.network, lambda ctx, key: network(ctx, w, key), [w.rule])
+        graph.family("network", w.network, lambda ctx, key: network(ctx, w, key), [w.rule, w.unheard])
         graph.family("router", w.router, lambda ctx, key: router(ctx, w, key), [w.rule])
         graph.family("classify", w.classify, lambda ctx, key: classify(ctx, w, key), [w.rule])
         self._by_prefix: dict[str, Relation[Any, Any]] = {
@@ -130,13 +138,18 @@ class NodeCompiler:
         return self._injected.origin(cookie)
 
     def settle(self) -> Changes:
-        delta = self._graph.settle()["rule"]
+        injected = self._injected.settle()
+        for key, lookups in self._injected.lookups.settle().items():
+            self._graph.set(self._wiring.lookups, key, lookups)
+        deltas = self._graph.settle()
+        delta = deltas["rule"]
+        for _, (name, unheard, served) in deltas["unheard"].added:
+            log.warning(UNHEARD, name, unheard, served)
         added = dict(delta.added)
         # Two owners may ask for the same rule; it goes when both have gone.
         removed = {key: rule for key, rule in delta.removed if key not in self._wiring.rule}
         for rule in added.values():
             stages.check(rule)
-        injected = self._injected.settle()
         return Changes(added | injected.added, removed | injected.removed, injected.groups, injected.meters)
 
     @property
@@ -155,6 +168,11 @@ class NodeCompiler:
     @property
     def meters(self) -> Mapping[int, Meter]:
         return self._injected.meters
+
+    def unheard(self) -> Mapping[int, int]:
+        """By network key: how many of its ports here get no copies of broadcasts and multicasts, as services at their
+        hook ``egress`` would take more lookups than the switch does for one packet."""
+        return {key: unheard for key, (_, unheard, _) in self._wiring.unheard.items()}
 
     def missing(self) -> Mapping[int, list[str]]:
         """By path id: what is not there yet for the path to carry packets."""

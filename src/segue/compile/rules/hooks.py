@@ -57,7 +57,7 @@ def hook_of_port(ctx: Context, wiring: Wiring, key: str) -> None:
         return
     hook = HOOKS[record.hook]
     if hook.name == "egress":
-        ctx.emit(wiring.served, record.key, True)
+        ctx.emit(wiring.served, record.key, tuple(turn.service for turn in record.turns))
     port = ctx.get(wiring.port, record.key)
     routers = _alike(ctx.values(wiring.hooked, (hook.name, port.network))) if port and port.network else {}
     for known in _of_port(hook.name, record.key, port):

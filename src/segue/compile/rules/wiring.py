@@ -38,6 +38,8 @@ class Wiring:
         self.hook: Relation[str, HookRecord] = graph.input("hook")
         self.service: Relation[int, ServiceRecord] = graph.input("service")
         self.binding: Relation[str, Binding] = graph.input("binding")
+        self.lookups: Relation[int, int] = graph.input("lookups")
+        """By service key: how many lookups its rules here take of one packet at most, if it has any (``lookups``)."""
 
         self.rule: Relation[int, Rule] = graph.relation("rule", watched=True)
         """By cookie."""
@@ -59,8 +61,11 @@ class Wiring:
         self.outlet: Relation[int, tuple[int, int, bool]] = graph.relation("outlet")
         """By network key: (port key, OpenFlow port, whether services are attached to it at egress) of the network's
         ports here, for flooding."""
-        self.served: Relation[int, bool] = graph.relation("served")
-        """By port key: services are attached to it at egress."""
+        self.served: Relation[int, tuple[int, ...]] = graph.relation("served")
+        """By port key: the services that are attached to it at egress."""
+        self.unheard: Relation[int, tuple[str, int, int]] = graph.relation("unheard", watched=True)
+        """By network key: its name, how many of its ports here get no copies of what is for many, as too many services
+        are at them, and how many of them have services."""
         self.receives: Relation[int, bool] = graph.relation("receives")
         """By port key: services may send packets to it."""
         self.hooked: Relation[tuple[str, int], Met] = graph.relation("hooked")
