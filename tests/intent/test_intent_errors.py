@@ -104,10 +104,10 @@ CASES = {
         't.yaml:1: service "s": flows is -1; write a number from 0 to 1000000'
     ),
     "services: {s: {hook: ingress, packet_ins: many}}": (
-        't.yaml:1: service "s": packet_ins is "many"; write a whole number from 0 to 5000'
+        't.yaml:1: service "s": packet_ins is "many"; write a whole number from 0 to 2000'
     ),
-    "services: {s: {hook: ingress, packet_ins: 5001}}": (
-        't.yaml:1: service "s": packet_ins is 5001; write a number from 0 to 5000'
+    "services: {s: {hook: ingress, packet_ins: 2001}}": (
+        't.yaml:1: service "s": packet_ins is 2001; write a number from 0 to 2000'
     ),
     "services: {s: {hook: ingress, permissions: [drop]}}": (
         't.yaml:1: service "s": permissions must be a mapping, not a list; '

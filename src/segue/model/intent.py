@@ -197,7 +197,7 @@ class Graph(Object, frozen=True, kw_only=True, omit_defaults=True):
 DEFAULT_ORDER = 100
 MAX_ORDER = 30_000
 DEFAULT_FLOWS, DEFAULT_PACKET_INS, DEFAULT_COPIES = 1_000, 100, 10_000
-MAX_FLOWS, MAX_PACKET_INS = 1_000_000, 5_000
+MAX_FLOWS, MAX_PACKET_INS = 1_000_000, 2_000
 """More packet-ins a second from one node would slow the flow-mods of other services there."""
 MAX_COPIES = 1_000_000
 SOURCES = ("eth_src", "ipv4_src", "ipv6_src")
