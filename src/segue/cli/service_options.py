@@ -16,15 +16,23 @@ if TYPE_CHECKING:
     from segue.server.service_limits import ProjectLimits
 
 _FILES = ("services_certificate", "services_key", "services_authority")
+# Of each: the least, what holds if nothing is said, and what it is.
 _NUMBERS = {
-    "services_flows": 10_000,
-    "services_project_flows": 100_000,
-    "services_packet_ins": 1_000,
-    "services_copies": 10_000,
-    "services_per_project": 100,
+    "services_flows": (
+        1,
+        10_000,
+        "flows that a project's service may ask for at most (default {}; administrators: any)",
+    ),
+    "services_project_flows": (0, 100_000, "flows that the services of a project may ask for together (default {})"),
+    "services_packet_ins": (0, 1_000, "the same of packets a second that each node sends it (default {})"),
+    "services_copies": (0, 10_000, "the same of copies a second that each node makes for it (default {})"),
+    "services_per_project": (
+        0,
+        100,
+        "services that a project may register (default {}; 0: only administrators register)",
+    ),
 }
-"""What projects may have, if nothing is said."""
-FLOWS, PROJECT_FLOWS, PACKET_INS, COPIES, PER_PROJECT = _NUMBERS.values()
+"""What projects may have."""
 PERMISSIONS = ("drop", "mark", "meter", "queue", "redirect", "copy", "packet_in", "rewrite")
 
 
@@ -51,41 +59,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="networks in which controllers are called, with commas, or none (default: any; for projects: any but the "
         "server's own machine and link-local ones)",
     )
-    parser.add_argument(
-        "--services-flows",
-        type=_number(1),
-        default=FLOWS,
-        metavar="N",
-        help=f"flows that a project's service may ask for at most (default {FLOWS}; administrators: any)",
-    )
-    parser.add_argument(
-        "--services-project-flows",
-        type=_number(0),
-        default=PROJECT_FLOWS,
-        metavar="N",
-        help=f"flows that the services of a project may ask for together (default {PROJECT_FLOWS})",
-    )
-    parser.add_argument(
-        "--services-packet-ins",
-        type=_number(0),
-        default=PACKET_INS,
-        metavar="N",
-        help=f"the same of packets a second that each node sends it (default {PACKET_INS})",
-    )
-    parser.add_argument(
-        "--services-copies",
-        type=_number(0),
-        default=COPIES,
-        metavar="N",
-        help=f"the same of copies a second that each node makes for it (default {COPIES})",
-    )
-    parser.add_argument(
-        "--services-per-project",
-        type=_number(0),
-        default=PER_PROJECT,
-        metavar="N",
-        help=f"services that a project may register (default {PER_PROJECT}; 0: only administrators register)",
-    )
+    for name, (least, usual, text) in _NUMBERS.items():
+        parser.add_argument(_option(name), type=_number(least), default=usual, metavar="N", help=text.format(usual))
     parser.add_argument(
         "--services-permit",
         type=_permissions,
@@ -94,16 +69,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def words(args: argparse.Namespace) -> list[str]:
     """The same options, for another process."""
-    given = {f"--{name.replace('_', '-')}": getattr(args, name) for name in _FILES}
+    given = {_option(name): getattr(args, name) for name in _FILES}
     if args.services_listen is not None:
         given["--services-listen"] = f"{args.services_listen[0]}-{args.services_listen[-1]}"
     if args.services_networks is not None:
         given["--services-networks"] = ",".join(map(str, args.services_networks)) or "none"
-    for name, usual in _NUMBERS.items():
+    for name, (_, usual, _) in _NUMBERS.items():
         if getattr(args, name) != usual:
-            given[f"--{name.replace('_', '-')}"] = str(getattr(args, name))
+            given[_option(name)] = str(getattr(args, name))
     if args.services_permit is not None:
         given["--services-permit"] = ",".join(args.services_permit) or "none"
     return [word for option, value in given.items() if value is not None for word in (option, value)]

@@ -153,8 +153,7 @@ class Datapath(State):
     def rescope(self, scope: Scope) -> Changes:
         """Elements have come or gone, or are others, or permissions are. What names them is translated again; flows,
         groups and meters that are not permitted any more are removed, and flows by which packets would be copied too
-        often. What controllers are told of ports is
-        `ports.status` of the scopes before and after."""
+        often. What controllers are told of ports is `ports.status` of the scopes before and after."""
         before = self.scope
         self.put_scope(scope)
         changes = Changes()
