@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 
 from segue.model.hooks import HOOKS
 from segue.model.intent import (
+    MAX_COPIES,
+    MAX_FLOWS,
+    MAX_PACKET_INS,
     NOT_REWRITTEN,
     REWRITES,
     AddressPair,
@@ -145,8 +148,9 @@ def services(draw):
         permissions=Permissions(
             **{word: draw(st.booleans()) for word in words}, rewrite=draw(several(st.sampled_from(fields)))
         ),
-        flows=draw(st.integers(0, 1_000_000)),
-        packet_ins=draw(st.integers(0, 5_000)),
+        flows=draw(st.integers(0, MAX_FLOWS)),
+        packet_ins=draw(st.integers(0, MAX_PACKET_INS)),
+        copies=draw(st.integers(0, MAX_COPIES)),
     )
 
 
