@@ -20,7 +20,7 @@ from bench.injected.network import CLIENT, EVERYTHING, NODE, SERVER, Flow, Netwo
 from bench.injected.packets import Hosted
 from bench.injected.programs import Program
 from bench.report import Table, figure, progress, spread
-from segue.model.intent import DEFAULT_PACKET_INS, MAX_PACKET_INS
+from segue.model.limits import DEFAULT_PACKET_INS, MAX_PACKET_INS
 
 FLOODER = "flooder"
 RATES = {"default": DEFAULT_PACKET_INS, "most": MAX_PACKET_INS}

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import msgspec
 import pytest
 from cli_docs import commands, render
 from cli_session import DOCS, Session
@@ -21,28 +20,12 @@ from segue.cli.tables import table
 from segue.cli.terminal import coloured
 from segue.intent.problems import PLURALS
 from segue.intent.text import MAX_SIZE
-from segue.model.intent import (
-    DEFAULT_COPIES,
-    DEFAULT_FLOWS,
-    DEFAULT_ORDER,
-    DEFAULT_PACKET_INS,
-    DEFAULT_PRECEDENCE,
-    ENCAPSULATION_DEFAULT,
-    KINDS,
-    Node,
-)
+from segue.model.intent import KINDS
 
 
 def test_copies_of_the_model_are_true() -> None:
     assert list(kinds.PLURALS) == list(KINDS) == list(get.COLUMNS)
     assert {plural: kind for kind, plural in kinds.PLURALS.items()} == PLURALS
-    assert get.DEFAULT_PRECEDENCE == DEFAULT_PRECEDENCE
-    assert get.DEFAULT_ENCAPSULATION == ENCAPSULATION_DEFAULT
-    assert get.DEFAULT_ORDER == DEFAULT_ORDER
-    limits = (get.DEFAULT_FLOWS, get.DEFAULT_PACKET_INS, get.DEFAULT_COPIES)
-    assert limits == (DEFAULT_FLOWS, DEFAULT_PACKET_INS, DEFAULT_COPIES)
-    default = next(field.default for field in msgspec.structs.fields(Node) if field.name == "encapsulations")
-    assert tuple(get.NODE_ENCAPSULATIONS) == default
     assert (files.LARGEST, files.LARGEST_BODY, files.FILES) == (MAX_SIZE, LARGEST_BODY, FILES)
 
 

@@ -18,7 +18,8 @@ import pytest
 
 from inject import random_flows, random_mods
 from segue.model.hooks import HOOKS
-from segue.model.intent import MAX_PACKET_INS, NOT_REWRITTEN, REWRITES
+from segue.model.intent import NOT_REWRITTEN, REWRITES
+from segue.model.limits import MAX_PACKET_INS
 from segue.model.stages import TABLE
 from segue.openflow import EncodeError, FlowMod, Output
 from segue.openflow import protocol as of

@@ -12,11 +12,11 @@ from inject.scenes import ELEMENTS, GONE, scope
 from inject.test_datapath import held
 from segue.inject import saved, state
 from segue.inject.changes import Changes
-from segue.inject.copies import MAX_COPIES
 from segue.inject.datapath import Datapath
 from segue.inject.errors import Refusal
 from segue.inject.rooms import Numbers
 from segue.inject.scope import Element
+from segue.model.limits import MAX_COPIES_OF_PACKET
 from segue.openflow import protocol as of
 from segue.openflow.wire import FLOOD, NORMAL, V10, V13, V15
 
@@ -63,7 +63,7 @@ def refusal(switch: Datapath, *words: str) -> Iterator[None]:
 
 def test_the_largest_of_each_table_count_together(switch: Datapath) -> None:
     say(switch, add(30), add(10, priority=2), add(20, table=1), add(14, table=15))
-    assert switch.copies.total == MAX_COPIES
+    assert switch.copies.total == MAX_COPIES_OF_PACKET
     with refusal(switch, "31 in table 0", "20 in table 1", "14 in table 15", "65 times", "64 is the most"):
         say(switch, add(31, priority=3))
     say(switch, add(30, priority=3))

@@ -21,6 +21,7 @@ from segue.inject.flow import Flow, instructions_of
 from segue.inject.matches import normal
 from segue.inject.rooms import Numbers, Room
 from segue.model import stages
+from segue.model.limits import MAX_COPIES_OF_PACKET
 from segue.openflow import protocol as of
 from segue.openflow.fields import FIELDS
 from segue.openflow.wire import ALL_TABLES, ANY_GROUP, ANY_PORT, FLOOD, NORMAL, V10, V11, V12, V13, V15
@@ -70,7 +71,7 @@ def held(switch: Datapath) -> Any:
     known = {group: {(one.table, one.makes) for one in some} for group, some in switch.copies._naming.items()}
     assert known == {group: some for group, some in naming.items() if some}
     assert switch.copies._flows == amounts
-    assert switch.copies.most == most and switch.copies.total <= copies.MAX_COPIES
+    assert switch.copies.most == most and switch.copies.total <= MAX_COPIES_OF_PACKET
     maps = (dict(switch._switch_groups), dict(switch._switch_meters))
     rooms = (set(switch.numbers.groups._taken), set(switch.numbers.meters._taken))
     own = (dict(flows.by_number), dict(switch.rules), dict(switch.groups), dict(switch.meters), dict(flows.counts))

@@ -7,9 +7,6 @@ from hypothesis import strategies as st
 
 from segue.model.hooks import HOOKS
 from segue.model.intent import (
-    MAX_COPIES,
-    MAX_FLOWS,
-    MAX_PACKET_INS,
     NOT_REWRITTEN,
     REWRITES,
     AddressPair,
@@ -31,6 +28,7 @@ from segue.model.intent import (
     Subnet,
     is_label,
 )
+from segue.model.limits import MAX_COPIES, MAX_FLOWS, MAX_PACKET_INS
 from segue.model.spread import HASHES
 from segue.packet.addresses import format_mac
 

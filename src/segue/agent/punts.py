@@ -62,17 +62,6 @@ class Early(msgspec.Struct, frozen=True):
     lost: int = 0
 
 
-class Waiting(Fair[Early]):
-    def next_of(self, tried: Callable[[int], int]) -> Early | None:
-        """The next in turn that may go."""
-        for _ in range(len(self._turns)):
-            service = self._turns[0]
-            if self._queues[service].waiting[0].heard <= tried(service):
-                return self.take()
-            self._turns.rotate(-1)
-        return None
-
-
 class Punts:
     """``bridge`` in the Open vSwitch whose sockets are in ``rundir``. ``told`` is called when there is something to
     ``take``. ``ports``: the logical ports that have an interface on the bridge, and its OpenFlow port."""
@@ -90,7 +79,7 @@ class Punts:
         self._told = told
         self._ports = ports
         self._up: Fair[Punted | Raw] = Fair()
-        self._down = Waiting(MOST_SENT, MOST_OCTETS)
+        self._down: Fair[Early] = Fair(MOST_SENT, MOST_OCTETS)
         self._some = asyncio.Event()
         self._client: OpenFlowClient | None = None
         self.forget: Callable[[], None] = self._up.clear
@@ -184,11 +173,14 @@ class Punts:
 
     def _batch(self) -> list[Send]:
         batch: list[Send] = []
-        while len(batch) < AT_ONCE and (packet := self._down.next_of(self._keeper.tried)) is not None:
+        while len(batch) < AT_ONCE and (packet := self._down.take_if(self._may_go)) is not None:
             if lost := packet.lost + packet.message.lost:
                 log.warning("%d packets of service %d came too fast", lost, packet.service)
             batch.append(packet.message)
         return batch
+
+    def _may_go(self, packet: Early) -> bool:
+        return packet.heard <= self._keeper.tried(packet.service)
 
     async def _pass(self, batch: list[Send]) -> None:
         client = self._client

@@ -13,6 +13,15 @@ from segue.cli.identity import identity
 from segue.cli.kinds import LISTED, PLURALS, kind_of
 from segue.cli.tables import Cell, table
 from segue.cli.terminal import complain
+from segue.model.limits import (
+    DEFAULT_COPIES,
+    DEFAULT_ENCAPSULATION,
+    DEFAULT_FLOWS,
+    DEFAULT_ORDER,
+    DEFAULT_PACKET_INS,
+    DEFAULT_PRECEDENCE,
+    NODE_ENCAPSULATIONS,
+)
 
 ABOUT = """\
 Shows what is declared. With -o yaml or json, in the form that `segue apply` takes. `segue get paths` shows the chains
@@ -35,13 +44,6 @@ examples:
 besides: all, paths"""
 
 Row = dict[str, Any]
-
-DEFAULT_PRECEDENCE = 100
-DEFAULT_ENCAPSULATION = "nsh"
-NODE_ENCAPSULATIONS = ["nsh", "mpls"]
-DEFAULT_ORDER = 100
-DEFAULT_FLOWS, DEFAULT_PACKET_INS, DEFAULT_COPIES = 1_000, 100, 10_000
-"""The API leaves out what has its default value; a test holds these equal to the model's."""
 
 
 def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -187,7 +189,7 @@ def match(row: Row) -> Cell:
 
 
 COLUMNS: dict[str, dict[str, Callable[[Row], Cell]]] = {
-    "node": {"ADDRESS": _field("address"), "ENCAPSULATIONS": _field("encapsulations", NODE_ENCAPSULATIONS)},
+    "node": {"ADDRESS": _field("address"), "ENCAPSULATIONS": _field("encapsulations", list(NODE_ENCAPSULATIONS))},
     "network": {"SUBNETS": _field("subnets")},
     "subnet": {"NETWORK": _field("network"), "CIDR": _field("cidr"), "GATEWAY": _field("gateway")},
     "router": {"SUBNETS": _field("subnets"), "ROUTES": _routes},

@@ -15,10 +15,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from segue.inject.errors import Refusal
+from segue.model.limits import MAX_COPIES_OF_PACKET
 from segue.model.program import Clone, Rule, ToGroup
-
-MAX_COPIES: Final = 64
-"""Of one packet, in all of a service's tables together."""
 
 Change = tuple[int, int, int, int]
 """Of some flows of a table: the table, how many copies each has made, and will, and how many flows they are."""
@@ -163,10 +161,10 @@ class Copies:
         }
         total = sum(most.values())
         # What only grows less is fine, however much there is.
-        if total > MAX_COPIES and total > self.total:
+        if total > MAX_COPIES_OF_PACKET and total > self.total:
             tables = ", ".join(f"{copies} in table {table}" for table, copies in sorted(most.items()) if copies)
-            text = f"one packet would be copied {total} times ({tables}); {MAX_COPIES} is the most, all tables together"
-            raise Refusal("OFPBAC_TOO_MANY", f"{text}; send to fewer ports")
+            most_text = f"{MAX_COPIES_OF_PACKET} is the most, all tables together; send to fewer ports"
+            raise Refusal("OFPBAC_TOO_MANY", f"one packet would be copied {total} times ({tables}); {most_text}")
 
     # -- underneath ------------------------------------------------------------------------------------------------
 

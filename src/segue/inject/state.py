@@ -18,6 +18,7 @@ from segue.inject.flow import Flow
 from segue.inject.rooms import Numbers, Room
 from segue.inject.scope import Scope
 from segue.inject.table import Flows, Place, place
+from segue.model.limits import MAX_COPIES_OF_PACKET
 from segue.model.program import Group, Meter, Rule
 from segue.openflow import (
     FlowModFlags,
@@ -209,7 +210,7 @@ class State:
         numbers, those that leave no room for themselves beside the ones before and all that make no more."""
         makes, leaving = dict(self._makes), dict(self.copies.leaving)
         yield
-        if self.copies.total <= copies.MAX_COPIES:
+        if self.copies.total <= MAX_COPIES_OF_PACKET:
             return
         now = self.copies.leaving
         grown = [

@@ -18,11 +18,6 @@ from segue.model import spread
 from segue.model.hooks import HOOKS
 from segue.model.intent import (
     KINDS,
-    MAX_COPIES,
-    MAX_FLOWS,
-    MAX_ORDER,
-    MAX_PACKET_INS,
-    MAX_PRECEDENCE,
     REWRITES,
     AddressPair,
     Branch,
@@ -31,6 +26,7 @@ from segue.model.intent import (
     Permissions,
     Route,
 )
+from segue.model.limits import MAX_COPIES, MAX_FLOWS, MAX_ORDER, MAX_PACKET_INS, MAX_PRECEDENCE
 from segue.model.path import MAX_STEPS
 
 

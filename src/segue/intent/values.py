@@ -16,7 +16,8 @@ import msgspec
 from segue.intent.problems import Bad, show, suggest
 from segue.intent.text import Plain, Raw
 from segue.model.hooks import HOOKS
-from segue.model.intent import KINDS, MAX_TEXT, is_label
+from segue.model.intent import KINDS, is_label
+from segue.model.limits import MAX_TEXT
 from segue.packet.addresses import (
     ETH_ARP,
     ETH_IPV4,

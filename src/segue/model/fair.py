@@ -8,6 +8,7 @@ its own, and delays others by one packet at the most. Pure.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -86,6 +87,14 @@ class Fair(Generic[P]):
         else:
             del self._queues[service]
         return msgspec.structs.replace(packet, lost=lost) if lost else packet  # type: ignore[type-var]
+
+    def take_if(self, may: Callable[[P], bool]) -> P | None:
+        """The next one in turn that ``may`` be taken. A service's packets keep their order."""
+        for _ in range(len(self._turns)):
+            if may(self._queues[self._turns[0]].waiting[0]):
+                return self.take()
+            self._turns.rotate(-1)
+        return None
 
     def clear(self) -> None:
         """What waits is for somebody who is gone: it is lost."""

@@ -11,11 +11,15 @@ import unicodedata
 
 import msgspec
 
-DEFAULT_PRECEDENCE = 100
-MAX_PRECEDENCE = 30_000
-MAX_TEXT = 255
-"""Characters in a label, a project or a description, as in Neutron."""
-ENCAPSULATION_DEFAULT = "nsh"
+from segue.model.limits import (
+    DEFAULT_COPIES,
+    DEFAULT_ENCAPSULATION,
+    DEFAULT_FLOWS,
+    DEFAULT_ORDER,
+    DEFAULT_PACKET_INS,
+    DEFAULT_PRECEDENCE,
+    NODE_ENCAPSULATIONS,
+)
 
 
 class Object(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -38,7 +42,7 @@ class Node(Object, frozen=True, kw_only=True, omit_defaults=True):
     """A machine that forwards (an SFF, RFC 7665 section 4.3). ``address`` is its tunnel end point."""
 
     address: str
-    encapsulations: tuple[str, ...] = ("nsh", "mpls")
+    encapsulations: tuple[str, ...] = NODE_ENCAPSULATIONS
 
 
 class Network(Object, frozen=True, kw_only=True, omit_defaults=True):
@@ -172,7 +176,7 @@ class Chain(Object, frozen=True, kw_only=True, omit_defaults=True):
     classifiers: tuple[str, ...]
     groups: tuple[str, ...]
     symmetric: bool = False
-    encapsulation: str = ENCAPSULATION_DEFAULT
+    encapsulation: str = DEFAULT_ENCAPSULATION
     precedence: int = DEFAULT_PRECEDENCE
 
 
@@ -194,12 +198,6 @@ class Graph(Object, frozen=True, kw_only=True, omit_defaults=True):
     exclusive: bool = False
 
 
-DEFAULT_ORDER = 100
-MAX_ORDER = 30_000
-DEFAULT_FLOWS, DEFAULT_PACKET_INS, DEFAULT_COPIES = 1_000, 100, 10_000
-MAX_FLOWS, MAX_PACKET_INS = 1_000_000, 2_000
-"""More packet-ins a second from one node would slow the flow-mods of other services there."""
-MAX_COPIES = 1_000_000
 SOURCES = ("eth_src", "ipv4_src", "ipv6_src")
 DESTINATIONS = ("eth_dst", "ipv4_dst", "ipv6_dst")
 REWRITES = (

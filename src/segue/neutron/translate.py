@@ -28,10 +28,7 @@ from typing import Any
 import msgspec
 
 from segue.model.intent import (
-    DEFAULT_PRECEDENCE,
     KINDS,
-    MAX_PRECEDENCE,
-    MAX_TEXT,
     AddressPair,
     Branch,
     Maps,
@@ -42,6 +39,7 @@ from segue.model.intent import (
     Router,
     is_label,
 )
+from segue.model.limits import DEFAULT_PRECEDENCE, MAX_PRECEDENCE, MAX_TEXT
 from segue.model.spread import ordered, refusal
 from segue.neutron.errors import Fault
 from segue.neutron.names import NATIVE, Names

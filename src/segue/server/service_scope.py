@@ -7,9 +7,9 @@ import msgspec
 from segue.compile.views import ServiceInfo
 from segue.inject import ports
 from segue.inject.actions import MAX_OWN_SENDS
-from segue.inject.copies import MAX_COPIES
 from segue.inject.scope import Element, Scope
 from segue.model.hooks import HOOKS
+from segue.model.limits import MAX_COPIES_OF_PACKET
 from segue.model.program import Band, Meter
 from segue.model.stages import ROUTER_ELEMENT
 from segue.server.service_access import About
@@ -55,7 +55,7 @@ def limits_of(info: ServiceInfo, about: About) -> dict[int, Meter | None]:
         limits[about.meter] = Meter(about.meter, True, bands, owner) if may else None
     if about.copy_meter:
         rate = declared.copies
-        burst = max(MAX_COPIES, MAX_OWN_SENDS)  # all that one packet causes, or a packet-out, may come at once
+        burst = max(MAX_COPIES_OF_PACKET, MAX_OWN_SENDS)  # all of one packet, or of a packet-out, may come at once
         bands = (Band(rate, max(burst, rate // 10)),)
         may = rate and (permissions.copy or permissions.redirect)
         limits[about.copy_meter] = Meter(about.copy_meter, True, bands, owner) if may else None

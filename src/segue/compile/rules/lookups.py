@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from segue.model.limits import MAX_COPIES_OF_PACKET
 from segue.model.program import AnyAction, Clone, Next, Rule, ToGroup
 from segue.model.stages import SERVICE, SERVICE_TABLES
 
@@ -24,8 +25,6 @@ SENT = 2
 """Of a packet that a rule sends: stages ``redirect`` and ``deliver``."""
 BY_GROUP = 3
 """The same, where a group sends it: ``group_copy`` comes before the others."""
-COPIES = 64
-"""What the groups of a service send of one packet beyond one each, all together; the server sees to it (``inject``)."""
 
 _TABLES = frozenset(f"service_{number}" for number in range(SERVICE_TABLES))
 
@@ -108,4 +107,4 @@ def _bound(shapes: Iterable[Shape]) -> int:
             tables.add(shape.onward)
         sending[shape.table] = max(sending.get(shape.table, 0), shape.cost)
         grouped = grouped or bool(shape.groups)
-    return GATE + len(tables) + sum(sending.values()) + (COPIES * BY_GROUP if grouped else 0)
+    return GATE + len(tables) + sum(sending.values()) + (MAX_COPIES_OF_PACKET * BY_GROUP if grouped else 0)
