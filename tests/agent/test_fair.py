@@ -11,12 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segue.agent.punts import MOST_SENT, Punts
-from segue.model.fair import ABOUT_ONE, Fair
+from segue.model.fair import ABOUT_ONE, Fair, Whose
 from segue.model.protocol import Punted, Send
 
 
 def packet(service: int, number: int = 0, size: int = 10) -> Punted:
     return Punted(service, 1, 0, number, 1, size, bytes(size))
+
+
+def itself(service: int) -> Whose:
+    """Nobody has a project."""
+    return service
+
+
+def tens(service: int) -> Whose:
+    """Services below 10 are in one project."""
+    return "one" if service < 10 else service
 
 
 def taken(fair: Fair) -> list[tuple[int, int, int]]:
@@ -28,15 +38,60 @@ def taken(fair: Fair) -> list[tuple[int, int, int]]:
 
 
 def test_services_take_turns_and_each_keeps_its_order() -> None:
-    fair = Fair(most_of_one=10)
+    fair = Fair(itself, most_of_one=10)
     for service, number in ((1, 1), (1, 2), (1, 3), (2, 4), (3, 5), (3, 6)):
         fair.put(packet(service, number))
     assert [one[:2] for one in taken(fair)] == [(1, 1), (2, 4), (3, 5), (1, 2), (3, 6), (1, 3)]
     assert fair.octets == len(fair) == 0
 
 
+def test_projects_take_turns_and_of_each_its_services() -> None:
+    fair = Fair(tens, most_of_one=10)
+    for service, number in ((1, 1), (1, 2), (2, 3), (3, 4), (10, 5), (10, 6), (11, 7)):
+        fair.put(packet(service, number))
+    assert [one[1] for one in taken(fair)] == [1, 5, 7, 3, 6, 4, 2]
+    assert fair.octets == len(fair) == 0
+
+
+def test_a_service_of_which_something_waits_keeps_its_turn_when_it_is_given_away() -> None:
+    projects: dict[int, Whose] = {1: "one", 2: "one"}
+    fair = Fair(projects.__getitem__)
+    for service, number in ((1, 1), (1, 2), (2, 3)):
+        fair.put(packet(service, number))
+    projects[1] = "other"
+    fair.put(packet(1, 4))
+    assert taken(fair) == [(1, 1, 0), (2, 3, 0), (1, 2, 0), (1, 4, 0)]
+    fair.put(packet(2, 5))
+    fair.put(packet(2, 6))
+    fair.put(packet(1, 7))
+    assert taken(fair) == [(2, 5, 0), (1, 7, 0), (2, 6, 0)]
+
+
+def test_what_may_be_taken_is_found_in_turn() -> None:
+    fair = Fair(tens)
+    for service, number in ((1, 1), (2, 2), (2, 3), (10, 4), (11, 5)):
+        fair.put(packet(service, number))
+    order = []
+    while (one := fair.take_if(lambda one: one.service in (2, 11))) is not None:
+        order.append(one.cookie)
+    assert order == [2, 5, 3]
+    assert sorted(one[1] for one in taken(fair)) == [1, 4]
+
+
+def test_beyond_the_octets_of_all_a_project_loses_for_all_its_services() -> None:
+    fair = Fair(tens, most_of_one=100, most_octets=10_000)
+    for service in range(1, 9):
+        fair.put(packet(service, service, 1000 - ABOUT_ONE))
+    for number in range(3):
+        fair.put(packet(10, 20 + number, 1000 - ABOUT_ONE))
+    assert fair.octets == 10_000
+    found = taken(fair)
+    assert [one[1] for one in found if one[0] == 10] == [20, 21, 22]
+    assert len(found) == 10
+
+
 def test_a_full_queue_loses_its_own_packets_and_says_how_many() -> None:
-    fair = Fair(most_of_one=2)
+    fair = Fair(itself, most_of_one=2)
     for number in range(7):
         fair.put(packet(1, number))
     fair.put(packet(2, 9))
@@ -46,7 +101,7 @@ def test_a_full_queue_loses_its_own_packets_and_says_how_many() -> None:
 
 
 def test_beyond_the_octets_of_all_the_one_with_the_most_loses() -> None:
-    fair = Fair(most_of_one=100, most_octets=10_000)
+    fair = Fair(itself, most_of_one=100, most_octets=10_000)
     for number in range(9):
         fair.put(packet(1, number, 1000 - ABOUT_ONE))
     fair.put(packet(2, 20, 3000 - ABOUT_ONE))
@@ -55,7 +110,7 @@ def test_beyond_the_octets_of_all_the_one_with_the_most_loses() -> None:
 
 
 def test_what_waited_for_one_who_is_gone_is_counted_as_lost() -> None:
-    fair = Fair(most_of_one=2)
+    fair = Fair(itself, most_of_one=2)
     for number in range(3):
         fair.put(packet(1, number))
     fair.clear()
@@ -64,23 +119,25 @@ def test_what_waited_for_one_who_is_gone_is_counted_as_lost() -> None:
     assert taken(fair) == [(1, 5, 3)]
 
 
-Steps = st.lists(st.one_of(st.none(), st.tuples(st.integers(1, 4), st.integers(0, 400))), max_size=80)
+Steps = st.lists(st.one_of(st.booleans(), st.tuples(st.integers(8, 11), st.integers(0, 400))), max_size=80)
+"""A service and octets of its packet; or one is taken, the next (True) or the next of an even service."""
 
 
 @given(Steps)
-def test_every_packet_is_taken_or_counted_and_bounds_hold(steps: list[tuple[int, int] | None]) -> None:
-    fair = Fair(most_of_one=5, most_octets=3000)
+def test_every_packet_is_taken_or_counted_and_bounds_hold(steps: list[tuple[int, int] | bool]) -> None:
+    fair = Fair(tens, most_of_one=5, most_octets=3000)
     put: Counter[int] = Counter()
     heard: Counter[int] = Counter()
     for number, step in enumerate(steps):
-        if step is None:
-            if (one := fair.take()) is not None:
+        if isinstance(step, bool):
+            one = fair.take() if step else fair.take_if(lambda one: one.service % 2 == 0)
+            if one is not None:
                 heard[one.service] += 1 + one.lost
         else:
             put[step[0]] += 1
             fair.put(packet(step[0], number, step[1]))
         assert fair.octets <= 3000
-    for service in range(1, 5):
+    for service in range(8, 12):
         fair.put(packet(service, 0, 0))
         put[service] += 1
     while (one := fair.take()) is not None:
@@ -98,6 +155,9 @@ class Keeper:
 
     def tried(self, service: int) -> int:
         return self.late.get(service, self.heard)
+
+    def whose(self, service: int) -> Whose:
+        return service
 
 
 def sending(directory: Path, keeper: Keeper) -> tuple[Punts, list[Send]]:

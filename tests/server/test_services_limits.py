@@ -10,11 +10,12 @@ import msgspec
 import pytest
 from service_bench import Bench, controller, flow, scenario
 
+from segue.agent.keeper import Keeper
 from segue.api.service_bodies import said
 from segue.inject.errors import Refusal
 from segue.model.intent import Permissions, Service
 from segue.model.program import Band
-from segue.model.protocol import Send
+from segue.model.protocol import Send, Sync
 from segue.model.view import MeterRecord
 from segue.openflow import protocol as of
 from segue.openflow.wire import NORMAL, V15
@@ -102,6 +103,24 @@ async def test_services_wait_for_their_turn_by_project(b: Bench) -> None:
     await asyncio.sleep(0)
     assert b.services.turns._waiting.keys() == {b.room.key, "red"}
     await asyncio.gather(*asking)
+
+
+@scenario
+async def test_packets_wait_for_an_agent_and_at_it_in_turns_by_project(b: Bench) -> None:
+    b.apply("ports: {mine: {project: red, network: web, node: n1, address: 10.0.0.13}}")
+    for name in ("t", "u"):
+        b.apply(f"services: {{{name}: {{project: red, hook: ingress, attach: [port/mine]}}}}")
+    keys = {name: b.services.by_name[name].key for name in ("s", "t", "u")}
+    node = b.nodes["n1"]
+    for name in ("t", "u", "s"):
+        for number in range(3):
+            b.services.send(keys[name], "n1", (), bytes([number]), "")
+    await b.until(lambda: len(node.sent) == 9)
+    names = {key: name for name, key in keys.items()}
+    assert [names[one.service] for one in node.sent] == list("tsustsutu")
+    keeper = Keeper(lambda applied: None, asyncio.Event().wait)  # type: ignore[arg-type]
+    keeper.sync(Sync("e", 1, True, dict(node.records)))
+    assert [keeper.whose(keys[name]) for name in ("s", "t", "u")] == [keys["s"], "red", "red"]
 
 
 @scenario

@@ -59,7 +59,7 @@ class Scene:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.projects = dict(PROJECTS)
-        self.turns = Turns(lambda service: self.projects[service], clock)
+        self.turns = Turns(lambda service: self.projects[service] or service, clock)
         self.done: list[tuple[int, object]] = []
         self.spent: Counter[int] = Counter()
 

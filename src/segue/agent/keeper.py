@@ -109,6 +109,11 @@ class Keeper:
         owners = self._untried if record is None else (NETWORK, f"service/{record.name}")
         return min((self._done, *(self._untried.get(owner, self._done) for owner in owners)))
 
+    def whose(self, service: int) -> str | int:
+        """The project of the service of this key, or the key where it is in none, or not known here."""
+        record = self.services.get(f"service/{service}")
+        return record.project if record is not None and record.project else service
+
     def bind(self, name: str, ofport: int | None) -> None:
         self.compiler.bind(name, ofport)
         self._work.set()

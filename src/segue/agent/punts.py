@@ -51,6 +51,8 @@ class Tried(Protocol):
 
     def tried(self, service: int) -> int: ...
 
+    def whose(self, service: int) -> str | int: ...
+
 
 class Early(msgspec.Struct, frozen=True):
     """A packet that came when so much was ``heard``."""
@@ -78,8 +80,8 @@ class Punts:
         self._keeper = keeper
         self._told = told
         self._ports = ports
-        self._up: Fair[Punted | Raw] = Fair()
-        self._down: Fair[Early] = Fair(MOST_SENT, MOST_OCTETS)
+        self._up: Fair[Punted | Raw] = Fair(keeper.whose)
+        self._down: Fair[Early] = Fair(keeper.whose, MOST_SENT, MOST_OCTETS)
         self._some = asyncio.Event()
         self._client: OpenFlowClient | None = None
         self.forget: Callable[[], None] = self._up.clear

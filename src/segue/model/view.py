@@ -120,13 +120,15 @@ class HookRecord(Record, frozen=True, array_like=True, tag="hook"):
 class ServiceRecord(Record, frozen=True, array_like=True, tag="service", cache_hash=True):
     """A service with elements whose packets may be on this node. Keyed ``service/KEY``.
 
-    ``ports``: those that it may send packets to: (key, name, node), the node empty while nobody knows it.
+    ``ports``: those that it may send packets to: (key, name, node), the node empty while nobody knows it. ``project``:
+    whose it is; empty: the operator's.
     """
 
     name: str
     key: int
     hook: str
     ports: tuple[tuple[int, str, str], ...]
+    project: str = ""
 
 
 class FlowRecord(Record, frozen=True, array_like=True, tag="flow"):

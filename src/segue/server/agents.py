@@ -16,7 +16,7 @@ import msgspec
 
 from segue.intent.problems import Bad
 from segue.intent.values import check_name
-from segue.model.fair import Fair
+from segue.model.fair import Fair, Whose
 from segue.model.protocol import (
     PROTOCOL,
     Answer,
@@ -52,7 +52,14 @@ class NoAnswer(Exception):
 class Session:
     """One agent's connection. ``outgoing`` is awaited by whoever writes to the socket."""
 
-    def __init__(self, conductor: Conductor, counted: Counted, node: str, punted: Callable[[Punted], None]) -> None:
+    def __init__(
+        self,
+        conductor: Conductor,
+        counted: Counted,
+        node: str,
+        punted: Callable[[Punted], None],
+        whose: Callable[[int], Whose],
+    ) -> None:
         self.node = node
         self._punted = punted
         self.replaced = False
@@ -62,7 +69,7 @@ class Session:
         self._pending: dict[str, AnyRecord | None] = dict(conductor.listen(node, self._told))
         self._whole = True
         self._queries: list[Query] = []
-        self._sends: Fair[Send] = Fair(MOST_SENDS)
+        self._sends: Fair[Send] = Fair(whose, MOST_SENDS)
         self.unsent: Counter[int] = Counter()
         """By service: packets that came too fast."""
         self._asked: dict[int, asyncio.Future[Any]] = {}
@@ -162,6 +169,8 @@ class Agents:
         """By service: packets that came too fast for agents which are gone."""
         self.punted: Callable[[Punted], None] = _nobody
         """Gets packets for injected services."""
+        self.whose: Callable[[int], Whose] = _itself
+        """Says whose turn an injected service has, as ``Fair`` asks it."""
 
     def register(self, message: Register) -> Session | str:
         """A session, or why there is none."""
@@ -174,7 +183,13 @@ class Agents:
         before = self._sessions.get(message.node)
         if before is not None:
             before.replace()
-        session = Session(self._conductor, self._counted, message.node, lambda packet: self.punted(packet))
+        session = Session(
+            self._conductor,
+            self._counted,
+            message.node,
+            lambda packet: self.punted(packet),
+            lambda service: self.whose(service),
+        )
         self._sessions[message.node] = session
         return session
 
@@ -223,6 +238,10 @@ class Agents:
 
         found = await asyncio.gather(*(one(node) for node in self.nodes))
         return [problem for problem in found if problem]
+
+
+def _itself(service: int) -> Whose:
+    return service
 
 
 def _nobody(packet: Punted) -> None:

@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
+from segue.model.fair import Whose
 from segue.openflow.channel import Channel
 from segue.openflow.sparing import Sparing
 from segue.server.service_shares import Shares
@@ -35,15 +36,13 @@ MOST_READ = 1 << 14
 
 Work = Callable[[], bool]
 """Whether it is done; if not, somebody else does it who has been woken."""
-Whose = str | int
-"""A project by its name, or a service that has none by its key."""
 
 
 class Turns:
-    """``project``: the name of a service's, by the service's key; empty where it has none."""
+    """``whose``: the project of a service, by the service's key, or the key where it has none."""
 
-    def __init__(self, project: Callable[[int], str], clock: Callable[[], float] = time.monotonic) -> None:
-        self._project = project
+    def __init__(self, whose: Callable[[int], Whose], clock: Callable[[], float] = time.monotonic) -> None:
+        self._of = whose
         self._clock = clock
         self._waiting: dict[Whose, dict[int, deque[tuple[Channel | None, Work]]]] = {}
         """By project, by service; none is empty."""
@@ -134,7 +133,7 @@ class Turns:
     def _whose(self, service: int) -> Whose:
         if service in self._counted:
             return self._counted[service]
-        return self._project(service) or service
+        return self._of(service)
 
     def _free(self) -> bool:
         """Whether what comes now is carried out at once. It does not pass what waits, whosever that is."""

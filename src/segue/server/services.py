@@ -32,6 +32,7 @@ from segue.inject import saved
 from segue.inject.changes import Changes
 from segue.inject.errors import Refusal
 from segue.inject.rooms import Numbers
+from segue.model.fair import Whose
 from segue.model.program import AnyAction
 from segue.model.protocol import Punted, Send
 from segue.model.view import AnyRecord
@@ -92,7 +93,7 @@ class Services:
         self.ports = ports
         self.limits = limits
         self.reach = reach
-        self.turns = Turns(self._project)
+        self.turns = Turns(self.whose)
         self.numbers = Numbers()
         self.rooms: dict[int, Room] = {}
         self.by_name: dict[str, Room] = {}
@@ -121,6 +122,7 @@ class Services:
                     self.numbers.meters.reserve(getattr(about, field))
             saved.reserve(self.numbers, kept.entries)
         agents.punted = self.punted
+        agents.whose = self.whose
         conductor.injector = self
         self._forget_strays()
         self.numbers.groups.settle()
@@ -429,9 +431,9 @@ class Services:
         """Where its controller may be called."""
         return self.reach.guarded() if room.info.declared.project else self.reach
 
-    def _project(self, service: int) -> str:
+    def whose(self, service: int) -> Whose:
         room = self.rooms.get(service)
-        return room.info.declared.project if room is not None else ""
+        return (room.info.declared.project if room is not None else "") or service
 
     def nodes(self, service: int) -> list[str]:
         return sorted(self._nodes.get(service, ()))

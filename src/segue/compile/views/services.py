@@ -128,6 +128,6 @@ def record(ctx: Context, w: Wiring, name: str) -> None:
     elements = tuple(sorted(element for element, _ in members))
     ctx.emit(w.service_info, name, ServiceInfo(declared, key, elements))
     ports = tuple((element.key, element.name, element.node) for element in elements if element.kind == "port")
-    told = ServiceRecord(name, key, declared.hook, ports)
+    told = ServiceRecord(name, key, declared.hook, ports, declared.project)
     for node in _met(ctx, w, HOOKS[declared.hook], members):
         ctx.emit(w.view, (node, f"service/{key}"), told)
