@@ -175,6 +175,12 @@ CASES = {
     "nodes: {n: 10.0.0.300}": (
         't.yaml:1: node "n": address is "10.0.0.300", which is no IP address; write one such as 10.0.0.10'
     ),
+    "nodes: {n: 'fe80::1'}": (
+        't.yaml:1: node "n": address is "fe80::1", a link-local address; write one that is routed, such as 2001:db8::1'
+    ),
+    "nodes: {n: '::ffff:192.0.2.1'}": (
+        't.yaml:1: node "n": address is "::ffff:192.0.2.1", an IPv4 address in the form of an IPv6 one; write 192.0.2.1'
+    ),
     "ports: {p: {network: w, address: 10.0.0.1/24}}": (
         't.yaml:1: port "p": address is "10.0.0.1/24", with a prefix length; write 10.0.0.1'
     ),

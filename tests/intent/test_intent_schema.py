@@ -153,6 +153,8 @@ BEYOND_SCHEMAS = {
     "ethertype is 0x0800",
     "twice, at",
     "surrogate",
+    "a link-local address; write one that is routed",
+    "in the form of an IPv6 one",
 }  # fmt: skip
 """What only the parser sees."""
 

@@ -151,6 +151,16 @@ def test_a_refused_change_leaves_nothing(run: Any) -> None:
     run(scenario)
 
 
+def test_an_address_is_one_nodes_alone_however_it_is_written(run: Any) -> None:
+    async def scenario(b: Bench) -> None:
+        b.apply("nodes: {v6: '2001:db8::1'}")
+        with pytest.raises(Refused, match="2001:0db8:0::1 is also the address of node 'v6'"):
+            b.apply("nodes: {v6b: '2001:0db8:0::1'}")
+        b.apply("nodes: {v6: '2001:DB8::1', v6b: '2001:db8::2'}")
+
+    run(scenario)
+
+
 def test_what_is_in_use_cannot_be_deleted(run: Any) -> None:
     async def scenario(b: Bench) -> None:
         b.apply(BASE + CHAIN % "a")

@@ -182,8 +182,14 @@ def read_address(value: Raw) -> str:
 
 
 def read_node_address(value: Raw) -> str:
+    """Of a tunnel's end, which a switch gives by its number alone."""
     text = read_text(value)
-    parse_host(text, loopback=True)
+    address = parse_host(text, loopback=True)
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.is_link_local:
+            raise Bad(f"is {show(text)}, a link-local address", "write one that is routed, such as 2001:db8::1")
+        if address.ipv4_mapped is not None:
+            raise Bad(f"is {show(text)}, an IPv4 address in the form of an IPv6 one", f"write {address.ipv4_mapped}")
     return text
 
 

@@ -15,14 +15,16 @@ def node(ctx: Context, w: Wiring, name: str) -> None:
     declared = ctx.get(w.node, name)
     assert declared is not None
     ctx.emit(w.every_node, "all", name)
-    ctx.emit(w.node_address, declared.address, name)
+    ctx.emit(w.node_address, parse_ip(declared.address), name)
 
 
-def node_address(ctx: Context, w: Wiring, address: str) -> None:
+def node_address(ctx: Context, w: Wiring, address: tuple[int, int]) -> None:
     """Runs over ``node_address``: a tunnel must end at one node."""
     owners = sorted(ctx.values(w.node_address, address))
     for name in owners[1:]:
-        complain(ctx, w, ("node", name), "address", f"{address} is also the address of node {owners[0]!r}")
+        declared = ctx.get(w.node, name)
+        assert declared is not None
+        complain(ctx, w, ("node", name), "address", f"{declared.address} is also the address of node {owners[0]!r}")
 
 
 def network(ctx: Context, w: Wiring, name: str) -> None:

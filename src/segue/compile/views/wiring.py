@@ -142,7 +142,7 @@ class Wiring:
         self.every_network: Relation[str, str] = graph.relation("every network")
         """Under "all": every network's name."""
         self.every_node: Relation[str, str] = graph.relation("every node")
-        self.node_address: Relation[str, str] = graph.relation("node address")
+        self.node_address: Relation[tuple[int, int], str] = graph.relation("node address")
         """By underlay address: the nodes that have it."""
         self.subnet_of: Relation[str, str] = graph.relation("subnet of")
         """By network name: its subnets' names."""
