@@ -169,3 +169,31 @@ def test_what_others_refer_to_is_not_deleted(client: Client) -> None:
     client.put("subnet/s", {"network": "web", "cidr": "10.0.0.0/24"})
     assert client.delete("network/web").status == 409
     assert client.delete("network/nope").status == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("objects/node", {"GET"}),
+        ("objects/node/n1", {"GET", "PUT", "DELETE"}),
+        ("apply", {"POST"}),
+        ("events", {"GET"}),
+    ],
+)
+def test_a_method_that_there_is_not_is_told_which_there_are(client: Client, path: str, allowed: set[str]) -> None:
+    refused = client.server.ask(f"/v1/{path}", "PATCH", b"{}")
+    assert refused.status == 405
+    assert set(refused.headers["allow"].split(", ")) == allowed | {"OPTIONS"}
+
+
+@pytest.mark.parametrize("body", [b'{"refs": [["node", "n\xb2"]]}', b'"\xa8"', b"\xff\xfe{\x00}\x00"])
+def test_a_body_that_is_no_utf_8_is_refused(client: Client, body: bytes) -> None:
+    for path in ("/v1/delete", "/v1/delete-file", "/v1/apply"):
+        assert client.server.ask(path, "POST", body).status == 400
+
+
+def test_all_objects_are_in_the_order_of_names(client: Client) -> None:
+    for name in ("b", "c", "a"):
+        client.put(f"network/{name}", {})
+    assert [one["name"] for one in client.get("").body["network"]] == ["a", "b", "c"]
+    assert [one["name"] for one in client.get("network").body] == ["a", "b", "c"]

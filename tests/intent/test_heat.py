@@ -290,6 +290,10 @@ resources:
         ),
         ("{str_replace: {template: $ab $a x, params: {$a: 1, $ab: '$a'}}}", "$a 1 x"),
         ("{str_replace: {template: n=%l%, params: {'%l%': {get_param: list}}}}", 'n=["x", "y"]'),
+        ("{str_replace: {template: n=%m%, params: {'%m%': {b: d, a: [c]}}}}", 'n={"a": ["c"], "b": "d"}'),
+        ("{str_replace: {template: abcd, params: {ab: x, bcd: y}}}", "ay"),
+        ("{str_replace: {template: abba, params: {a: b, b: '', ba: ''}}}", "b"),
+        ("{str_replace_vstrict: {template: a-b, params: {a: 0, b: {get_param: off}}}}", "0-False"),
         ("{str_split: ['.', 10.0.0.1, 3]}", "1"),
         ("{if: [small, few, many]}", "few"),
         ("{if: [{not: small}, few, many]}", "many"),
@@ -304,6 +308,7 @@ def test_functions(value, meant):
 parameters:
   text: {{type: string, default: abc}}
   number: {{type: number, default: 5}}
+  off: {{type: boolean, default: "off"}}
   list: {{type: comma_delimited_list, default: 'x, y'}}
   map: {{type: json, default: {{list: [first, second], words: {{n: new}}}}}}
 conditions:
@@ -336,7 +341,7 @@ resources:
         ("{type: number, constraints: [{range: {min: 1, max: 10}}, {modulo: {step: 2, offset: 1}}]}", "7", "7"),
         ("{type: number}", "1.5", "1.5"),
         ("{type: number, constraints: [{allowed_values: [5, 7]}]}", "7", "7"),
-        ("{type: boolean}", "YES", "true"),
+        ("{type: boolean}", "YES", "True"),
         ("{type: comma_delimited_list, constraints: [{allowed_values: [a, b, c]}]}", "a, b", '["a", "b"]'),
         ("{type: comma_delimited_list}", "", "[]"),
         ("{type: json, hidden: true}", '{"a": [1, null]}', '{"a": [1, null]}'),

@@ -107,6 +107,16 @@ def test_templates(name):
 
 PROPERTIES = [
     ("Net", "nam: x", 'there is no property "nam"; did you mean name?'),
+    (
+        "Net",
+        "description: {str_replace_vstrict: {template: ab, params: {a: b, b: ''}}}",
+        'description "b" is replaced by nothing; give it a value',
+    ),
+    (
+        "Net",
+        "description: {str_replace_strict: {template: ab, params: {a: '', c: d}}}",
+        'description "c" is not in the template; remove it from params',
+    ),
     ("Net", "admin_state_up: false", 'admin_state_up is "false", which Segue cannot do; '),
     ("Net", "name: a b", 'name is "a b", which is no name; '),
     ("Net", "name: [a]", "name must be text, not a list"),

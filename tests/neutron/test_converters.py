@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -361,7 +362,7 @@ def test_chains_and_graphs_keep_the_normal_form() -> None:
 @pytest.mark.parametrize(
     ("kind", "name", "value", "kept"),
     [
-        ("network", "admin_state_up", "false", False),
+        ("network", "admin_state_up", "True", True),
         ("network", "provider:network_type", None, None),
         ("network", "router:external", False, False),
         ("subnet", "cidr", "10.0.0.5/24", "10.0.0.0/24"),
@@ -390,6 +391,9 @@ def test_core_kinds_keep_what_clients_send(kind: str, name: str, value: Any, kep
 @pytest.mark.parametrize(
     ("kind", "name", "value", "words"),
     [
+        ("network", "admin_state_up", False, "declared and down"),
+        ("port", "admin_state_up", "false", "declared and down"),
+        ("router", "admin_state_up", 0, "declared and down"),
         ("network", "router:external", True, "no way out"),
         ("network", "shared", "True", "its own networks alone"),
         ("network", "provider:network_type", "vlan", "physical network"),
@@ -439,6 +443,28 @@ def test_what_segue_cannot_do_is_refused_with_the_reason(kind: str, name: str, v
 
 def test_a_list_of_more_than_ten_thousand_is_refused_at_once() -> None:
     assert "10001 items" in fault("port_chain", "port_pair_groups", [ID] * 10_001)[2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "item", "most"),
+    [
+        ("network", "tags", "t{}", 500),
+        ("network", "availability_zone_hints", "z{}", 100),
+        ("subnet", "allocation_pools", {"start": "10.0.0.{}", "end": "10.0.0.{}"}, 100),
+        ("subnet", "dns_nameservers", "10.0.0.{}", 100),
+        ("subnet", "host_routes", {"destination": "10.1.0.{}/32", "nexthop": "10.0.0.1"}, 100),
+        ("subnet", "service_types", "s{}", 100),
+        ("port", "extra_dhcp_opts", {"opt_name": "o{}", "opt_value": "x"}, 100),
+    ],
+)
+def test_what_is_only_written_down_is_bounded(kind: str, name: str, item: Any, most: int) -> None:
+    """All objects are in memory, and a project has hundreds."""
+
+    def several(number: int) -> list[Any]:
+        return [json.loads(json.dumps(item).replace("{}", str(each))) for each in range(number)]
+
+    assert len(check(kind, name, several(most))) == most
+    assert f"{most + 1} items exceeds the maximum of {most}" in fault(kind, name, several(most + 1))[2]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from segue.neutron import rules
@@ -401,6 +403,49 @@ def test_an_admin_makes_objects_for_others(world: World) -> None:
     world.port(network["id"], ONE)
     with refused(404, "NetworkNotFound"):
         world.delete("network", network["id"], Caller("operators"))
+
+
+def on_anothers_network(world: World) -> tuple[str, str, str]:
+    """A network and subnet of one project, and a port there that an administrator has given to the other."""
+    network, subnet = world.network()
+    values = {"network_id": network, "project_id": OTHER.project, "tenant_id": OTHER.project}
+    return network, subnet, world.create("port", ADMIN, **values)["id"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"fixed_ips": [{"ip_address": "10.0.0.1"}]},
+        {"fixed_ips": []},
+        {"mac_address": "fa:16:3e:00:00:07"},
+        {"port_security_enabled": False},
+        {"allowed_address_pairs": [{"ip_address": "10.0.0.0/24"}]},
+        {"name": "x", "port_security_enabled": False},
+    ],
+)
+def test_what_a_port_is_on_a_network_is_for_who_has_the_network(world: World, values: dict[str, Any]) -> None:
+    _, _, port = on_anothers_network(world)
+    before = world.show("port", port)
+    with refused(403, "PolicyNotAuthorized", "the port's network is another project's"):
+        world.update("port", port, OTHER, **values)
+    assert world.show("port", port) == before
+    unchanged = {name: before[name] for name in values if name != "name"}
+    assert world.update("port", port, OTHER, name="mine", device_id="d", **unchanged)["name"] == "mine"
+    assert world.update("port", port, ADMIN, **values)["mac_address"]
+
+
+def test_a_network_gets_its_router_from_who_has_it(world: World) -> None:
+    network, _, port = on_anothers_network(world)
+    values = {"network_id": network, "project_id": OTHER.project, "tenant_id": OTHER.project}
+    subnet = world.create("subnet", ADMIN, ip_version=4, cidr="10.0.1.0/24", **values)["id"]
+    router = world.create("router", OTHER)["id"]
+    for body in ({"port_id": port}, {"subnet_id": subnet}):
+        with refused(404, "NetworkNotFound", network):
+            world.connect(router, OTHER, **body)
+    with refused(404, "NetworkNotFound", network):
+        world.update("port", port, OTHER, device_id=router, device_owner="network:router_interface")
+    assert not world.state.interfaces_of_router(router)
+    world.connect(router, ADMIN, port_id=port)
 
 
 def test_routes_lead_to_any_of_a_routers_subnets(world: World) -> None:

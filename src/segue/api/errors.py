@@ -91,13 +91,15 @@ def _answer(error: Exception) -> Response[ErrorBody]:
             return Response(ErrorBody(str(error)), status_code=503)
         case RecursionError():
             return Response(ErrorBody("the body is nested too deeply"), status_code=400)
+        case UnicodeDecodeError():  # of a body that litestar reads: it expects the decoder to say so in another way
+            return Response(ErrorBody("the body is no UTF-8"), status_code=400)
         case HTTPException(status_code=413):
             text = "the body is larger than 64 MiB; split it"
             return Response(ErrorBody(text), status_code=413)
         case ValidationException(extra=[*found]):
             return Response(ErrorBody("; ".join(_parameter(one) for one in found) or error.detail), status_code=400)
-        case HTTPException():
-            return Response(ErrorBody(error.detail), status_code=error.status_code)
+        case HTTPException():  # of 405 the headers say what is allowed (RFC 9110 section 15.5.6)
+            return Response(ErrorBody(error.detail), status_code=error.status_code, headers=error.headers)
     log.error("an answer failed", exc_info=error)
     text = f"the server failed: {type(error).__name__}; its log says more"  # which may be about anything
     return Response(ErrorBody(text), status_code=500)

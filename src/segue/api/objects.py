@@ -37,8 +37,12 @@ class Resources(Controller):
 
     @get("/")
     async def everything(self, state: State) -> dict[str, Any]:
+        """Each kind in the order of names."""
         objects = service_of(state).conductor.declared.objects
-        return {kind: [builtins(o) for (k, _), o in objects.items() if k == kind] for kind in KINDS}
+        found: dict[str, Any] = {kind: [] for kind in KINDS}
+        for kind, name in sorted(objects):
+            found[kind].append(builtins(objects[kind, name]))
+        return found
 
     @get("/{kind:str}")
     async def listing(

@@ -7,7 +7,6 @@ language are refused by name. What they make is counted: see ``Budget``.
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
@@ -59,7 +58,7 @@ class Functions:
             "map_merge": self._map_merge,
             "str_replace": lambda raw: self._str_replace(raw, strict=False),
             "str_replace_strict": lambda raw: self._str_replace(raw, strict=True),
-            "str_replace_vstrict": lambda raw: self._str_replace(raw, strict=True),
+            "str_replace_vstrict": lambda raw: self._str_replace(raw, strict=True, empty=False),
             "str_split": self._str_split,
             "repeat": self._repeat,
             "if": self._if,
@@ -140,26 +139,37 @@ class Functions:
                 made |= need_mapping(one, "write mappings")
         return made
 
-    def _str_replace(self, raw: Raw, strict: bool) -> str:
+    def _str_replace(self, raw: Raw, strict: bool, empty: bool = True) -> str:
+        """``strict``: each word must be in the template; ``empty``: what replaces it may be nothing."""
         body = need_mapping(raw, "write {template: TEXT, params: {NAME: VALUE}}")
         if body.keys() != {"template", "params"}:
             raise Bad("str_replace needs template and params", "write {template: TEXT, params: {NAME: VALUE}}")
         template = need_text(self._inside(body["template"], "template"))
         params = need_mapping(self._inside(body["params"], "params"), "write {NAME: VALUE}")
-        words = {word: in_text(value) for word, value in params.items() if word}
+        if not empty and (missing := [word for word, value in params.items() if value in (None, "", [], {})]):
+            raise Bad(f"{show(missing[0])} is replaced by nothing", "give it a value", ("params", missing[0]))
+        words = {word: str(value) if isinstance(value, bool) else in_text(value) for word, value in params.items()}
+        words.pop("", None)
         if strict and (missing := [word for word in words if word not in template]):
             raise Bad(f"{show(missing[0])} is not in the template", "remove it from params", ("params", missing[0]))
-        if not words:
-            return template
-        longest = sorted(words, key=len, reverse=True)
-        self._budget.spend(len(template) * (1 + len(words) // 16) + sum(map(len, words.values())))
+        return self._replaced(template, words)
 
-        def replace(found: re.Match[str]) -> str:
-            made = words[found[0]]
-            self._budget.spend(len(made))
-            return made
-
-        return re.sub("|".join(map(re.escape, longest)), replace, template)
+    def _replaced(self, template: str, words: dict[str, str]) -> str:
+        """As Heat does it: the longest word first, wherever it is; what has been put in is not looked at again."""
+        pieces = [(template, False)]
+        for word in sorted(words, key=lambda word: (-len(word), word)):
+            self._budget.spend(len(pieces) + len(template) // 16)
+            after: list[tuple[str, bool]] = []
+            for text, done in pieces:
+                if done or word not in text:
+                    after.append((text, done))
+                    continue
+                for number, part in enumerate(text.split(word)):
+                    after += [(words[word], True)] if number else []
+                    after += [(part, False)] if part else []
+            pieces = after
+        self._budget.spend(sum(len(text) for text, _ in pieces))
+        return "".join(text for text, _ in pieces)
 
     def _str_split(self, raw: Raw) -> Raw:
         delimiter, text, *index = self._arguments("str_split", raw, 2, 3, "[',', 'a,b']")

@@ -79,11 +79,11 @@ def need_text(value: Raw) -> str:
 
 
 def in_text(value: Raw) -> str:
-    """As Heat writes a value into a text: lists and mappings as JSON."""
+    """As Heat writes a value into a text: lists and mappings as JSON, keys in order."""
     if value is None:
         return ""
     if isinstance(value, (list, dict)):
-        return json.dumps(value, ensure_ascii=False)
+        return json.dumps(value, ensure_ascii=False, sort_keys=True)
     return need_text(value)
 
 

@@ -25,6 +25,9 @@ Converter = Callable[[Any], Any]
 NAME_LENGTH = 255
 MAX_INTEGER = 2**31 - 1
 MAX_ITEMS = 10_000
+MAX_NOTED = 100
+"""Of a list that is only written down, or part of one object. A project has hundreds of objects, and all are held."""
+MAX_TAGS = 500
 _METADATA_SIZE = 4096
 _METADATA_DEPTH = 8
 
@@ -295,21 +298,21 @@ def address_or_prefix(value: Any) -> str:
 # Lists and objects.
 
 
-def items(value: Any) -> list[Any]:
+def items(value: Any, most: int = MAX_ITEMS) -> list[Any]:
     """A list of a bounded length."""
     if not isinstance(value, list):
         raise Rejected(f"{told(value)} is not a list")
-    if len(value) > MAX_ITEMS:
-        raise Rejected(f"a list of {len(value)} items exceeds the maximum of {MAX_ITEMS}")
+    if len(value) > most:
+        raise Rejected(f"a list of {len(value)} items exceeds the maximum of {most}")
     return value
 
 
-def list_of(convert: Converter, *, unique: bool = True) -> Converter:
+def list_of(convert: Converter, *, unique: bool = True, most: int = MAX_ITEMS) -> Converter:
     """A list whose items pass ``convert``. ``unique``: none may be there twice; items must be hashable then."""
 
-    @says(listed(taken(convert), unique), listed(kept(convert), unique))
+    @says(listed(taken(convert), unique, most), listed(kept(convert), unique))
     def checked(value: Any) -> list[Any]:
-        found = [convert(item) for item in items(value)]
+        found = [convert(item) for item in items(value, most)]
         if unique and len(set(found)) < len(found):
             twice = [item for item, times in Counter(found).items() if times > 1]
             more = ", ..." if len(twice) > 3 else ""
@@ -319,12 +322,12 @@ def list_of(convert: Converter, *, unique: bool = True) -> Converter:
     return checked
 
 
-def distinct(convert: Converter) -> Converter:
+def distinct(convert: Converter, most: int = MAX_ITEMS) -> Converter:
     """A list of objects, none twice."""
 
-    @says(listed(taken(convert), True), listed(kept(convert), True))
+    @says(listed(taken(convert), True, most), listed(kept(convert), True))
     def checked(value: Any) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = [convert(item) for item in items(value)]
+        found: list[dict[str, Any]] = [convert(item) for item in items(value, most)]
         seen: set[frozenset[tuple[str, Any]]] = set()
         for item in found:
             key = frozenset(item.items())

@@ -20,6 +20,8 @@ MTU = 1500
 """Of a network that names none: Ethernet's. What the underlay needs for it is in docs/operations.md."""
 
 _STRING = c.text()
+_STRINGS = c.nullable(c.list_of(_STRING, most=c.MAX_NOTED), list)
+_TAGS = c.list_of(_STRING, most=c.MAX_TAGS)
 _written = partial(Attribute, post=True, put=True)  # given when made, and changed later
 _fixed = partial(Attribute, post=True)  # given when made
 _told = partial(Attribute, convert=_STRING)  # never given
@@ -27,6 +29,10 @@ _told = partial(Attribute, convert=_STRING)  # never given
 
 def _flag(name: str, default: Any, convert: c.Converter = c.boolean) -> Attribute:
     return _written(name=name, convert=convert, default=default, query=c.boolean)
+
+
+def _up() -> Attribute:
+    return _flag("admin_state_up", True, convert=c.on("nothing is declared and down; delete it, or take it out of use"))
 
 
 def _never(name: str, reason: str, *harmless: Any, default: Any = None) -> Attribute:
@@ -43,7 +49,7 @@ def _common(*more: Attribute) -> tuple[Attribute, ...]:
         _fixed(name="tenant_id", convert=_STRING),
         _fixed(name="project_id", convert=_STRING),
         *more,
-        _fixed(name="tags", convert=c.nullable(c.list_of(_STRING), list), default=list, put=True, filtered=False),
+        _fixed(name="tags", convert=c.nullable(_TAGS, list), default=list, put=True, filtered=False),
         _told(name="created_at"),
         _told(name="updated_at"),
         _told(name="revision_number", convert=c.integer(), query=c.any_integer),
@@ -52,9 +58,7 @@ def _common(*more: Attribute) -> tuple[Attribute, ...]:
 
 _NO_QOS = _never("qos_policy_id", "Segue limits no rates")
 _NO_PROVIDER = "networks are Segue's own; a physical network or a segment cannot be chosen"
-_HINTS = _fixed(
-    name="availability_zone_hints", convert=c.nullable(c.list_of(_STRING), list), default=list, filtered=False
-)
+_HINTS = _fixed(name="availability_zone_hints", convert=_STRINGS, default=list, filtered=False)
 _ZONES = _told(name="availability_zones", filtered=False)
 
 NETWORK = Kind(
@@ -63,7 +67,7 @@ NETWORK = Kind(
     bulk=True,
     sortable=True,
     attributes=_common(
-        _flag("admin_state_up", True),
+        _up(),
         _told(name="status"),
         _told(name="subnets", filtered=False),
         _flag("shared", False, c.off("a project sees and uses its own networks alone")),
@@ -90,6 +94,8 @@ NETWORK = Kind(
 
 _POOL = c.record({"start": c.address, "end": c.address}, required=("start", "end"))
 _ROUTE = c.record({"destination": c.prefix, "nexthop": c.address}, required=("destination", "nexthop"))
+_SERVERS = c.nullable(c.list_of(c.address, most=c.MAX_NOTED), list)
+_HOST_ROUTES = c.nullable(c.distinct(_ROUTE, c.MAX_NOTED), list)
 _MODE = c.nullable(c.one_of("dhcpv6-stateful", "dhcpv6-stateless", "slaac"))
 _NO_POOL = "there are no subnet pools; give cidr"
 
@@ -103,13 +109,13 @@ SUBNET = Kind(
         _fixed(name="ip_version", convert=c.ip_version, default=REQUIRED, query=c.any_integer),
         _fixed(name="cidr", convert=c.network_prefix, default=REQUIRED),
         _written(name="gateway_ip", convert=c.nullable(c.address), default=OMITTED),
-        _written(name="allocation_pools", convert=c.distinct(_POOL), default=OMITTED, filtered=False),
+        _written(name="allocation_pools", convert=c.distinct(_POOL, c.MAX_NOTED), default=OMITTED, filtered=False),
         _flag("enable_dhcp", True),
-        _written(name="dns_nameservers", convert=c.nullable(c.list_of(c.address), list), default=list, filtered=False),
-        _written(name="host_routes", convert=c.nullable(c.distinct(_ROUTE), list), default=list, filtered=False),
+        _written(name="dns_nameservers", convert=_SERVERS, default=list, filtered=False),
+        _written(name="host_routes", convert=_HOST_ROUTES, default=list, filtered=False),
         _fixed(name="ipv6_ra_mode", convert=_MODE, default=None),
         _fixed(name="ipv6_address_mode", convert=_MODE, default=None),
-        _written(name="service_types", convert=c.nullable(c.list_of(_STRING), list), default=list, filtered=False),
+        _written(name="service_types", convert=_STRINGS, default=list, filtered=False),
         _flag("dns_publish_fixed_ip", False, convert=c.off("Segue publishes no names")),
         _never("subnetpool_id", _NO_POOL),
         _never("use_default_subnetpool", _NO_POOL, False, default=OMITTED),
@@ -172,7 +178,7 @@ PORT = Kind(
     sortable=True,
     attributes=_common(
         _fixed(name="network_id", convert=c.uuid, default=REQUIRED),
-        _flag("admin_state_up", True),
+        _up(),
         _told(name="status"),
         _written(name="mac_address", convert=c.mac, default=OMITTED, query=c.mac_query),
         _written(name="fixed_ips", convert=fixed_ips, default=OMITTED, filtered=False),
@@ -188,7 +194,7 @@ PORT = Kind(
         ),
         _written(
             name="extra_dhcp_opts",
-            convert=c.nullable(c.list_of(_OPTION, unique=False), list),
+            convert=c.nullable(c.list_of(_OPTION, unique=False, most=c.MAX_NOTED), list),
             default=list,
             filtered=False,
         ),
@@ -238,7 +244,7 @@ ROUTER = Kind(
     bulk=True,
     sortable=True,
     attributes=_common(
-        _flag("admin_state_up", True),
+        _up(),
         _told(name="status"),
         _written(name="external_gateway_info", convert=gateway, default=None, filtered=False),
         _never("external_gateways", _NO_GATEWAY, [], default=list),

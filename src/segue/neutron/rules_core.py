@@ -294,6 +294,7 @@ def _port_to_add(state: State, caller: Caller, router: str, id: str) -> Resource
 
 def _port_to_make(state: State, caller: Caller, router: Resource, subnet_id: str, new_id: str) -> Resource:
     subnet = require(state, caller, "subnet", subnet_id)
+    require(state, caller, "network", subnet["network_id"])
     if subnet["gateway_ip"] is None:
         raise bad_router("Subnet for router interface must have a gateway IP")
     for other in _connected(state, router["id"]):

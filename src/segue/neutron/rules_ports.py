@@ -21,6 +21,9 @@ from segue.neutron.state import ROUTER_INTERFACE, Changes, Resource, State, requ
 MAX_FIXED_IPS = 5
 MAX_ADDRESS_PAIRS = 100
 """Each is rules in the switches. Neutron lets operators say how many; its default is 10."""
+NETWORK_OWNERS = ("mac_address", "fixed_ips", "port_security_enabled", "allowed_address_pairs")
+"""What a port is on its network, so that whoever has a port in another project's cannot choose it: with Neutron's
+policies too, it is for the network's owner and for administrators."""
 SHOWN: Resource = {
     "status": "DOWN",
     "binding:vif_details": {},
@@ -56,6 +59,14 @@ def new_port(state: State, caller: Caller, values: Resource, new_id: str) -> Res
     return port
 
 
+def _check_network_owner(state: State, caller: Caller, port: Resource, values: Resource) -> None:
+    chosen = [name for name in NETWORK_OWNERS if name in values and values[name] != port.get(name)]
+    network = state.get("network", port["network_id"] or "")
+    if chosen and network is not None and not visible(caller, network):
+        text = f"rule:update_port:{chosen[0]} is disallowed by policy: the port's network is another project's"
+        raise Fault(403, "PolicyNotAuthorized", text)
+
+
 def _check_pairs(values: Resource) -> None:
     if len(values.get("allowed_address_pairs") or ()) > MAX_ADDRESS_PAIRS:
         text = f"The number of allowed address pair exceeds the maximum {MAX_ADDRESS_PAIRS}."
@@ -69,6 +80,7 @@ def vif_type(port: Resource) -> str:
 def update_port(state: State, caller: Caller, id: str, values: Resource) -> Changes:
     old = require(state, caller, "port", id)
     network = old["network_id"]
+    _check_network_owner(state, caller, old, values)
     _check_pairs(values)
     for attribute in ("device_id", "device_owner"):
         if values.get(attribute, old.get(attribute)) != old.get(attribute):
@@ -148,10 +160,12 @@ def _check_interface(state: State, caller: Caller, port: Resource) -> None:
 
 
 def check_interface_subnets(state: State, caller: Caller, router: str, port: Resource) -> None:
-    """A router's interface has addresses, at most one IPv4 subnet, and subnets that no other interface overlaps."""
+    """A router's interface has addresses, at most one IPv4 subnet, and subnets that no other interface overlaps. Its
+    network is the caller's: it gets a router by this, and it has one."""
     subnets = [_subnet(state, fixed["subnet_id"]) for fixed in port["fixed_ips"]]
     if not subnets:
         raise bad_router("Router port must have at least one fixed IP")
+    require(state, caller, "network", port["network_id"])
     if sum(subnet["ip_version"] == 4 for subnet in subnets) > 1:
         raise bad_router("Cannot have multiple IPv4 subnets on router port")
     for other in state.interfaces_of_router(router):

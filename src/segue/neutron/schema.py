@@ -57,8 +57,10 @@ def either(*schemas: Schema) -> Schema:
     return flat[0] if len(flat) == 1 else {"anyOf": flat}
 
 
-def listed(schema: Schema, unique: bool = False) -> Schema:
+def listed(schema: Schema, unique: bool = False, most: int | None = None) -> Schema:
     found: Schema = {"type": "array", "items": schema}
+    if most is not None:
+        found["maxItems"] = most
     return found | {"uniqueItems": True} if unique else found
 
 
