@@ -87,6 +87,20 @@ def test_the_underlay_is_as_wide_as_it_must_be() -> None:
     assert [node.address for node in spec.nodes] == ["10.1.0.1/13", "10.2.0.0/13", "10.3.255.255/13"]
 
 
+def test_each_family_has_an_underlay() -> None:
+    spec = lab_spec(parse("nodes: {a: '2001:db8::1', b: 192.0.2.1, c: '2001:db8:0:1::1', d: 192.0.2.2}", "x.yaml"))
+    check(spec)
+    assert [node.address for node in spec.nodes] == [
+        "2001:db8::1/63",
+        "192.0.2.1/24",
+        "2001:db8:0:1::1/63",
+        "192.0.2.2/24",
+    ]
+    far = lab_spec(parse("nodes: {a: '2001:db8::1', b: 'fd00::1'}", "x.yaml"))
+    with pytest.raises(LabError, match="IPv6 underlay addresses are not in one network"):
+        check(far)
+
+
 @pytest.mark.parametrize(
     ("source", "name"),
     [("a/Web Shop-2.yaml", "web_shop_2"), ("stdin", "stdin"), ("-.yaml", "lab"), ("x" * 40 + ".yaml", "x" * 24)],

@@ -28,7 +28,8 @@ def test_a_good_spec_passes_and_survives_json() -> None:
         (msgspec.structs.replace(GOOD, nodes=()), "no nodes"),
         (msgspec.structs.replace(GOOD, nodes=(LabNode("n" * 41, "172.31.0.1"),)), "at most 40"),
         (msgspec.structs.replace(GOOD, nodes=(LabNode("ul", "172.31.0.1"),)), "reserved"),
-        (msgspec.structs.replace(GOOD, nodes=(LabNode("n1", "fd00::1"),)), "n1"),
+        (msgspec.structs.replace(GOOD, nodes=(LabNode("n1", "fd00::1/200"),)), "n1"),
+        (msgspec.structs.replace(GOOD, nodes=(LabNode("n1", "fd00::1", 1, ("1.1.1",)),)), "n1"),
         (msgspec.structs.replace(GOOD, nodes=(LabNode("n1", "1.1.1.1", 1 << 48),)), "48 bits"),
         (msgspec.structs.replace(GOOD, hosts=(LabHost("n1", "n1"),)), "used twice"),
         (msgspec.structs.replace(GOOD, hosts=(LabHost("../h", "n1"),)), "name '../h'"),
@@ -53,6 +54,18 @@ def test_nodes_share_one_network() -> None:
     with pytest.raises(LabError, match="one network"):
         check(msgspec.structs.replace(GOOD, nodes=nodes))
     check(msgspec.structs.replace(GOOD, nodes=(LabNode("n1", "172.31.0.1/16"), LabNode("n2", "172.31.1.1/16"))))
+
+
+def test_nodes_share_one_network_of_each_family() -> None:
+    nodes = (LabNode("n1", "172.31.0.1", 1, ("fd00::1",)), LabNode("n2", "fd00::2"), LabNode("n3", "172.31.0.3"))
+    check(msgspec.structs.replace(GOOD, nodes=nodes))
+    for last, complaint in (
+        (LabNode("n4", "fd00:0:0:1::4"), "IPv6 underlay addresses are not in one network"),
+        (LabNode("n4", "172.31.0.4", 4, ("fd00::4/48",)), "IPv6 underlay addresses are not in one network"),
+        (LabNode("n4", "172.31.0.4", 4, ("fd00:0::1",)), "fd00::1 is used twice"),
+    ):
+        with pytest.raises(LabError, match=complaint):
+            check(msgspec.structs.replace(GOOD, nodes=(*nodes, last)))
 
 
 def test_interface_names_fit_the_kernel_and_stay_apart() -> None:

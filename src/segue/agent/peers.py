@@ -5,6 +5,9 @@ addresses from answers that it happens to see, which is not always in time. So t
 every peer when it becomes known, and from time to time after (a datagram to the discard port, RFC 863), and what the
 kernel knows is told to the datapath, which would forget a neighbor not used for 15 minutes.
 
+Behind a router of the underlay it is the router's address that is resolved. To a peer with no route there is nothing to
+resolve; whether there is one now is asked as often as for a peer that does not answer.
+
 Where the kernel is the datapath, it resolves by itself, and there is nobody to tell: that is no error.
 """
 
@@ -73,18 +76,16 @@ class Peers:
     async def _resolve(self, address: str) -> None:
         greet(address)
         end = asyncio.get_running_loop().time() + PATIENCE
-        while True:
-            found = await neighbor(address)
-            if found is not None:
-                device, mac = found
+        way = await next_hop(address)
+        while way is not None and asyncio.get_running_loop().time() <= end:
+            mac = await neighbor(*way)
+            if mac is not None:
                 with contextlib.suppress(ControlError):
-                    await appctl(self._rundir, "tnl/neigh/set", device, address, mac)
+                    await appctl(self._rundir, "tnl/neigh/set", *way, mac)
                 self._unresolved.discard(address)
                 return
-            if asyncio.get_running_loop().time() > end:
-                self._unresolved.add(address)
-                return
             await asyncio.sleep(0.005)
+        self._unresolved.add(address)
 
 
 def greet(address: str) -> None:
@@ -95,15 +96,19 @@ def greet(address: str) -> None:
         s.sendto(b"", (address, DISCARD))
 
 
-async def neighbor(address: str) -> tuple[str, str] | None:
-    """The kernel's neighbor entry on the device by which it reaches ``address``: (device, MAC)."""
+async def next_hop(address: str) -> tuple[str, str] | None:
+    """By which device the kernel reaches ``address``, and whose MAC it needs there; None without a route."""
     route = await _ip("route", "get", address)
-    device = route[0].get("dev") if route else None
-    if not device:
+    if not route or "dev" not in route[0]:
         return None
+    return route[0]["dev"], route[0].get("gateway", address)
+
+
+async def neighbor(device: str, address: str) -> str | None:
+    """The MAC of ``address`` as the kernel knows it."""
     for entry in await _ip("neigh", "show", "to", address, "dev", device):
         if "lladdr" in entry and "FAILED" not in entry.get("state", ()):
-            return device, entry["lladdr"]
+            return entry["lladdr"]
     return None
 
 

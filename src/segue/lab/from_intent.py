@@ -16,19 +16,19 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import TypeVar
 
 from segue.intent import Document, HostSection, LabSection
 from segue.lab.errors import LabError
-from segue.lab.spec import LabHost, LabNode, LabPort, LabSpec, underlay_interface
+from segue.lab.spec import LabHost, LabNode, LabPort, LabSpec
 from segue.model.intent import Instance, Node, Object, Port, Ref, Router, Subnet
 from segue.packet.addresses import derived_mac, format_mac
 
 LONGEST_INTERFACE = 15
-SHORTEST_PREFIX = 8
-"""How wide the underlay may become to hold nodes whose addresses are far apart."""
+LENGTHS = {4: range(24, 7, -1), 6: range(64, 15, -1)}
+"""By family: the underlay's prefix, and how wide it may become to hold nodes whose addresses are far apart."""
 
 _Kind = TypeVar("_Kind", bound=Object)
 
@@ -164,17 +164,19 @@ def _of(objects: Mapping[Ref, Object], kind: type[_Kind]) -> dict[str, _Kind]:
 
 
 def _underlay(nodes: Iterable[Node]) -> tuple[LabNode, ...]:
-    """The nodes, their addresses with the longest prefix, 24 bits at most, that holds them all and makes none of them
-    the network's or the broadcast address."""
-    made = tuple(LabNode(node.name, node.address) for node in nodes)
-    try:
-        addresses = [underlay_interface(node).ip for node in made]
-    except ValueError:
-        return made  # no IPv4 address: the lab's own check says so
-    for length in range(24, SHORTEST_PREFIX - 1, -1):
+    """The nodes, their addresses with the longest of the family's prefixes that holds all of that family and makes none
+    of them the network's or the broadcast address."""
+    declared = [(node.name, ipaddress.ip_address(node.address)) for node in nodes]
+    suffix = {version: _length(version, [a for _, a in declared if a.version == version]) for version in LENGTHS}
+    return tuple(LabNode(name, f"{address}{suffix[address.version]}") for name, address in declared)
+
+
+def _length(version: int, addresses: Sequence[ipaddress.IPv4Address | ipaddress.IPv6Address]) -> str:
+    """As ``/24``; empty where there is none: then the lab's own check says so."""
+    for length in LENGTHS[version]:
         networks = {ipaddress.ip_network((address, length), strict=False) for address in addresses}
         if len(networks) == 1:
             only = networks.pop()
             if not {only.network_address, only.broadcast_address} & set(addresses):
-                return tuple(LabNode(node.name, f"{node.address}/{length}") for node in made)
-    return made
+                return f"/{length}"
+    return ""

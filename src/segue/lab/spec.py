@@ -29,12 +29,14 @@ RESERVED = frozenset({"ul", "log", "proc", "run"})
 
 
 class LabNode(Struct, frozen=True, forbid_unknown_fields=True):
-    """``address``: the node's IPv4 address in the underlay, ``/24`` unless it says otherwise.
-    ``key``: the node's numeric identity, 1 to 2**48 - 1; ``br-int`` takes it as its datapath id. 0: none."""
+    """``address``: the node's address in the underlay, IPv4 with ``/24`` or IPv6 with ``/64`` unless it says otherwise.
+    ``key``: the node's numeric identity, 1 to 2**48 - 1; ``br-int`` takes it as its datapath id. 0: none.
+    ``also``: further addresses in the underlay, as a node that speaks both families has one of each."""
 
     name: str
     address: str
     key: int = 0
+    also: tuple[str, ...] = ()
 
 
 class LabPort(Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,9 +76,20 @@ class LabSpec(Struct, frozen=True, forbid_unknown_fields=True):
     directory: str = ""
 
 
-def underlay_interface(node: LabNode) -> ipaddress.IPv4Interface:
-    text = node.address if "/" in node.address else f"{node.address}/24"
-    return ipaddress.IPv4Interface(text)
+UnderlayInterface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+UNDERLAY_LENGTH = {4: 24, 6: 64}
+
+
+def underlay_interface(address: str) -> UnderlayInterface:
+    """Raises ValueError."""
+    if "/" in address:
+        return ipaddress.ip_interface(address)
+    return ipaddress.ip_interface(f"{address}/{UNDERLAY_LENGTH[ipaddress.ip_address(address).version]}")
+
+
+def underlay_interfaces(node: LabNode) -> tuple[UnderlayInterface, ...]:
+    """All that the node has. Raises ValueError."""
+    return tuple(underlay_interface(address) for address in (node.address, *node.also))
 
 
 def has_family(port: LabPort, version: int) -> bool:
@@ -126,17 +139,18 @@ def _problems(spec: LabSpec) -> Iterable[str]:
 
 
 def _node_problems(spec: LabSpec) -> Iterable[str]:
-    addresses = []
+    addresses: list[UnderlayInterface] = []
     for node in spec.nodes:
         try:
-            addresses.append(underlay_interface(node))
+            addresses.extend(underlay_interfaces(node))
         except ValueError as error:
             yield f"node {node.name!r}: {error}"
         if not 0 <= node.key < 1 << 48:
             yield f"node {node.name!r}: key {node.key} does not fit in 48 bits"
     yield from (f"underlay address {a} is used twice" for a in _repeated([str(a.ip) for a in addresses]))
-    if len({a.network for a in addresses}) > 1:
-        yield "the nodes' underlay addresses are not in one network"
+    for version in UNDERLAY_LENGTH:
+        if len({a.network for a in addresses if a.version == version}) > 1:
+            yield f"the nodes' IPv{version} underlay addresses are not in one network"
     yield from (f"key {k} is used twice" for k in _repeated([str(n.key) for n in spec.nodes if n.key]))
 
 

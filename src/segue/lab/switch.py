@@ -52,8 +52,13 @@ class Switch:
     def make_bridges(self, spec: LabSpec, node: LabNode) -> None:
         ports = [p for h in spec.hosts if h.node == node.name for p in h.ports]
         self.vsctl(*wiring.bridges(spec, node), *(a for p in ports for a in wiring.add_port(p)))
-        lines = wiring.tunnel_bridge_setup(spec, node)
-        namespace.inside(self.namespace, lambda: namespace.batch(lines))
+        settings, lines = wiring.tunnel_bridge_settings(node), wiring.tunnel_bridge_setup(spec, node)
+
+        def address() -> None:
+            namespace.sysctl(settings)
+            namespace.batch(lines)
+
+        namespace.inside(self.namespace, address)
 
     def vsctl(self, *arguments: str) -> str:
         return self._run("ovs-vsctl", "--timeout=30", f"--db=unix:{self.directory}/db.sock", *arguments)

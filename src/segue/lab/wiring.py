@@ -6,8 +6,8 @@
   nodes       |      Linux bridge    |        |  (underlay address) (secure)   |      | (addresses)    |
               +----------------------+        +-------------------------------+      +----------------+
 
-No frame moves that nobody asked for: no IPv6 on switches' ends, on the underlay, or on a port without IPv6
-addresses (a raw function's); no duplicate address detection, no router solicitation, no multicast snooping
+No frame moves that nobody asked for: no IPv6 on switches' ends, on an underlay without IPv6 addresses, or on a port
+without them (a raw function's); no duplicate address detection, no router solicitation, no multicast snooping
 queries. No transmit checksum offload on any veth: the userspace datapath would hand on packets whose
 checksums nobody ever fills in, and TCP would get nothing through.
 """
@@ -18,7 +18,7 @@ import ipaddress
 from collections.abc import Iterable
 
 from segue.lab import names
-from segue.lab.spec import LabHost, LabNode, LabPort, LabSpec, has_family, port_mtu, underlay_interface
+from segue.lab.spec import LabHost, LabNode, LabPort, LabSpec, has_family, port_mtu, underlay_interfaces
 
 Settings = list[tuple[str, str]]
 HOST_OFFLOADS = ("tx", "off")
@@ -67,11 +67,23 @@ def node_setup(interfaces: Iterable[str]) -> list[str]:
     return ["link set dev lo up", *(f"link set dev {i} arp off up" for i in interfaces)]
 
 
+def tunnel_bridge_settings(node: LabNode) -> Settings:
+    """Before ``br-ul`` has its addresses."""
+    conf = f"ipv6/conf/{names.TUNNEL_BRIDGE}"
+    if all(address.version == 4 for address in underlay_interfaces(node)):
+        return []
+    silent = [(f"{conf}/{what}", "0") for what in ("accept_dad", "accept_ra", "router_solicitations")]
+    return [*silent, (f"{conf}/disable_ipv6", "0")]
+
+
 def tunnel_bridge_setup(spec: LabSpec, node: LabNode) -> list[str]:
-    """The underlay address, on the LOCAL port of ``br-ul``."""
+    """The underlay addresses, on the LOCAL port of ``br-ul``."""
     bridge = names.TUNNEL_BRIDGE
     return [
-        f"addr replace {underlay_interface(node)} dev {bridge}",
+        *(
+            f"addr replace {address} dev {bridge}{' nodad' if address.version == 6 else ''}"
+            for address in underlay_interfaces(node)
+        ),
         f"link set dev {bridge} mtu {spec.underlay_mtu} up",
     ]
 

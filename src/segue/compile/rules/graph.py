@@ -1,6 +1,7 @@
 """The wiring of a node's graph, drawn where it is wired.
 
     path, port ---> named (read by path and interface)
+    self, peer ---> apart (read by whatever sends to other nodes)
 
     self ----+-> static ------------------------------------------------+
     path ----+-> path ----+-> attached, function, comeback, missing     |
@@ -38,6 +39,7 @@ from segue.compile.rules.ports import interface, port, port_name
 from segue.compile.rules.routers import router
 from segue.compile.rules.services import service
 from segue.compile.rules.static import static
+from segue.compile.rules.tunnels import peer
 from segue.compile.rules.wiring import Wiring
 from segue.engine import Graph, Relation
 from segue.model import stages
@@ -71,6 +73,7 @@ class NodeCompiler:
         self._injected = Injected()
         graph = self._graph = Graph()
         w = self._wiring = Wiring(graph, encapsulations)
+        graph.family("peer", w.peer, lambda ctx, key: peer(ctx, w, key), [w.apart])
         graph.family("hook at router", w.hook, lambda ctx, key: hook_at_router(ctx, w, key), [w.hooked])
         graph.family("hook of routers", w.hooked, lambda ctx, key: hook_of_routers(ctx, w, key), [w.rule])
         graph.family("hook of port", w.hook, lambda ctx, key: hook_of_port(ctx, w, key), [w.rule, w.served])
@@ -143,6 +146,8 @@ class NodeCompiler:
             self._graph.set(self._wiring.lookups, key, lookups)
         deltas = self._graph.settle()
         delta = deltas["rule"]
+        for name, why in deltas["apart"].added:
+            log.warning("nothing goes to node %s, %s", name, why)
         for _, (name, unheard, served) in deltas["unheard"].added:
             log.warning(UNHEARD, name, unheard, served)
         added = dict(delta.added)

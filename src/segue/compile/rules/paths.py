@@ -17,7 +17,7 @@ from __future__ import annotations
 from segue.compile.headers import matches
 from segue.compile.overlap import headers_overlap
 from segue.compile.rules.ports import key_of
-from segue.compile.rules.tunnels import to_node
+from segue.compile.rules.tunnels import no_way, to_node
 from segue.compile.rules.wiring import Comeback, Wiring, emit_rule
 from segue.engine import Context
 from segue.model.counters import entered, left, visited
@@ -167,7 +167,7 @@ class _OnNode:
         """To the instance's node; None while there is no way there, which is lacking, as ``kind``."""
         away = to_node(self.ctx, self.wiring, hop.node, self.encapsulation.tunnel, self.spec.network)
         if not away:
-            self._lacks(f"node {self.me} has no tunnel to node {hop.node} yet", kind)
+            self._lacks(no_way(self.ctx, self.wiring, hop.node), kind)
             return None
         return (*self.encapsulation.wrap(self.path.id, index_of(number)), SetField("in_port", 0), *away)
 
@@ -265,7 +265,7 @@ class _OnNode:
         for step in path.spec.steps:
             for hop in step.hops:
                 if hop.node != self.me and not to_node(self.ctx, self.wiring, hop.node, tunnel, path.spec.network):
-                    self._lacks(f"node {self.me} has no tunnel to node {hop.node} yet", NO_COPIES if step.tap else "")
+                    self._lacks(no_way(self.ctx, self.wiring, hop.node), NO_COPIES if step.tap else "")
             if not step.tap:
                 return
 

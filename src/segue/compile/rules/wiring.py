@@ -45,6 +45,8 @@ class Wiring:
         """By cookie."""
         self.missing: Relation[int, str] = graph.relation("missing", watched=True)
         """By path id: what the path lacks on this node before it can carry packets."""
+        self.apart: Relation[str, str] = graph.relation("apart", watched=True)
+        """By node's name: why there can be no tunnel to it from here, in words that follow the name."""
         self.named: Relation[str, int] = graph.relation("named")
         """By port name: the keys of ports of that name on this node, as records and paths have them. There are several
         while paths drain whose port was deleted, and perhaps declared anew."""
