@@ -25,6 +25,7 @@ from segue.cli.main import parser
 from segue.cli.terminal import complain
 from segue.model.hooks import HOOKS
 from segue.model.intent import Permissions
+from segue.model.stages import SERVICE_TABLES
 from segue.server.service_limits import ProjectLimits
 
 NETWORK = """
@@ -217,8 +218,9 @@ def test_the_token_is_good_for_the_service_alone(ips: tuple[Session, Path]) -> N
         (("connect", "ips", "192.0.2.1"), "write tcp:HOST:PORT"),
         (("connect", "ips", "ssl:192.0.2.1"), "--services-certificate"),
         (("flows", "ips", "--put", "/nowhere"), "cannot read /nowhere: No such file"),
-        (("flows", "ips", "--table", "16"), "table: expected `int` <= 15"),
-        (("flows", "ips", "--table", "16", "--put", "/dev/null"), "/dev/null has no list of flows"),
+        (("flows", "ips", "--table", "16"), "'16' is no table of a service; write 0 to 15"),
+        (("flows", "ips", "--table", "x"), "'x' is no table of a service; write 0 to 15"),
+        (("flows", "ips", "--table", "15", "--put", "/dev/null"), "/dev/null has no list of flows"),
         (("lst",), "did you mean list?"),
     ],
 )
@@ -236,6 +238,7 @@ def test_a_file_that_holds_no_flows_is_refused(ips: tuple[Session, Path], text: 
 
 def test_the_words_of_the_command_line_are_the_model_s() -> None:
     assert tuple(HOOKS) == service.HOOKS
+    assert service.TABLES == SERVICE_TABLES
     assert (*service.PERMISSIONS, "rewrite") == Permissions.__struct_fields__
     for hook in HOOKS:
         assert re.search(rf"^  {hook} ", service.CREATE, re.MULTILINE)

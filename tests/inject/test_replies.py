@@ -144,6 +144,33 @@ def test_flows_that_were_said_in_a_version_are_told_in_it_as_they_were() -> None
             assert decode(encode(mod, 0, version))[0].match == flow.match
 
 
+def test_openflow_1_5_tells_counters_that_are_0() -> None:
+    switch = filled()
+    nothing = {"packet_count": 0, "byte_count": 0}
+    gone = Removed(next(iter(switch.flows)), of.FlowRemovedReason.DELETE)
+    told = [(replies.flow_removed(gone, V15, (0, 0), 1.0), {"duration": (0, 0), **nothing})]
+    for msg in (of.FlowStatsRequest(), of.FlowDescRequest()):
+        (reply,) = replies.answer(switch, msg, V15, now=1.0)
+        told += [(one, {"duration": (0, 0), **nothing}) for one in decode(encode(reply, 1, V15))[0].flows]
+    (sums,) = replies.answer(switch, of.AggregateStatsRequest(), V15)
+    told.append((sums, {"flow_count": len(switch.flows), **nothing}))
+    assert len(told) == 2 * len(switch.flows) + 2
+    for one, wanted in told:
+        read = decode(encode(one, 1, V15))[0] if isinstance(one, Message) else one
+        assert dict(read.stats) == wanted
+
+
+@needs_ofctl
+def test_open_vswitch_reads_counters_that_are_0() -> None:
+    switch = filled()
+    for msg, wanted in (
+        (of.FlowDescRequest(), "n_packets=0, n_bytes=0"),
+        (of.AggregateStatsRequest(), "packet_count=0 byte_count=0"),
+    ):
+        (reply,) = replies.answer(switch, msg, V15)
+        assert wanted in ofctl.ofp_print(encode_parts(reply, 1, V15)[0])
+
+
 def test_statistics_are_of_what_was_asked_for() -> None:
     switch = filled()
     for rng in map(Random, range(200)):
@@ -263,6 +290,8 @@ def test_what_there_is_not_is_refused() -> None:
     assert refused(switch, of.PortStatsRequest(77)) == "OFPBRC_BAD_PORT"
     assert refused(switch, of.MeterStatsRequest(77)) == "OFPMMFC_UNKNOWN_METER"
     assert refused(switch, of.QueueStatsRequest(77)) == "OFPQOFC_BAD_PORT"
+    assert refused(switch, of.QueueStatsRequest(queue_id=3)) == "OFPQOFC_BAD_QUEUE"
+    assert refused(switch, of.QueueDescRequest(queue_id=3)) == "OFPQOFC_BAD_QUEUE"
     assert refused(switch, of.FlowMonitorRequest()) == "OFPBRC_BAD_MULTIPART"
     assert refused(switch, of.NxFlowStatsRequest()) == "OFPBRC_BAD_EXPERIMENTER"
     assert refused(switch, of.EchoReply()) == "OFPBRC_BAD_TYPE"

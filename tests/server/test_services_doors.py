@@ -109,6 +109,21 @@ PORTS = range(6700, 6800)
 
 
 @pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("http://192.0.2.1", "write tcp:HOST:PORT, ssl:HOST:PORT, ptcp:PORT or pssl:PORT"),
+        ("192.0.2.1:6653", "write tcp:HOST:PORT, ssl:HOST:PORT, ptcp:PORT or pssl:PORT"),
+        ("unix:/run/x", "write tcp:HOST:PORT or ptcp:PORT"),
+        ("tcp:192.0.2.1:0", "port 0; write the port where the controller waits"),
+        ("ssl:[2001:db8::1]:0", "port 0"),
+    ],
+)
+def test_what_is_no_target_of_a_service_is_refused_with_what_is(target: str, said: str) -> None:
+    with pytest.raises(BadTarget, match=said):
+        checked(target, secure=True, ports=None)
+
+
+@pytest.mark.parametrize(
     ("target", "name", "said"),
     [
         ("ptcp:6700:0.0.0.0", "", "whoever reaches"),

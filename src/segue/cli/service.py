@@ -11,6 +11,7 @@ ABOUT = """\
 Injected services: external applications that program the network for some elements, by OpenFlow or over HTTP.
 docs/services.md says what one is, and how to write one."""
 HOOKS = ("ingress", "pre-routing", "forward", "post-routing", "egress")
+TABLES = 16
 PERMISSIONS = ("drop", "mark", "meter", "queue", "redirect", "copy", "packet_in")
 
 CREATE = """\
@@ -164,7 +165,7 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     flows = _command(
         commands, "flows", service_run.flows, "list a service's flows, or put a table", FLOWS, FLOWS_EXAMPLES
     )
-    flows.add_argument("--table", type=int, metavar="N", help="of this table: 0 to 15 (with --put: default 0)")
+    flows.add_argument("--table", type=_table, metavar="N", help="of this table: 0 to 15 (with --put: default 0)")
     flows.add_argument("--put", metavar="FILE", help="flows that the table is to hold; - is standard input")
     output.option(flows, "table", "json", "yaml")
 
@@ -184,3 +185,9 @@ def _command(
     parser.add_argument("name", metavar="NAME", help="the service's name")
     parser.set_defaults(run=run)
     return parser
+
+
+def _table(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) < TABLES):
+        raise argparse.ArgumentTypeError(f"{text!r} is no table of a service; write 0 to {TABLES - 1}")
+    return int(text)

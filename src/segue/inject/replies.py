@@ -55,7 +55,7 @@ from segue.openflow import (
     TableStatsRequest,
 )
 from segue.openflow.declare import HOMES, MESSAGES
-from segue.openflow.wire import ALL, V10
+from segue.openflow.wire import ALL, ALL_QUEUES, V10
 
 __all__ = ["answer", "flow_removed", "needs_counts"]
 
@@ -131,13 +131,15 @@ def _queues(scope: Scope, msg: Message, version: int) -> list[Message]:
             if port != ANY_PORT:
                 _check_port(scope, port)
             return [QueueGetConfigReply(port)]
-        case QueueStatsRequest(port_no=port):
+        case QueueStatsRequest(port_no=port, queue_id=queue):
             if port != (ALL if version == V10 else ANY_PORT):
                 _check_port(scope, port)
+            _check_queue(queue)
             return [QueueStatsReply()]
-        case QueueDescRequest(port_no=port):
+        case QueueDescRequest(port_no=port, queue_id=queue):
             if port != ANY_PORT:
                 _check_port(scope, port)
+            _check_queue(queue)
             return [QueueDescReply()]
     raise _refused(msg)
 
@@ -145,6 +147,11 @@ def _queues(scope: Scope, msg: Message, version: int) -> list[Message]:
 def _check_port(scope: Scope, port: int) -> None:
     if port not in scope.elements:
         raise Refusal("OFPQOFC_BAD_PORT", f"the service has no port {port:#x}")
+
+
+def _check_queue(queue: int) -> None:
+    if queue != ALL_QUEUES:
+        raise Refusal("OFPQOFC_BAD_QUEUE", f"a service's switch tells of no queue, nor of {queue:#x}; ask for all")
 
 
 def _refused(msg: Message) -> Refusal:

@@ -1,6 +1,7 @@
 """Statistics and descriptions of what a virtual switch holds, for the version of the controller that asks.
 
-A counter that nobody keeps reads all ones, as OpenFlow has it (1.5.1 section 7.3.5).
+A counter that nobody keeps reads all ones, as OpenFlow has it (1.5.1 section 7.3.5). OpenFlow 1.5 has flows' counters
+in lists (section 7.2.4), and what is not in one is unknown: so those are given whole, with counters that are 0.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ from segue.openflow import (
     TableStatsReply,
 )
 from segue.openflow.protocol.meters import ALL_METERS
+from segue.openflow.stats import Stats
 
 _UNKNOWN: Final = 0xFFFFFFFFFFFFFFFF
 _UNKNOWN_TIME: Final = 0xFFFFFFFF
@@ -86,6 +88,7 @@ def flow_removed(gone: Removed, version: int, count: Counted, now: float) -> Flo
         hard_timeout=flow.hard_timeout if version >= V12 else 0,
         packet_count=count[0],
         byte_count=count[1],
+        stats=_counters(seconds, nanoseconds, count) if version >= V15 else {},
     )
 
 
@@ -101,7 +104,9 @@ def aggregate(datapath: Datapath, msg: Any, version: int, counts: Counts) -> Mes
     """The sums over flows."""
     found = _selected(datapath, msg, version)
     kept = [counts.flows.get(flow.number, _NO_COUNT) for flow in found]
-    return AggregateStatsReply(sum(packets for packets, _ in kept), sum(octets for _, octets in kept), len(found))
+    packets, octets = sum(packets for packets, _ in kept), sum(octets for _, octets in kept)
+    listed = {"flow_count": len(found), "packet_count": packets, "byte_count": octets}
+    return AggregateStatsReply(packets, octets, len(found), stats=listed if version >= V15 else {})
 
 
 def tables(datapath: Datapath, version: int, counts: Counts) -> Message:
@@ -217,6 +222,7 @@ def _counted(flow: Flow, version: int, counts: Counts, now: float) -> FlowStats:
             duration_nsec=nanoseconds,
             packet_count=packets,
             byte_count=octets,
+            stats=_counters(seconds, nanoseconds, (packets, octets)),
         )
     said = instructions_in(flow.instructions, flow.match, version)
     return FlowStats(
@@ -243,8 +249,18 @@ def _described(flow: Flow, counts: Counts, now: float) -> FlowDesc:
     packets, octets = counts.flows.get(flow.number, _NO_COUNT)
     seconds, nanoseconds = age(flow.created, now)
     return FlowDesc(
-        **newest(flow), duration_sec=seconds, duration_nsec=nanoseconds, packet_count=packets, byte_count=octets
+        **newest(flow),
+        duration_sec=seconds,
+        duration_nsec=nanoseconds,
+        packet_count=packets,
+        byte_count=octets,
+        stats=_counters(seconds, nanoseconds, (packets, octets)),
     )
+
+
+def _counters(seconds: int, nanoseconds: int, count: Counted) -> Stats:
+    """In the form of OpenFlow 1.5."""
+    return {"duration": (seconds, nanoseconds), "packet_count": count[0], "byte_count": count[1]}
 
 
 def _ports(datapath: Datapath, number: int, version: int) -> list[Element]:

@@ -20,6 +20,7 @@ from segue.server.reach import ANYWHERE, OutOfReach, Reach
 
 log = logging.getLogger(__name__)
 
+_KINDS = frozenset({"tcp", "ssl", "tls", "ptcp", "pssl", "ptls", "unix", "punix"})
 _HOST = re.compile(r"[0-9A-Za-z_.-]{1,253}")
 _ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}(%[0-9A-Za-z_.-]{1,15})?")
 """The second as it is in brackets."""
@@ -62,6 +63,8 @@ def checked(target: str, *, secure: bool, ports: range | None, name: str = "", r
     """
     if len(target) > LONGEST:
         raise BadTarget(f"a target has at most {LONGEST} letters; write tcp:HOST:PORT")
+    if target.partition(":")[0] not in _KINDS:
+        raise BadTarget(f"{target!r} is no target: write tcp:HOST:PORT, ssl:HOST:PORT, ptcp:PORT or pssl:PORT")
     try:
         endpoint = parse(target)
     except ValueError as error:
@@ -72,6 +75,8 @@ def checked(target: str, *, secure: bool, ports: range | None, name: str = "", r
         raise BadTarget(
             f"{endpoint.host!r} is no address and no host's name; write tcp:HOST:PORT, such as tcp:192.0.2.1:6653"
         )
+    if not endpoint.passive and not endpoint.port:
+        raise BadTarget(f"{target!r}: nobody can be called at port 0; write the port where the controller waits")
     if endpoint.secure and not secure:
         raise BadTarget(
             f"{target!r} needs certificates, and this server has none for controllers of services; start it with "

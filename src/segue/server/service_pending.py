@@ -63,6 +63,7 @@ class Pending:
 
     def take(self) -> tuple[int, Changes]:
         """What is to be written now."""
+        self._room.counts.anew(self.gathered.reset)
         taken, self.gathered = self.gathered, Changes()
         self._taken, self._last = self._last or {}, None
         return self.sequence, taken
@@ -84,7 +85,6 @@ class Pending:
         counts: dict[int, tuple[int, int]] = {}
         try:
             counts = (await self._room.counts.flows()).counts
-            self._room.counts.anew(self.gathered.reset)
         finally:  # whatever nodes answer, what was changed is written
             self._last, self._asking = counts, None
             if not self._room.closed:
