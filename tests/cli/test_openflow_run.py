@@ -233,6 +233,31 @@ def test_what_did_not_change_goes_on_as_it_is(tmp_path: Path) -> None:
         assert switch.until(FlowMod).priority == 3
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_coroutine_that_catches_everything_does_not_keep_it_from_ending(tmp_path: Path, number: int) -> None:
+    file = tmp_path / "stubborn.py"
+    file.write_text(
+        """
+import asyncio, sys
+from segue.openflow import App, Started
+app = App("stubborn")
+
+@app.on(Started)
+async def started(controller, event):
+    print("begun", file=sys.stderr, flush=True)
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except:
+            continue
+"""
+    )
+    with running(str(file)) as command:
+        command.says("begun")
+        assert command.end(number) == 0
+        command.says("does not end when it is cancelled")
+
+
 def test_messages_are_shown_as_json_that_can_be_read_again() -> None:
     with running("learning-switch", "--messages") as command, Switch(command.port, V13) as switch:
         switch.until(FlowMod)

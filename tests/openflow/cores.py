@@ -18,7 +18,7 @@ from segue.openflow.fields import FIELDS
 from segue.openflow.match_fixed import RAW
 from segue.openflow.protocol import FlowMod, Output, PacketIn, PacketOut
 from segue.openflow.protocol.families import ACTION
-from segue.openflow.wire import VERSIONS, EncodeError
+from segue.openflow.wire import V11, VERSIONS, EncodeError
 
 Outcome = tuple[str, Any]
 
@@ -139,6 +139,8 @@ class Maker:
             elif self.rng.randrange(32) == 0:
                 value = str(value)
             found["".join(list(name)) if self.rng.randrange(8) == 0 else name] = value
+        if self.version == V11 and self.rng.randrange(4) == 0:
+            found["match_type"] = 1
         return found
 
     def several(self, of: Any, depth: int) -> Any:

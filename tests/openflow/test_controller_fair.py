@@ -10,6 +10,7 @@ import pytest
 
 from segue.openflow import (
     V13,
+    V14,
     App,
     FlowMod,
     PacketIn,
@@ -18,9 +19,12 @@ from segue.openflow import (
     PortDescRequest,
     PortStatus,
     SwitchUp,
+    UnknownPortProperty,
+    encode,
 )
 from segue.openflow.controller import Switch
 from segue.openflow.lanes import size
+from segue.openflow.limits import Limits
 
 from .channels import run, until
 from .controllers import Peer, hub, running, up
@@ -142,6 +146,37 @@ def test_changes_of_ports_before_the_switch_is_known_are_bounded(
             assert (peer.reason is not None) is too_many
             assert ("too many changes of ports before" in caplog.text) is too_many
             assert too_many or set(controller.switches[1].ports) == set(range(9))
+
+    run(main)
+
+
+@pytest.mark.parametrize("rich", [False, True])
+def test_ports_that_come_later_are_bounded(rich: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In number and in octets; to say the same again, and to take ports away, costs nothing."""
+    monkeypatch.setattr("segue.openflow.switch.LIMITS", limits := Limits(assembled_ports=400_000))
+    properties = [UnknownPortProperty(type=7, data=bytes(60_000))] if rich else ()
+    most = limits.assembled_ports // len(encode(PortStatus(0, Port(1, properties=properties)), 0, V14))
+
+    async def main() -> None:
+        async with running([]) as (controller, target), asyncio.timeout(20):
+            peer = await up(controller, Peer(ports=[Port(0)]), target, V14)
+            other = await up(controller, Peer(2), target, V13)
+
+            async def say(reason: int, ports: range) -> None:
+                for number in ports:
+                    peer.channel.send(PortStatus(reason, Port(number, properties=properties)))
+                    if number % 64 == 0:
+                        await peer.channel.drain()
+
+            for reason in (0, 2, 1, 0):
+                await say(reason, range(1, most + 1))
+            await say(0, range(most, most + 1))
+            await until(lambda: len(controller.switches[1].ports) == most + 1)
+            assert peer.reason is None
+            await say(0, range(most + 1, most + 2))
+            await until(lambda: peer.reason is not None)
+            assert list(controller.switches) == [2]
+            assert other.reason is None
 
     run(main)
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from segue.openflow import codec, core, generate
 from segue.openflow.declare import FAMILIES, HOMES
 from segue.openflow.fields import FIELDS
-from segue.openflow.protocol import FlowMod, Output, PacketIn, PacketOut
+from segue.openflow.protocol import FlowMod, GotoTable, Output, PacketIn, PacketOut
 from segue.openflow.protocol.families import ACTION
-from segue.openflow.wire import HEADER, V13, V15, VERSIONS, EncodeError
+from segue.openflow.wire import HEADER, V11, V13, V15, VERSIONS, EncodeError
 
 from .cores import both, make
 
@@ -112,6 +112,15 @@ def test_shapes_of_a_match() -> None:
         size = FIELDS[field].size
         hostile = data[:56] + value.to_bytes(size, "big") + data[56 + size :]
         assert both(lambda hostile=hostile: codec.decode(hostile))[0] == "ProtocolError"
+
+
+@pytest.mark.parametrize("match", [{"in_port": 3}, {f"xxreg{n}": n for n in range(4)} | {"ipv6_src": 1, "ipv6_dst": 2}])
+def test_oxm_matches_in_1_1(match: dict[str, int]) -> None:
+    """They are shorter and longer than the 88 octets of the version's own."""
+    mod = FlowMod(match={"match_type": 1, **match}, instructions=[GotoTable(1)])
+    _, (octets, _) = both(lambda: codec.encode(mod, 1, V11))
+    _, ((read, *_), _) = both(lambda: codec.decode(octets))
+    assert (read.match, read.instructions) == (mod.match, (GotoTable(1),))
 
 
 @pytest.mark.parametrize("behind", range(17))

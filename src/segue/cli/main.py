@@ -7,6 +7,7 @@ the exit status. ``args.server`` is the server's address, whether it was given b
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import re
 import sys
@@ -50,6 +51,7 @@ _COMMANDS = {
 """By module."""
 _SIGINT, _SIGPIPE = 130, 141
 """What a shell calls a process that ended by these signals."""
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -97,6 +99,9 @@ def _within(command: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by who started us
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
     try:
         words = sys.argv[1:] if argv is None else argv
         args = parser(words[0] if words else "").parse_args(words)
@@ -112,3 +117,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output has gone. Python would complain once more while it closes standard output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _SIGPIPE
+    except OSError as error:
+        if error.errno not in _FULL or error.filename is not None:
+            raise
+        complain(f"cannot write standard output: {(error.strerror or '').lower()}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Failure.status

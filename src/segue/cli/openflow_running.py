@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _LAST_LINES = 0.5
 """Seconds for writing messages that are not written when it ends."""
+_LAST_TASKS = 0.5
+"""Seconds for tasks to end after the controller has."""
 
 
 def run_controller(args: argparse.Namespace) -> int:
@@ -103,7 +105,21 @@ async def _run(args: argparse.Namespace, applications: Applications, apps: Any) 
     await controller.stop()
     if lines is not None:
         lines.close(_LAST_LINES)
+    await _leave()
     return 0
+
+
+async def _leave() -> None:
+    """Ends the process where a handler does not let itself be ended: the event loop would wait for it for ever."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        _, left = await asyncio.wait(others, timeout=_LAST_TASKS)
+        if left:
+            print("segue: a coroutine does not end when it is cancelled; it is left", file=sys.stderr, flush=True)
+            sys.stdout.flush()
+            os._exit(0)
 
 
 async def _reload(controller: Controller, applications: Applications) -> None:

@@ -325,8 +325,9 @@ class Controller:
 
     def _event(self, channel: Channel, switch: Switch, event: Event) -> None:
         if isinstance(event, Received):
-            if isinstance(event.message, PortStatus):
-                switch.take(event.message)
+            if isinstance(event.message, PortStatus) and not switch.take(event.message):
+                switch.channel.close("it tells of more ports than there can be")
+                return
             self.emit(switch, event.message)
         elif isinstance(event, Refused):
             self.refusals += 1

@@ -14,10 +14,11 @@ from typing import Any, Final
 import msgspec
 
 from segue.openflow.declare import HOMES, MESSAGES, REPLIES, REQUESTS, Family, Item, Record, layout
-from segue.openflow.wire import V10, V11, VERSION_NAMES, EncodeError, short_port
+from segue.openflow.wire import V10, VERSION_NAMES, EncodeError, short_port
 
 FORMATS: Final = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "ipv4": "I", "port16": "H", "ofs_nbits": "H"}
-MATCH_SIZES: Final = {V10: 40, V11: 88}
+MATCH_SIZES: Final = {V10: 40}
+"""Of matches that are always as long. (In 1.1 one can have the form of later versions.)"""
 FIXED: Final = frozenset(
     {*FORMATS, "port", "mac", "pad", "text", "blob", "const", "total", "length", "size", "count", "xid"}
 )

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from segue.openflow.channel import Channel
+from segue.openflow.codec import encode
 from segue.openflow.declare import Message
 from segue.openflow.lanes import Lanes
+from segue.openflow.limits import LIMITS
 from segue.openflow.protocol.actions import Output
 from segue.openflow.protocol.ports import Port, PortStatus
 from segue.openflow.protocol.switch import FeaturesReply
@@ -31,6 +33,7 @@ class Switch:
 
     __slots__ = (
         "__weakref__",
+        "_grown",
         "_lanes",
         "_work",
         "channel",
@@ -52,6 +55,8 @@ class Switch:
         self.version: int = channel.version
         self.ports: dict[int, Port] = {port.port_no: port for port in ports}
         self.flood_ports: frozenset[int] | None = None
+        self._grown = 0
+        """Octets that `ports` have more than at first."""
         self._work = work
         self._lanes: Lanes | None = None
 
@@ -93,12 +98,20 @@ class Switch:
             return (Output(FLOOD),)
         return tuple(Output(number) for number in sorted(self.flood_ports) if number != in_port)
 
-    def take(self, msg: PortStatus) -> None:
-        """Keeps `ports` as the switch says."""
+    def take(self, msg: PortStatus) -> bool:
+        """Keeps `ports` as the switch says. False if they came to be more than a switch can have."""
+        number = msg.desc.port_no
+        if number in self.ports:
+            self._grown -= self._octets(self.ports[number])
         if msg.reason == _DELETE:
-            self.ports.pop(msg.desc.port_no, None)
+            self.ports.pop(number, None)
         else:
-            self.ports[msg.desc.port_no] = msg.desc
+            self.ports[number] = msg.desc
+            self._grown += self._octets(msg.desc)
+        return self._grown <= LIMITS.assembled_ports
+
+    def _octets(self, port: Port) -> int:
+        return len(encode(PortStatus(reason=0, desc=port), 0, self.version))
 
     def __repr__(self) -> str:
         return f"<switch {self.id:016x}, OpenFlow {VERSION_NAMES[self.version]}>"
