@@ -11,12 +11,12 @@ from agent_scene import BRIDGE, FRAME, Server, dump, flows, go, met, rule, runni
 
 from openflow.open_vswitch import OpenVSwitch
 from segue.agent.agent import Agent
-from segue.agent.portions import LARGE
+from segue.agent.portions import LARGE, owner_of
 from segue.drivers.ovs.switch import Switch
 from segue.model.plan import Plan, Refused
 from segue.model.program import Next, SetField, ToService
 from segue.model.protocol import Applied, Send
-from segue.model.stages import BY_NAME, TABLE, VERDICT
+from segue.model.stages import TABLE, VERDICT
 from segue.model.view import AnyRecord, FlowRecord, HookRecord, ServiceRecord, Turn
 
 pytestmark = pytest.mark.root
@@ -56,7 +56,7 @@ class Switches:
 
         async def told(switch: Switch, plan: Plan, *, felt: bool = True) -> Refused:
             rules = (*plan.add.values(), *plan.remove.values())
-            self.plans.append({one.owner if BY_NAME[one.stage].injected else "" for one in rules})
+            self.plans.append({owner_of(one) for one in rules})
             if len(rules) >= MANY:
                 self.reached.release()
                 await self.go.acquire()

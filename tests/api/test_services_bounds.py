@@ -105,6 +105,20 @@ def test_requests_are_as_large_as_can_be_borne(ask: Projects) -> None:
     assert answer.status == 409 and "may have 50 flows, and these are 51" in answer.body["error"]
     answer = ask("eye", "PUT", "/v1/services/eye/flows/0", b" " * ((16 << 20) + 1))
     assert answer.status == 400 and "larger than 16 MiB" in answer.body["error"]
+    answer = ask("eye", "PUT", "/v1/services/eye/flows/0", b'{"flows": [' + b"[]," * 600_000 + b"[]]}")
+    assert answer.status == 400 and "more than 1000000 values" in answer.body["error"]
+    answer = ask("eye", "PUT", "/v1/services/eye/flows/0", b'{"flows": [{}, [' + b"[]," * 400_000 + b"[]]]}")
+    assert answer.status == 400 and "flows[1]: it is larger than 1 MiB" in answer.body["error"]
+    answer = ask("eye", "PUT", "/v1/services/eye/flows/0", {"flows": [{}, 7]})
+    assert answer.status == 400 and "flows[1]" in answer.body["error"] and "object" in answer.body["error"]
+    for who, method, path in (
+        ("eye", "PUT", "/eye/controller"),
+        ("red", "PUT", "/eye/attach"),
+        ("red", "POST", "/eye/token"),
+        ("red", "POST", ""),
+    ):
+        answer = ask(who, method, f"/v1/services{path}", b" " * ((1 << 20) + 1))
+        assert answer.status == 400 and "larger than 1 MiB" in answer.body["error"], answer
 
 
 def test_a_project_waits_where_its_own_machine_calls_alone(ask: Projects) -> None:

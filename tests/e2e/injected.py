@@ -92,7 +92,8 @@ def packets_met(fabric: Fabric) -> dict[tuple[int, str], int]:
         for one in held(fabric, node):
             key = _GATE.search(one.identity[1])
             if one.identity[0] == TABLE["service_gate"] and one.actions != "drop" and key:
-                found[int(key[1], 16), node] = one.packets
+                at = int(key[1], 16), node
+                found[at] = found.get(at, 0) + one.packets  # a rule for each kind of packets
     return found
 
 

@@ -64,7 +64,7 @@ def test_the_pipeline_changes_only_on_purpose() -> None:
     assert hashlib.sha256(text.encode()).hexdigest()[:12] == FINGERPRINT
 
 
-FINGERPRINT = "3cc0b0d46c8f"
+FINGERPRINT = "6f0080729152"
 
 
 def test_stages_lead_to_stages_that_exist() -> None:

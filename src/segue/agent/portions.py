@@ -20,8 +20,8 @@ from collections.abc import Container, Mapping
 import msgspec
 
 from segue.compile.rules.graph import Changes
-from segue.model.program import Group, Meter, Rule, SetField
-from segue.model.stages import BY_NAME, SERVICE
+from segue.model.program import Group, Meter, Move, Rule, SetField
+from segue.model.stages import BY_NAME, REGARDED, SERVICE
 
 LARGE = 500
 """So many changes of one service go by themselves: some hundredths of a second."""
@@ -91,9 +91,9 @@ class Portions:
         service's key."""
         before, self._since = self._since, now
         for key, rule in changes.removed.items():
-            self._portion(_owner(rule), before).remove(rule, key)
+            self._portion(owner_of(rule), before).remove(rule, key)
         for key, rule in changes.added.items():
-            self._portion(_owner(rule), before).add(rule, key)
+            self._portion(owner_of(rule), before).add(rule, key)
         for number, group in changes.groups.items():
             self._numbered(GROUP, number, group, before).changes.groups[number] = group
         for number, meter in changes.meters.items():
@@ -109,7 +109,7 @@ class Portions:
         before = self._since
         self.add(changes, now, services)
         for key, rule in clear.items():
-            self._portion(_owner(rule), before).clear[key] = rule
+            self._portion(owner_of(rule), before).clear[key] = rule
         for owner, (since, heard) in self._out.items():
             if owner != NETWORK and (portion := self._of.get(owner)) is not None:
                 portion.since, portion.heard = min(portion.since, since), min(portion.heard, heard)
@@ -211,8 +211,16 @@ class Portions:
         return portion
 
 
-def _owner(rule: Rule) -> str:
-    return rule.owner if BY_NAME[rule.stage].injected else NETWORK
+def owner_of(rule: Rule) -> str:
+    """With whose changes the rule is told."""
+    return rule.owner if _of_service(rule) else NETWORK
+
+
+def _of_service(rule: Rule) -> bool:
+    """Whether it comes and goes with what a service says: its own rules, and what has the gate look at headers."""
+    return BY_NAME[rule.stage].injected or any(
+        isinstance(action, Move) and action.target == REGARDED for action in rule.actions
+    )
 
 
 def _numbers(changes: Changes, kind: str) -> Container[int]:
@@ -221,10 +229,10 @@ def _numbers(changes: Changes, kind: str) -> Container[int]:
 
 def _newly_handed(changes: Changes) -> set[int]:
     """The services that rules of the network hand packets to which none did before."""
-    before = {rule.identity: _handed(rule) for rule in changes.removed.values() if not BY_NAME[rule.stage].injected}
+    before = {rule.identity: _handed(rule) for rule in changes.removed.values() if not _of_service(rule)}
     found: set[int] = set()
     for rule in changes.added.values():
-        if not BY_NAME[rule.stage].injected:
+        if not _of_service(rule):
             found |= _handed(rule) - before.get(rule.identity, set())
     return found
 

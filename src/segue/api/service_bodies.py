@@ -16,6 +16,9 @@ from segue.server.services import Services
 LONGEST_TOKEN = 100 * 365 * 86_400
 """Seconds; whoever wants it longer wants it without end."""
 
+LONGEST_ONE = 1 << 20
+"""Octets of a flow or message as JSON: more than there are in the longest one, of 65,535 octets in OpenFlow."""
+
 Version = Literal["1.0", "1.3", "1.4", "1.5"]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=LONGEST_TOKEN)]
 Body = TypeVar("Body")
@@ -97,6 +100,18 @@ class MessagesBody(msgspec.Struct, forbid_unknown_fields=True):
     messages: list[dict[str, Any]]
 
 
+class UnreadFlows(msgspec.Struct, forbid_unknown_fields=True):
+    """A ``FlowsBody`` whose flows are not read yet."""
+
+    flows: list[msgspec.Raw]
+
+
+class UnreadMessages(msgspec.Struct, forbid_unknown_fields=True):
+    """A ``MessagesBody`` whose messages are not read yet."""
+
+    messages: list[msgspec.Raw]
+
+
 class UnconfirmedBody(msgspec.Struct):
     """``waiting``: the nodes that have not confirmed that it is gone there, and why: without an agent, they go on with
     what they had. Nodes are named to administrators; others are told how many there are."""
@@ -138,12 +153,24 @@ class ServiceBody(msgspec.Struct):
     controller: ControllerState | None
 
 
-def read(body: bytes, kind: type[Body], hint: str) -> Body:
+def read(body: bytes | msgspec.Raw, kind: type[Body], hint: str) -> Body:
     """Raises ClientException, whose end is ``hint``."""
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ClientException(f"body: {error}; {hint}") from None
+
+
+def read_one(text: msgspec.Raw, where: str) -> dict[str, Any]:
+    """A flow or message. ``where`` it stands in the body. Raises ClientException."""
+    if len(bytes(text)) > LONGEST_ONE:
+        raise ClientException(f"{where}: it is larger than {LONGEST_ONE >> 20} MiB; no message of OpenFlow is")
+    return read(text, dict[str, Any], f"that is {where}")
+
+
+def values(body: bytes) -> int:
+    """How many values there are in a JSON text, at the most: that, and not its length, is what reading it takes."""
+    return 1 + sum(map(body.count, (b",", b"[", b"{")))
 
 
 def said(room: Room, services: Services, *, whole: bool) -> ServiceBody:

@@ -36,8 +36,12 @@ from segue.api.service_bodies import (
     ServiceBody,
     TokenBody,
     UnconfirmedBody,
+    UnreadFlows,
+    UnreadMessages,
     read,
+    read_one,
     said,
+    values,
 )
 from segue.intent import IntentError, parse
 from segue.model.intent import Service
@@ -58,6 +62,10 @@ log = logging.getLogger(__name__)
 
 LARGEST_BODY = 16 << 20
 """Octets of a body with flows or messages, from who is no administrator."""
+LARGEST_SMALL = 1 << 20
+"""The same of any other body."""
+MOST_VALUES = 1_000_000
+"""JSON's, in such a body: it is looked through in one go, and parts of it are read so."""
 MOST_MESSAGES = 5_000
 """Messages of one request, which are carried out in one go."""
 AT_ONCE = 100
@@ -92,7 +100,9 @@ class Services(Routes):
     async def create(self, request: Asked, state: State, wait: Wait = 0.0) -> ServiceBody:
         """The body is the service with its ``name``, and its fields as the intent has them."""
         caller, service, flows = caller_of(request.scope), service_of(state), 0
-        fields = read(await request.body(), dict[str, Any], "write {name: NAME, hook: HOOK, attach: [port/NAME]}")
+        fields = read(
+            await _body(request, LARGEST_SMALL), dict[str, Any], "write {name: NAME, hook: HOOK, attach: [port/NAME]}"
+        )
         name = fields.pop("name", None)
         if not isinstance(name, str):
             raise ClientException("body: a service needs a name; write name: NAME")
@@ -137,7 +147,7 @@ class Services(Routes):
     async def attach(self, name: str, request: Asked, state: State, wait: Wait = 0.0) -> ServiceBody:
         """From now on the service is attached to these elements, and to no others."""
         room = _managed(request, state, name)
-        data = read(await request.body(), AttachBody, 'write {"attach": ["port/NAME", ...]}')
+        data = read(await _body(request, LARGEST_SMALL), AttachBody, 'write {"attach": ["port/NAME", ...]}')
         _still(request, state, room)
         fields = msgspec.to_builtins(service_of(state).conductor.declared.objects["service", name])
         fields.pop("name")
@@ -151,7 +161,7 @@ class Services(Routes):
     async def token(self, name: str, request: Asked, state: State) -> NewToken:
         """A new token, which is shown this once; the one before holds no more."""
         room = _managed(request, state, name)
-        data = read(await request.body() or b"{}", TokenBody, 'write {} or {"expires_in": SECONDS}')
+        data = read(await _body(request, LARGEST_SMALL) or b"{}", TokenBody, 'write {} or {"expires_in": SECONDS}')
         _still(request, state, room)
         service_of(state).injected.check_writable()
         text = room.access.renew(data.expires_in)
@@ -180,7 +190,7 @@ class Services(Routes):
     async def connect(self, name: str, request: Asked, state: State) -> ServiceBody:
         """The controller that the virtual switch calls, or waits for, from now on."""
         room, services = _own(request, state, name), service_of(state).injected
-        data = read(await request.body(), ControllerBody, 'write {"target": "tcp:HOST:PORT"}')
+        data = read(await _body(request, LARGEST_SMALL), ControllerBody, 'write {"target": "tcp:HOST:PORT"}')
         _still(request, state, room)
         ports = None if caller_of(request.scope).admin else services.ports
         try:
@@ -216,7 +226,9 @@ class Services(Routes):
         """The table holds these flows from now on, and no others; the same again changes nothing. Answered when every
         connected node has them in force, or ``wait`` seconds are over."""
         room = _own(request, state, name)
-        data = read(await _body(request), FlowsBody, 'write {"flows": [{"priority": 1, "match": {...}, ...}, ...]}')
+        body = await _body(request)
+        async with room.turn():
+            data = read(body, UnreadFlows, 'write {"flows": [{"priority": 1, "match": {...}, ...}, ...]}')
         quota = room.info.declared.flows
         if len(data.flows) > quota:
             text = f"the service may have {quota} flows, and these are {len(data.flows)}; send fewer"
@@ -225,7 +237,7 @@ class Services(Routes):
         for first in range(0, len(data.flows), AT_ONCE):
             async with room.turn():
                 piece = enumerate(data.flows[first : first + AT_ONCE], first)
-                mods += [_flow_mod(one, table, number) for number, one in piece]
+                mods += [_flow_mod(read_one(one, f"flows[{number}]"), table, number) for number, one in piece]
         async with room.turn():
             check(request.scope)
             _still(request, state, room)
@@ -238,20 +250,24 @@ class Services(Routes):
         """OpenFlow messages that change the virtual switch, in their order, and packets to send behind all of these, in
         theirs: all or none."""
         room = _own(request, state, name)
-        data = read(await _body(request), MessagesBody, 'write {"messages": [{"type": "OFPT_FLOW_MOD", ...}, ...]}')
+        body = await _body(request)
+        async with room.turn():
+            data = read(body, UnreadMessages, 'write {"messages": [{"type": "OFPT_FLOW_MOD", ...}, ...]}')
         if len(data.messages) > MOST_MESSAGES:
             raise ClientException(f"{len(data.messages)} messages are more than {MOST_MESSAGES}; send them in parts")
+        heard: list[dict[str, Any]] = []
         messages: list[tuple[Message, int]] = []
         for first in range(0, len(data.messages), AT_ONCE):
             async with room.turn():
-                piece = enumerate(data.messages[first : first + AT_ONCE], first)
-                messages += [_message(one, f"messages[{number}]") for number, one in piece]
+                for number, one in enumerate(data.messages[first : first + AT_ONCE], first):
+                    heard.append(read_one(one, f"messages[{number}]"))
+                    messages.append(_message(heard[-1], f"messages[{number}]"))
         async with room.turn():
             check(request.scope)
             _still(request, state, room)
             room.carry_out(messages)
         await _in_force(room, wait)
-        return data
+        return MessagesBody(heard)
 
     @get("/{name:str}/packet-ins", media_type="text/event-stream")
     async def packet_ins(self, name: str, request: Asked, state: State) -> ASGIApp:
@@ -303,10 +319,17 @@ async def _packets(room: Room) -> AsyncGenerator[list[Event], None]:
         room.watchers.discard(take)
 
 
-async def _body(request: Asked) -> bytes:
-    body = await request.body()
-    if len(body) > LARGEST_BODY and not caller_of(request.scope).admin:
-        raise ClientException(f"body: it is larger than {LARGEST_BODY >> 20} MiB; send it in parts")
+async def _body(request: Asked, most: int = LARGEST_BODY) -> bytes:
+    """Of at most so many octets, and values, from who is no administrator."""
+    if caller_of(request.scope).admin:
+        return await request.body()
+    said_to_be = request.headers.get("content-length", "")
+    large = said_to_be.isdecimal() and int(said_to_be) > most
+    body = b"" if large else await request.body()
+    if large or len(body) > most:
+        raise ClientException(f"body: it is larger than {most >> 20} MiB; send it in parts")
+    if values(body) > MOST_VALUES:
+        raise ClientException(f"body: it has more than {MOST_VALUES} values; send it in parts")
     return body
 
 

@@ -78,6 +78,8 @@ INJECTED = "reg10"
 """The key of the service that has sent the packet itself and is not to get it back; 0 otherwise."""
 SERVICE_METADATA = "xreg6"
 """What the service's own rules know as ``metadata``, 64 bits. Made of reg12 and reg13."""
+REGARDED = "reg11"
+"""Where headers are copied to for the switch to look at all of them, and for nothing else."""
 NETWORK = "metadata"
 """The key of the logical network that the packet is in (also its VNI between nodes)."""
 
@@ -94,6 +96,7 @@ REGISTERS = {
     VERDICT: "verdict",
     INJECTED: "sent by service",
     SERVICE_METADATA: "metadata of the service",
+    REGARDED: "headers looked at",
     NETWORK: "network",
 }
 
@@ -328,9 +331,10 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "service_gate",
         "Hands the packet to the injected service that the hook has named, unless a service before has taken it, or "
-        "this one has sent it itself.",
-        frozenset({SERVICE, VERDICT, INJECTED}),
-        frozenset(),
+        "this one has sent it itself. Looks at all of each header that the service matches or writes, so that the "
+        "switch remembers packets by few sets of bits.",
+        frozenset({SERVICE, VERDICT, INJECTED, "eth_type", "ip_proto", "icmpv6_type", "icmpv6_code"}),
+        frozenset({REGARDED}),
         ("service_0",),
     ),
     *_services(),

@@ -144,6 +144,8 @@ class NodeCompiler:
         injected = self._injected.settle()
         for key, lookups in self._injected.lookups.settle().items():
             self._graph.set(self._wiring.lookups, key, lookups)
+        for key, headers in self._injected.regards.settle().items():
+            self._graph.set(self._wiring.regards, key, headers)
         deltas = self._graph.settle()
         delta = deltas["rule"]
         for name, why in deltas["apart"].added:
@@ -155,7 +157,7 @@ class NodeCompiler:
         removed = {key: rule for key, rule in delta.removed if key not in self._wiring.rule}
         for rule in added.values():
             stages.check(rule)
-        return Changes(added | injected.added, removed | injected.removed, injected.groups, injected.meters)
+        return Changes(injected.added | added, injected.removed | removed, injected.groups, injected.meters)
 
     @property
     def rules(self) -> Iterable[Rule]:

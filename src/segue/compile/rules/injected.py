@@ -1,10 +1,10 @@
 """The rules, groups and meters of injected services on one node, which come ready from the server.
 
-They take no part in the node's graph: nothing is derived from them but how much they cost (``lookups``), and thousands
-of them may change in a second. What is kept is which record each came from, so that one that the switch refuses can be
-left out by itself: no service may hold up another, or the network. So nothing here raises for what a record says: a
-rule that breaks its stage's contract is left out as if the switch had refused it, and so is one that names a group or
-meter which is not there.
+They take no part in the node's graph: nothing is derived from them but how much they cost (``lookups``) and which
+headers they are about (``regards``), and thousands of them may change in a second. What is kept is which record each
+came from, so that one that the switch refuses can be left out by itself: no service may hold up another, or the
+network. So nothing here raises for what a record says: a rule that breaks its stage's contract is left out as if the
+switch had refused it, and so is one that names a group or meter which is not there.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from segue.compile.rules.lookups import Lookups
+from segue.compile.rules.regards import Regards
 from segue.model import stages
 from segue.model.program import AnyAction, Clone, Group, Meter, Rule, ToGroup, ToService, UseMeter, cookie
 from segue.model.view import FlowRecord, GroupRecord, MeterRecord
@@ -57,7 +58,8 @@ class Injected:
         self.groups: dict[int, Group] = {}
         self.meters: dict[int, Meter] = {}
         self.lookups = Lookups()
-        """Of what the switch is to hold."""
+        self.regards = Regards()
+        """Both of what the switch is to hold."""
         self._parts: dict[str, _Part] = {}
         self._in: set[str] = set()
         """Keys of what is in the program."""
@@ -184,6 +186,7 @@ class Injected:
                 del self._origins[old.number]
                 gone = self.rules.pop(old.number)
                 self.lookups.change(gone, -1)
+                self.regards.change(gone, -1)
                 if changed.added.pop(old.number, None) is None:
                     changed.removed[old.number] = gone
         if new is not None:
@@ -193,6 +196,7 @@ class Injected:
             if not keys:
                 self.rules[new.number] = new.value
                 self.lookups.change(new.value, 1)
+                self.regards.change(new.value, 1)
                 if changed.removed.pop(new.number, None) is None:
                     changed.added[new.number] = new.value
 

@@ -8,6 +8,7 @@ the port, in place of a network.
 
 from __future__ import annotations
 
+from segue.compile.rules.regards import regarded
 from segue.compile.rules.tunnels import to_node
 from segue.compile.rules.wiring import Wiring, emit_rule
 from segue.engine import Context
@@ -24,9 +25,12 @@ def service(ctx: Context, wiring: Wiring, key: int) -> None:
     if record is None or me is None:
         return
     owner = f"service/{record.name}"
-    handed = match({SERVICE: key, VERDICT: HOOKS[record.hook].number})
+    handed = {SERVICE: key, VERDICT: HOOKS[record.hook].number}
     counter = served(record.name)
-    emit_rule(ctx, wiring, "service_gate", 100, handed, (Next("service_0"),), owner, counter)
+    emit_rule(ctx, wiring, "service_gate", 100, match(handed), (Next("service_0"),), owner, counter)
+    for above, kind, looks in regarded(ctx.get(wiring.regards, key) or ()):
+        one = match(handed | dict(kind))
+        emit_rule(ctx, wiring, "service_gate", 100 + above, one, (*looks, Next("service_0")), owner, counter)
     emit_rule(ctx, wiring, "service_gate", 200, match({SERVICE: key, INJECTED: key}), (), owner)
     for port, name, node in record.ports:
         _way(ctx, wiring, port, name, node, node == me.name)

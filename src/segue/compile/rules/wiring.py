@@ -40,6 +40,8 @@ class Wiring:
         self.binding: Relation[str, Binding] = graph.input("binding")
         self.lookups: Relation[int, int] = graph.input("lookups")
         """By service key: how many lookups its rules here take of one packet at most, if it has any (``lookups``)."""
+        self.regards: Relation[int, tuple[str, ...]] = graph.input("regards")
+        """By service key: the headers that its rules here match or write, if there are any (``regards``)."""
 
         self.rule: Relation[int, Rule] = graph.relation("rule", watched=True)
         """By cookie."""
