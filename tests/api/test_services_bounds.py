@@ -5,11 +5,14 @@ from __future__ import annotations
 import http.client
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from api_server import Tokens
+from hypothesis import given
+from hypothesis import strategies as st
 from service_api import FLOWS, Projects, projects, until
 
-from segue.api.services import MOST_MESSAGES, MOST_STREAMS
+from segue.api.services import AT_ONCE, MOST_MESSAGES, MOST_STREAMS, OCTETS_AT_ONCE, _pieces
 
 OPTIONS = (
     *("--services-flows", "50", "--services-packet-ins", "20", "--services-per-project", "3"),
@@ -108,7 +111,7 @@ def test_requests_are_as_large_as_can_be_borne(ask: Projects) -> None:
     answer = ask("eye", "PUT", "/v1/services/eye/flows/0", b'{"flows": [' + b"[]," * 600_000 + b"[]]}")
     assert answer.status == 400 and "more than 1000000 values" in answer.body["error"]
     answer = ask("eye", "PUT", "/v1/services/eye/flows/0", b'{"flows": [{}, [' + b"[]," * 400_000 + b"[]]]}")
-    assert answer.status == 400 and "flows[1]: it is larger than 1 MiB" in answer.body["error"]
+    assert answer.status == 400 and "flows[1]: it is larger than 256 KiB" in answer.body["error"]
     answer = ask("eye", "PUT", "/v1/services/eye/flows/0", {"flows": [{}, 7]})
     assert answer.status == 400 and "flows[1]" in answer.body["error"] and "object" in answer.body["error"]
     for who, method, path in (
@@ -119,6 +122,32 @@ def test_requests_are_as_large_as_can_be_borne(ask: Projects) -> None:
     ):
         answer = ask(who, method, f"/v1/services{path}", b" " * ((1 << 20) + 1))
         assert answer.status == 400 and "larger than 1 MiB" in answer.body["error"], answer
+
+
+def test_a_body_that_does_not_say_its_length_is_read_no_further_than_it_may_be(ask: Projects) -> None:
+    connection = ask.server.connect()
+    try:
+        connection.putrequest("POST", "/v1/services")
+        connection.putheader("X-Auth-Token", ask.who["red"])
+        connection.putheader("Transfer-Encoding", "chunked")
+        connection.endheaders()
+        for _ in range(17):
+            connection.send(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
+        connection.sock.settimeout(20)  # there is no last chunk
+        answer = connection.getresponse()
+        assert answer.status == 400 and b"larger than 1 MiB" in answer.read()
+    finally:
+        connection.close()
+
+
+@given(st.lists(st.integers(0, 50_000), max_size=250))
+def test_what_is_read_in_one_go_is_little(sizes: list[int]) -> None:
+    found = [msgspec.Raw(bytes(size)) for size in sizes]
+    pieces = list(_pieces(found))
+    assert [one for piece in pieces for one in piece] == list(enumerate(found))
+    for piece in pieces:
+        assert 0 < len(piece) <= AT_ONCE
+        assert sum(len(bytes(one)) for _, one in piece[:-1]) < OCTETS_AT_ONCE
 
 
 def test_a_project_waits_where_its_own_machine_calls_alone(ask: Projects) -> None:

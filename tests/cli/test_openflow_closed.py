@@ -11,8 +11,8 @@ import pytest
 @pytest.mark.parametrize(
     ("words", "how", "status", "says"),
     [
-        ("decode 0400000800000007", ">/dev/full", 1, "segue: cannot write standard output: no space left on device\n"),
-        ("schema --version 1.0", ">/dev/full", 1, "segue: cannot write standard output: no space left on device\n"),
+        ("decode 0400000800000007", ">/dev/full", 1, "segue: cannot write: no space left on device\n"),
+        ("schema --version 1.0", ">/dev/full", 1, "segue: cannot write: no space left on device\n"),
         ("decode 0400000800000007", ">&-", 0, ""),
         ("encode", "<&-", 0, ""),
         ("decode", "<&- >&- 2>&-", 0, ""),

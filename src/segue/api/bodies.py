@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
+from litestar.exceptions import ClientException
+
+Body = TypeVar("Body")
+
+
+def read(body: bytes | msgspec.Raw, kind: type[Body], hint: str) -> Body:
+    """Raises ClientException, whose end is ``hint``."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ClientException(f"body: {error}; {hint}") from None
 
 
 class ProblemBody(msgspec.Struct, omit_defaults=True):

@@ -91,8 +91,6 @@ def _answer(error: Exception) -> Response[ErrorBody]:
             return Response(ErrorBody(str(error)), status_code=503)
         case RecursionError():
             return Response(ErrorBody("the body is nested too deeply"), status_code=400)
-        case UnicodeDecodeError():  # of a body that litestar reads: it expects the decoder to say so in another way
-            return Response(ErrorBody("the body is no UTF-8"), status_code=400)
         case HTTPException(status_code=413):
             text = "the body is larger than 64 MiB; split it"
             return Response(ErrorBody(text), status_code=413)

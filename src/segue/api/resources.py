@@ -23,6 +23,7 @@ from segue.api.bodies import (
     PathBody,
     StatusBody,
     StepBody,
+    read,
 )
 from segue.api.declaring import Wait, change, find, known, no_such, service_of
 from segue.api.files import FILES, merged, read_files
@@ -61,8 +62,11 @@ class Intents(Controller):
         return await change(service_of(state).conductor, merged(documents), documents, dry_run, wait)
 
     @post("/delete", status_code=200)
-    async def delete(self, data: DeleteBody, state: State, dry_run: bool = False, wait: Wait = 0.0) -> AppliedBody:
+    async def delete(
+        self, request: Request[Any, Any, State], state: State, dry_run: bool = False, wait: Wait = 0.0
+    ) -> AppliedBody:
         """Deletes objects by kind and name, with what they declared inside themselves."""
+        data = read(await request.body(), DeleteBody, 'write {"refs": [["port", "NAME"], ...]}')
         conductor = service_of(state).conductor
         for kind, name in data.refs:
             find(conductor, kind, name)

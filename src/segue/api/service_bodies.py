@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar.exceptions import ClientException
 
+from segue.api.bodies import read
 from segue.inject.features import datapath_id
 from segue.model.hooks import HOOKS
 from segue.model.intent import Permissions
@@ -16,12 +17,11 @@ from segue.server.services import Services
 LONGEST_TOKEN = 100 * 365 * 86_400
 """Seconds; whoever wants it longer wants it without end."""
 
-LONGEST_ONE = 1 << 20
-"""Octets of a flow or message as JSON: more than there are in the longest one, of 65,535 octets in OpenFlow."""
+LONGEST_ONE = 256 << 10
+"""Octets of a flow or message as JSON, which is read in one go: more than one has that a service may send."""
 
 Version = Literal["1.0", "1.3", "1.4", "1.5"]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=LONGEST_TOKEN)]
-Body = TypeVar("Body")
 
 
 class PortBody(msgspec.Struct):
@@ -153,22 +153,14 @@ class ServiceBody(msgspec.Struct):
     controller: ControllerState | None
 
 
-def read(body: bytes | msgspec.Raw, kind: type[Body], hint: str) -> Body:
-    """Raises ClientException, whose end is ``hint``."""
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ClientException(f"body: {error}; {hint}") from None
-
-
 def read_one(text: msgspec.Raw, where: str) -> dict[str, Any]:
     """A flow or message. ``where`` it stands in the body. Raises ClientException."""
     if len(bytes(text)) > LONGEST_ONE:
-        raise ClientException(f"{where}: it is larger than {LONGEST_ONE >> 20} MiB; no message of OpenFlow is")
+        raise ClientException(f"{where}: it is larger than {LONGEST_ONE >> 10} KiB; none that a service may send is")
     return read(text, dict[str, Any], f"that is {where}")
 
 
-def values(body: bytes) -> int:
+def values(body: bytes | bytearray) -> int:
     """How many values there are in a JSON text, at the most: that, and not its length, is what reading it takes."""
     return 1 + sum(map(body.count, (b",", b"[", b"{")))
 

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -23,6 +23,7 @@ from litestar.params import Parameter
 from litestar.types import ASGIApp
 
 from segue.api.admitted import caller_of, check, who
+from segue.api.bodies import read
 from segue.api.declaring import Wait, change, no_null, service_of
 from segue.api.errors import NotFound
 from segue.api.events import BEAT, Stream
@@ -38,7 +39,6 @@ from segue.api.service_bodies import (
     UnconfirmedBody,
     UnreadFlows,
     UnreadMessages,
-    read,
     read_one,
     said,
     values,
@@ -70,6 +70,8 @@ MOST_MESSAGES = 5_000
 """Messages of one request, which are carried out in one go."""
 AT_ONCE = 100
 """Flows, or messages, that are read or written before others have their turn."""
+OCTETS_AT_ONCE = 64 << 10
+"""The same of what they are as JSON, where that is less."""
 MOST_STREAMS = 8
 """Of packets, of one service."""
 MOST_WAITING = 1_000
@@ -234,9 +236,8 @@ class Services(Routes):
             text = f"the service may have {quota} flows, and these are {len(data.flows)}; send fewer"
             raise ClientException(text, status_code=409)
         mods: list[FlowMod] = []
-        for first in range(0, len(data.flows), AT_ONCE):
+        for piece in _pieces(data.flows):
             async with room.turn():
-                piece = enumerate(data.flows[first : first + AT_ONCE], first)
                 mods += [_flow_mod(read_one(one, f"flows[{number}]"), table, number) for number, one in piece]
         async with room.turn():
             check(request.scope)
@@ -257,9 +258,9 @@ class Services(Routes):
             raise ClientException(f"{len(data.messages)} messages are more than {MOST_MESSAGES}; send them in parts")
         heard: list[dict[str, Any]] = []
         messages: list[tuple[Message, int]] = []
-        for first in range(0, len(data.messages), AT_ONCE):
+        for piece in _pieces(data.messages):
             async with room.turn():
-                for number, one in enumerate(data.messages[first : first + AT_ONCE], first):
+                for number, one in piece:
                     heard.append(read_one(one, f"messages[{number}]"))
                     messages.append(_message(heard[-1], f"messages[{number}]"))
         async with room.turn():
@@ -319,18 +320,36 @@ async def _packets(room: Room) -> AsyncGenerator[list[Event], None]:
         room.watchers.discard(take)
 
 
+def _pieces(found: Sequence[msgspec.Raw]) -> Iterator[list[tuple[int, msgspec.Raw]]]:
+    """With their numbers; each piece is read in one go."""
+    piece: list[tuple[int, msgspec.Raw]] = []
+    octets = 0
+    for number, one in enumerate(found):
+        piece.append((number, one))
+        octets += len(bytes(one))
+        if len(piece) >= AT_ONCE or octets >= OCTETS_AT_ONCE:
+            yield piece
+            piece, octets = [], 0
+    if piece:
+        yield piece
+
+
 async def _body(request: Asked, most: int = LARGEST_BODY) -> bytes:
     """Of at most so many octets, and values, from who is no administrator."""
     if caller_of(request.scope).admin:
         return await request.body()
     said_to_be = request.headers.get("content-length", "")
-    large = said_to_be.isdecimal() and int(said_to_be) > most
-    body = b"" if large else await request.body()
-    if large or len(body) > most:
-        raise ClientException(f"body: it is larger than {most >> 20} MiB; send it in parts")
+    large = ClientException(f"body: it is larger than {most >> 20} MiB; send it in parts")
+    if said_to_be.isdecimal() and int(said_to_be) > most:
+        raise large
+    body = bytearray()
+    async for chunk in request.stream():  # which may come without a length
+        body += chunk
+        if len(body) > most:
+            raise large
     if values(body) > MOST_VALUES:
         raise ClientException(f"body: it has more than {MOST_VALUES} values; send it in parts")
-    return body
+    return bytes(body)
 
 
 async def _listed(room: Room, table: int | None, new: float = math.inf) -> list[dict[str, Any]]:

@@ -120,6 +120,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in _FULL or error.filename is not None:
             raise
-        complain(f"cannot write standard output: {(error.strerror or '').lower()}")
+        complain(f"cannot write: {(error.strerror or '').lower()}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Failure.status
