@@ -14,7 +14,7 @@ from service_bench import until
 from segue.openflow.channel import Channel, ConnectionLost, Dialer, dial, listen
 from segue.openflow.endpoint import Certificates
 from segue.openflow.wire import V15
-from segue.server.service_doors import UNREACHED, BadTarget, Controller, Door, checked, made_out_to
+from segue.server.service_doors import MOST_CALLERS, UNREACHED, BadTarget, Controller, Door, checked, made_out_to
 
 NAMES = {"server": "", "ips": "DNS:IPS.example.org,DNS:second.example.org", "other": "DNS:other.example.org", "old": ""}
 """The alternative names of each certificate; its common name is its key."""
@@ -224,3 +224,91 @@ def test_a_call_that_nobody_answers_is_said_to_be_one(caplog: pytest.LogCaptureF
 
     asyncio.run(main())
     assert "service eye: TimeoutError" in caplog.messages
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize("kind", ["ptcp", "pssl"])
+def test_who_calls_and_says_nothing_takes_no_more_than_a_few_of_the_servers_files(
+    pki: dict[str, Certificates], kind: str
+) -> None:
+    """A controller that is there stays, and another still gets in."""
+
+    async def main() -> None:
+        attached: list[Channel] = []
+        secure = kind == "pssl"
+        name = "ips.example.org" if secure else ""
+        door = Door(Controller(f"{kind}:0:127.0.0.1", (), name), attached.append, pki["server"])
+        door.open()
+        await until(lambda: kind not in door.address)
+        tls = pki["ips"] if secure else None
+        first = await dial(door.address, tls=tls, versions=(V15,))
+        await until(lambda: len(attached) == 1)
+        port = int(door.address.rpartition(":")[2])
+        before = open_files()
+        silent = []
+        for _ in range(5 * MOST_CALLERS):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            silent.append(writer)
+        await asyncio.sleep(0.2)
+        own = len(silent)
+        assert open_files() - before - own <= 2 * MOST_CALLERS
+        second = await dial(door.address, tls=tls, versions=(V15,))
+        await until(lambda: len(attached) == 2)
+        assert first.connected and second.connected
+        for writer in silent:
+            writer.close()
+        for channel in (first, second):
+            channel.close()
+        door.close()
+        await asyncio.sleep(0.1)
+
+    asyncio.run(main())
+
+
+def test_where_enough_controllers_are_connected_nobody_else_is_let_in(pki: dict[str, Certificates]) -> None:
+    async def main() -> None:
+        attached: list[Channel] = []
+        door = Door(Controller("ptcp:0:127.0.0.1"), attached.append, pki["server"])
+        door.open()
+        await until(lambda: "ptcp" not in door.address)
+        there = [await dial(door.address, versions=(V15,)) for _ in range(MOST_CALLERS)]
+        with pytest.raises((ConnectionLost, OSError)):
+            await dial(door.address, versions=(V15,), timeout=2.0)
+        assert all(one.connected for one in there)
+        there.pop().close()
+        await until(lambda: any(one.lost is not None for one in attached))
+        there.append(await dial(door.address, versions=(V15,)))
+        for one in there:
+            one.close()
+        door.close()
+        await asyncio.sleep(0.1)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", ["ptcp", "pssl"])
+def test_who_calls_again_and_again_does_not_fill_the_log(
+    pki: dict[str, Certificates], caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    caplog.set_level("INFO")
+
+    async def main() -> None:
+        name = "ips.example.org" if kind == "pssl" else ""
+        door = Door(Controller(f"{kind}:0:127.0.0.1", (), name), lambda _: None, pki["server"])
+        door.open()
+        await until(lambda: kind not in door.address)
+        port = int(door.address.rpartition(":")[2])
+        for _ in range(100):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"no hello")
+            writer.close()
+        await asyncio.sleep(1.3)
+        door.close()
+
+    asyncio.run(main())
+    lines = [record.getMessage() for record in caplog.records if record.name == "segue.openflow"]
+    assert 0 < len(lines) < 20
+    assert any("more such lines are left out" in line for line in lines)

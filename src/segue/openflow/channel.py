@@ -19,6 +19,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from segue.openflow.callers import Callers, TurnedAway
 from segue.openflow.connection import (
     Connection,
     Dead,
@@ -457,11 +458,11 @@ class _Shaking(asyncio.Protocol):
     """A call at a TLS port. The event loop says to nobody that a handshake failed, unless it is done apart, on a
     connection that is accepted already."""
 
-    def __init__(self, accept: Callable[[], Channel], context: ssl.SSLContext, timeout: float, tasks: set[Any]) -> None:
-        self._accept = accept
-        self._context = context
-        self._timeout = timeout
-        self._tasks = tasks
+    def __init__(
+        self, channel: Channel, context: ssl.SSLContext, timeout: float, tasks: set[Any], callers: Callers
+    ) -> None:
+        self._channel, self._context, self._timeout, self._tasks = channel, context, timeout, tasks
+        self._callers = callers
 
     def connection_made(self, transport: Any) -> None:
         peer = transport.get_extra_info("peername")
@@ -470,15 +471,18 @@ class _Shaking(asyncio.Protocol):
         task = asyncio.get_running_loop().create_task(self._shake(accepted, peer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        self._callers.add(self._channel, task.cancel)
 
     async def _shake(self, accepted: socket.socket, peer: Any) -> None:
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                self._accept, accepted, ssl=self._context, ssl_handshake_timeout=self._timeout
+                lambda: self._channel, accepted, ssl=self._context, ssl_handshake_timeout=self._timeout
             )
         except Exception as e:
             name = Endpoint("tcp", peer[0], peer[1], secure=True) if peer else "ssl"
-            log.warning("%s: no TLS connection: %s", name, e or type(e).__name__)
+            self._callers.log(logging.WARNING, "%s: no TLS connection: %s", name, e or type(e).__name__)
+            self._channel.on_close = None
+            self._channel.abort(str(e))
         except BaseException:
             accepted.close()
             raise
@@ -555,10 +559,11 @@ async def listen(
     *,
     tls: Tls = None,
     backlog: int = BACKLOG,
+    most: int = 0,
     **settings: Any,
 ) -> Listener:
     """Waits to be called at `ptcp:PORT[:HOST]`, `pssl:PORT[:HOST]` or `punix:PATH`. `settings` are those of
-    `Connection`, and `on_made`, which sees a channel before it says hello.
+    `Connection`, and `on_made`, which sees a channel before it says hello. `most`: how many may be there (`callers`).
 
     OSError if the address is taken, ValueError for a target that is none or versions that nobody speaks.
     """
@@ -566,20 +571,24 @@ async def listen(
     context = _context(endpoint, tls, server=True)
     make = _Factory(**settings)
     loop = asyncio.get_running_loop()
-
     name = f"unix:{endpoint.path}" if endpoint.kind == "unix" else ""
     tasks: set[Any] = set()
+    callers = Callers(most, target)
 
     def accept() -> Channel:
         channel = make(on_channel, name)
-        channel.on_close = lambda reason: log.info("%s: %s", channel.peer, reason)
+        channel.on_close = lambda reason: callers.log(logging.INFO, "%s: %s", channel.peer, reason)
         return channel
 
     def answer() -> asyncio.BaseProtocol:
-        return accept() if context is None else _Shaking(accept, context, make.settings["handshake_timeout"], tasks)
+        if not callers.room():
+            return TurnedAway()
+        if context is not None:
+            return _Shaking(accept(), context, make.settings["handshake_timeout"], tasks, callers)
+        return callers.add(accept())
 
     if endpoint.kind == "unix":
-        server = await loop.create_unix_server(accept, sock=_bound(endpoint.path), backlog=_ACCEPTED)
+        server = await loop.create_unix_server(answer, sock=_bound(endpoint.path), backlog=_ACCEPTED)
     else:
         server = await loop.create_server(
             answer, endpoint.host or None, endpoint.port, backlog=_ACCEPTED, reuse_address=True

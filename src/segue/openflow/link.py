@@ -133,6 +133,11 @@ class Link(asyncio.BufferedProtocol):
         return None if self._transport is None else self._transport.get_extra_info("peercert")
 
     @property
+    def introduced(self) -> bool:
+        """Whether both have said hello, whatever has become of it since."""
+        return self.connection.ready
+
+    @property
     def connected(self) -> bool:
         return self.connection.ready and self._lost is None
 

@@ -20,6 +20,7 @@ from segue.openflow.bundle_state import BundleError, Committed
 from segue.openflow.channel import Channel
 from segue.openflow.connection import Event, Garbled, Received, Refused
 from segue.openflow.protocol.errors import error_message
+from segue.openflow.sparing import Sparing
 from segue.openflow.switch_side import SwitchSide
 from segue.server.service_access import ENDED
 from segue.server.service_answers import Answers
@@ -41,6 +42,7 @@ class Controllers:
         self._services = services
         self.side = SwitchSide(self._serve, carry_out=self._carry_out)
         self.answers = Answers(room)
+        self._news = Sparing(log)
         self._held: set[Channel] = set()
         self._xids: dict[int, tuple[Channel, int]] = {}
         """By flow that nodes may refuse yet: who asked for it."""
@@ -49,7 +51,8 @@ class Controllers:
 
     def attach(self, channel: Channel) -> None:
         """A controller has connected."""
-        log.info("service %s: controller %s connected", self._room.name, channel.peer)
+        who = self._room.name, channel.peer
+        self._news(f"service {self._room.name}", logging.INFO, "service %s: controller %s connected", *who)
         before = channel.on_close
 
         def closed(reason: str) -> None:

@@ -33,6 +33,8 @@ LONGEST_NAME = 253
 """Letters of the name in a certificate."""
 UNREACHED = "no OpenFlow connection could be made; the server's log says more"
 """All that who has a token is told of calls that fail: else it would learn what listens where the server can call."""
+MOST_CALLERS = 32
+"""Connections at one service's door. They are the server's files, which who calls its API needs too."""
 RETRY = 2.0
 """Seconds before an address that was taken is tried again."""
 
@@ -228,7 +230,9 @@ class Door:
     async def _listen(self) -> None:
         while True:
             try:
-                self._listener = await listen(self.controller.target, self._let_in, tls=self._tls, **self._settings)
+                self._listener = await listen(
+                    self.controller.target, self._let_in, tls=self._tls, most=MOST_CALLERS, **self._settings
+                )
             except (OSError, ValueError) as error:
                 if not self._why:
                     log.warning("%s: %s", self._called, error)
