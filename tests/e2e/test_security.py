@@ -83,6 +83,54 @@ def test_spoofed_neighbors(bench: Bench, uncounted: None) -> None:
     )
 
 
+TPIDS = (0x8100, 0x88A8)
+
+
+def tagged(sent: bytes, *tags: tuple[int, int]) -> bytes:
+    """``tags``: (EtherType, what follows it), outermost first."""
+    return sent[:12] + b"".join(struct.pack("!HH", *tag) for tag in tags) + sent[12:]
+
+
+def twice_tagged(sent: bytes, outer: int) -> list[bytes]:
+    found = [tagged(sent, (one, outer), (two, 0)) for one in TPIDS for two in TPIDS]
+    return [*found, tagged(sent, (0x8100, outer), (0x8100, 0), (0x8100, 0))]
+
+
+def test_spoofed_addresses_beneath_vlan_tags(bench: Bench, uncounted: None) -> None:
+    """Linux takes tags of VLAN 0 off, however many there are, and believes what it finds; Open vSwitch reads one."""
+    client, third = of("client"), of("third")
+    spoofed = [
+        arp(1, (client, "10.0.0.20"), (bytes(6), "10.0.0.30"), third),
+        arp(2, (client, "10.0.0.20"), (third, "10.0.0.30"), third),
+        datagram(client, third, "10.0.0.20", "10.0.0.30", b"another's address"),
+        datagram(client, third, "fd00::20", "fd00::30", b"another's address"),
+        advertisement(client, third, "fd00::10", "fd00::30", "fd00::20", client),
+    ]
+    bench.lost(
+        *(("client", tagged(one, (tpid, vid))) for one in spoofed for tpid in TPIDS for vid in (0, 5)),
+        *(("client", sent) for one in spoofed for vid in (0, 5) for sent in twice_tagged(one, vid)),
+    )
+
+
+def test_no_host_hides_packets_from_chains_by_tags(bench: Bench, uncounted: None) -> None:
+    """Not even one that may use any address."""
+    sent = datagram(of("loose"), of("server"), "10.0.0.10", "10.0.0.20", b"around the chain")
+    bench.lost(*(("loose", one) for one in twice_tagged(sent, 0)))
+
+
+def test_tags_that_port_security_sees_beneath_go_through(bench: Bench) -> None:
+    """How many tags a host's kernel leaves on for those who watch is its own matter."""
+    sent = datagram(of("mate"), of("third"), "10.0.0.11", "10.0.0.30", b"own address")
+    free = datagram(of("loose"), of("third"), "10.0.0.40", "10.0.0.30", b"provider's")
+    for source, whole in (
+        *(("mate", tagged(sent, (tpid, vid))) for tpid in TPIDS for vid in (0, 5)),
+        ("loose", tagged(free, (0x88A8, 5), (0x8100, 7))),
+    ):
+        bench.wires[source].send(whole)
+        found = watch(bench.wires, 1)
+        assert {name: [one[-40:] for one in got] for name, got in found.items() if got} == {"third": [whole[-40:]]}
+
+
 def test_allowed_addresses(bench: Bench) -> None:
     bench.check(
         {

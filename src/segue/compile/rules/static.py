@@ -43,6 +43,10 @@ ADVERTISE: tuple[AnyAction, ...] = (
 
 PATH_HEADERS = (ETH_NSH, ETH_MPLS, ETH_MPLS_MULTICAST)
 """EtherTypes of what only the network writes."""
+TAGS = (ETH_VLAN, ETH_QINQ)
+"""EtherTypes of VLAN tags. Open vSwitch reads one tag; the EtherType of a packet with more is the second's."""
+PRIORITY_TAG = 0x1000, 0x1FFF
+"""``vlan_vid`` of a packet whose outer tag names no VLAN."""
 
 STATIC: tuple[Static, ...] = (
     # A packet from another node is where that node sent it; one from a function must show that it belongs.
@@ -58,7 +62,10 @@ STATIC: tuple[Static, ...] = (
         ("port_security", 32, match(eth_type=ETH_IPV6, ip_proto=PROTO_ICMPV6, icmpv6_type=kind), ())
         for kind in (ND_ROUTER, ND_ADVERTISEMENT, ND_REDIRECT)
     ),
-    *(("port_security", 20, match(eth_type=ethertype), ()) for ethertype in (ETH_IPV4, ETH_IPV6, ETH_ARP)),
+    *(("port_security", 20, match(eth_type=ethertype), ()) for ethertype in (ETH_IPV4, ETH_IPV6, ETH_ARP, *TAGS)),
+    # Hosts take off any number of tags of VLAN 0 and believe what is beneath (IEEE 802.1Q: it has a priority, and is in
+    # no VLAN). Beneath the second nobody has seen it: not who it says it is, nor which chain it should take.
+    *(("port_security", 40, match(eth_type=ethertype, vlan_vid=PRIORITY_TAG), ()) for ethertype in TAGS),
     ("responder", 50, SOLICITATION, ADVERTISE),
     ("classify", 0, (), (Next("pre_routing"),)),
     ("restore", 50, match(eth_src=(MARK, MARK_MASK)), (SetField("eth_src", NOBODY),)),
@@ -71,7 +78,7 @@ STATIC: tuple[Static, ...] = (
     # nobody has seen where a service has taken the first off.
     *(("redirect", 200, match(eth_type=ethertype), ()) for ethertype in PATH_HEADERS),
     ("redirect", 200, match(eth_src=(MARK, OF_PATHS)), ()),
-    *(("go_on", 200, match(eth_type=ethertype, vlan_vid=0), ()) for ethertype in (ETH_VLAN, ETH_QINQ)),
+    *(("go_on", 200, match(eth_type=ethertype, vlan_vid=0), ()) for ethertype in TAGS),
 )
 
 
