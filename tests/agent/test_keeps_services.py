@@ -8,7 +8,7 @@ import contextlib
 import re
 
 import pytest
-from agent_scene import BRIDGE, Server, dump, flows, go, met, rule, running, serving
+from agent_scene import BRIDGE, Server, dump, flows, go, met, rule, running, serving, table
 
 from openflow.open_vswitch import OpenVSwitch
 from segue.agent.agent import Agent
@@ -31,7 +31,7 @@ from segue.model.program import (
     UseMeter,
 )
 from segue.model.stages import SERVICE_METADATA, TARGET_PORT, VERDICT
-from segue.model.view import AnyRecord, FlowRecord, GroupRecord, MeterRecord
+from segue.model.view import AnyRecord, FlowRecord, GroupRecord, MeterRecord, ServiceRecord
 
 pytestmark = pytest.mark.root
 
@@ -217,6 +217,38 @@ def test_a_rule_that_the_switch_refuses_is_left_out_alone_and_reported(ovs: Open
         said = await server.hold({"flow/8/2": FlowRecord(right)})
         assert said.refused == {}
         assert dump(ovs, 8).count("cookie=") == 2
+
+    go(ovs, scene)
+
+
+def test_where_the_gate_cannot_look_at_headers_the_service_is_served_all_the_same(ovs: OpenVSwitch) -> None:
+    """A switch without room for more rules in that table: the service's own are there, and packets come to them."""
+
+    def gates() -> int:
+        return ovs.ofctl(6, "dump-flows", ovs.management(BRIDGE), f"table={table('service_gate')}").count("cookie=")
+
+    async def scene(server: Server, agent: Agent) -> None:
+        services = {f"service/{key}": ServiceRecord(f"s{key}", key, "egress", ()) for key in (7, 8)}
+        await server.hold({**services, **flows(8, (rule(8, eth_src=1),))})
+        assert gates() == 5
+        bridge, number = ("bridge", BRIDGE), table("service_gate")
+        full = ("--id=@t", "create", "Flow_Table", "flow_limit=5", "--", "set", *bridge, f"flow_tables:{number}=@t")
+        await asyncio.to_thread(ovs.vsctl, "--", *full)
+        mine = flows(7, (rule(7, eth_type=0x800, ipv4_src=1), rule(7, priority=3, eth_src=1)))
+        said = await server.hold(mine)
+        assert (said.refused, gates(), dump(ovs, 7).count("cookie=")) == ({}, 5, 4)
+        # One of those that go was never there.
+        said = await server.hold({"flow/7/1": None})
+        assert (said.refused, gates(), dump(ovs, 7).count("cookie=")) == ({}, 5, 3)
+        agent._keeper.disturbed({(table("service_0"), 0)})
+        said = await server.hold({"flow/7/3": FlowRecord(rule(7, priority=4))})
+        assert (said.refused, gates(), dump(ovs, 7).count("cookie=")) == ({}, 5, 4)
+        await asyncio.to_thread(ovs.vsctl, "remove", *bridge, "flow_tables", f"{number}")
+        agent._keeper._retry_refused()
+        said = await server.hold({"flow/7/3": None})
+        assert (said.refused, gates(), dump(ovs, 7).count("cookie=")) == ({}, 6, 4)
+        said = await server.hold(dict.fromkeys(mine))
+        assert (said.refused, gates()) == ({}, 5)
 
     go(ovs, scene)
 

@@ -11,7 +11,7 @@ from agent_scene import BRIDGE, FRAME, Server, dump, flows, go, met, rule, runni
 
 from openflow.open_vswitch import OpenVSwitch
 from segue.agent.agent import Agent
-from segue.agent.portions import LARGE, owner_of
+from segue.agent.portions import LARGE, told_with
 from segue.drivers.ovs.switch import Switch
 from segue.model.plan import Plan, Refused
 from segue.model.program import Next, SetField, ToService
@@ -56,7 +56,7 @@ class Switches:
 
         async def told(switch: Switch, plan: Plan, *, felt: bool = True) -> Refused:
             rules = (*plan.add.values(), *plan.remove.values())
-            self.plans.append({owner_of(one) for one in rules})
+            self.plans.append({told_with(one) for one in rules})
             if len(rules) >= MANY:
                 self.reached.release()
                 await self.go.acquire()

@@ -136,14 +136,23 @@ def heard(compiler: NodeCompiler) -> tuple[list[int], list[int]]:
     return plain, served
 
 
-def test_a_service_of_one_table_is_at_hundreds_of_ports_and_all_are_heard() -> None:
+@pytest.mark.parametrize(("actions", "most"), [((SetField(VERDICT, 0),), 600), ((SetField("ip_dscp", 1),), 500)])
+def test_a_service_of_one_table_is_at_hundreds_of_ports_and_all_are_heard(
+    actions: tuple[AnyAction, ...], most: int
+) -> None:
+    """Where it writes a header, which is looked at, packets come to its gate twice."""
     compiler = network(1000, 3)
-    for key in range(1, 601):
+    for key in range(1, most + 1):
         attach(compiler, key, 7)
-    put(compiler, 7, rule(SetField("ip_dscp", 1)))
+    put(compiler, 7, rule(*actions))
     compiler.settle()
-    assert heard(compiler) == (list(range(601, 1001)), list(range(1, 601)))
+    assert heard(compiler) == (list(range(most + 1, 1001)), list(range(1, most + 1)))
     assert not compiler.unheard()
+    attach(compiler, most + 1, 7)
+    compiler.settle()
+    assert compiler.unheard() == {9: 1}
+    compiler.record(f"hook/egress:port:{most + 1}", None)
+    compiler.settle()
     rendered = flood(compiler)
     assert len(encode(addition(cookie(rendered), rendered))) < 1 << 16
 

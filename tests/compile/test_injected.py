@@ -270,6 +270,16 @@ def test_services_have_their_turn_until_one_takes_the_packet() -> None:
     assert met(late) == ([21, 20], [])
 
 
+def test_a_packet_is_counted_once_for_each_service_whatever_of_it_is_looked_at() -> None:
+    """What the gate looks at comes to it again, and to the next service as if nothing had been looked at."""
+    on = network(
+        FIRST_OF_TWO, SECOND_HOOK, rules={21: (SetField("eth_dst", 3),), 20: (), 22: (SetField("eth_src", MAC),)}
+    )
+    visits = run(on, Packet.of({"eth_type": 0x88B5, "eth_src": MAC, "eth_dst": MAC + 1}), 1).visits
+    gates = [visit.rule for visit in visits if visit.stage == "service_gate" and visit.rule]
+    assert [rule.counter for rule in gates] == ["", "service/b", "service/c", "", "service/a"]
+
+
 def test_a_service_does_not_get_back_what_it_has_sent_itself() -> None:
     on = network(FIRST_OF_TWO, SECOND_HOOK, rules={21: TAKE, 20: (), 22: ()})
     assert met(on, **{INJECTED: 21}) == ([20, 22], [2])

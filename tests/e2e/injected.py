@@ -41,6 +41,7 @@ def everything(hook: str) -> dict[str, Any]:
 
 
 _GATE = re.compile(rf"{SERVICE}=(0x[0-9a-f]+)")
+_LET_IN = f"resubmit(,{TABLE['service_0']})"
 
 
 def flow(match: Mapping[str, Any], *actions: of.Action, priority: int = 10, **more: Any) -> FlowMod:
@@ -91,9 +92,8 @@ def packets_met(fabric: Fabric) -> dict[tuple[int, str], int]:
     for node in fabric.nodes:
         for one in held(fabric, node):
             key = _GATE.search(one.identity[1])
-            if one.identity[0] == TABLE["service_gate"] and one.actions != "drop" and key:
-                at = int(key[1], 16), node
-                found[at] = found.get(at, 0) + one.packets  # a rule for each kind of packets
+            if one.identity[0] == TABLE["service_gate"] and one.actions == _LET_IN and key:
+                found[int(key[1], 16), node] = one.packets
     return found
 
 

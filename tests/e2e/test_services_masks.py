@@ -25,12 +25,13 @@ from .fabric import Fabric, host
 from .flows import held
 from .frames import Wire, ether
 from .frames import of as address_of
-from .injected import ON, flow, put, shown
-from .talk import apply, settle
+from .injected import ON, everything, flow, numbers, put, say, shown
+from .talk import apply
 
 pytestmark = pytest.mark.root
 
 FRAMES, AT_ONCE = 3_000, 20
+GROUPS = 256
 TCP = {"eth_type": 0x0800, "ip_proto": 6}
 PIECES = (("tcp_src", 16), ("tcp_dst", 16), ("tcp_flags", 12))
 INTENT: dict[str, Any] = {
@@ -40,7 +41,7 @@ INTENT: dict[str, Any] = {
         name: {"network": "web", "node": node, "address": f"10.0.0.{last}"}
         for name, node, last in (("h1", "n1", 30), ("h2", "n2", 40))
     },
-    "services": {"evil": {"hook": "egress", "attach": ["port/h2"]}},
+    "services": {"evil": {"hook": "egress", "attach": ["port/h2"], "permissions": everything("egress")}},
 }
 
 
@@ -63,13 +64,18 @@ def sieve(table: int, name: str, width: int) -> list[FlowMod]:
     return found
 
 
-def segment(rng: Random) -> bytes:
-    """From h1 to h2, each field with so many ones in front."""
+def segment(rng: Random, port: int | None = None) -> bytes:
+    """From h1 to h2, each field with so many ones in front; ``port``: that it comes from, if it matters."""
     source, target, flags = (
         ((1 << ones) - 1) << width - ones | (rng.getrandbits(width) >> ones + 1 if ones < width else 0)
         for width, ones in ((width, rng.randint(0, width)) for _, width in PIECES)
     )
-    tcp = source.to_bytes(2, "big") + target.to_bytes(2, "big") + bytes(8) + (0x5000 | flags).to_bytes(2, "big")
+    tcp = (
+        (source if port is None else port).to_bytes(2, "big")
+        + target.to_bytes(2, "big")
+        + bytes(8)
+        + (0x5000 | flags).to_bytes(2, "big")
+    )
     ip = bytes([0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 30, 10, 0, 0, 40])
     return ether(address_of("h1"), address_of("h2"), 0x0800, ip + tcp + bytes(6))
 
@@ -87,12 +93,15 @@ def lookups(fabric: Fabric, frames: list[bytes]) -> float:
             for first in range(0, len(frames), AT_ONCE):
                 wire.send(*frames[first : first + AT_ONCE])
                 time.sleep(0.01)
-            settle(fabric)
-    told = control(fabric, "n2", "dpif-netdev/pmd-stats-show")
-    received = re.search(r"packets received: (\d+)", told)
-    found = re.search(r"avg\. subtable lookups per megaflow hit: ([\d.]+)", told)
-    assert received is not None and found is not None, told
-    assert int(received[1]) > 0.9 * FRAMES, told
+            # A machine with other work loses some.
+            fabric.until(lambda: told(fabric, r"packets received: (\d+)") > len(frames) / 2, "half of the frames")
+    return told(fabric, r"avg\. subtable lookups per megaflow hit: ([\d.]+)")
+
+
+def told(fabric: Fabric, what: str) -> float:
+    shown = control(fabric, "n2", "dpif-netdev/pmd-stats-show")
+    found = re.search(what, shown)
+    assert found is not None, shown
     return float(found[1])
 
 
@@ -101,6 +110,22 @@ def test_flows_that_look_at_pieces_of_headers_slow_nobody(fabric: Fabric) -> Non
         put(fabric, "evil", *sieve(table, name, width), table=table)
     rng = Random(5)
     assert lookups(fabric, [segment(rng) for _ in range(FRAMES)]) < 8  # of 3,700 sets, some 600
+
+
+def test_groups_that_write_pieces_of_headers_slow_nobody(fabric: Fabric) -> None:
+    rng = Random(6)
+    out = of.Output(numbers(fabric, "evil")["h2"])
+    masks = rng.sample(range(1, 1 << 32), GROUPS)
+    for table in range(1, len(PIECES)):
+        put(fabric, "evil", table=table, settled=False)
+    put(fabric, "evil", settled=False)
+    buckets = [of.Bucket([of.SetField("ipv4_dst", 0x0A000028 & mask, mask), out]) for mask in masks]
+    groups = [of.GroupMod(0, n, of.GroupType.INDIRECT, [one]) for n, one in enumerate(buckets)]
+    say(fabric, "evil", *groups)
+    put(fabric, "evil", *(flow(TCP | {"tcp_src": number}, of.Group(number)) for number in range(GROUPS)))
+    assert shown(fabric, "evil")["refused"] == []
+    frames = [segment(rng, rng.randrange(GROUPS)) for _ in range(FRAMES)]
+    assert lookups(fabric, frames) < 8  # of 256 sets, some 60
 
 
 def test_switches_look_at_all_that_a_service_may_match(fabric: Fabric) -> None:

@@ -355,14 +355,6 @@ def test_groups_and_meters_are_counted() -> None:
     assert refused(switch, of.MeterMod(0, 33, [of.MeterDrop(100)])) == "OFPMMFC_OUT_OF_METERS"
 
 
-def test_counters_begin_anew_where_the_version_or_the_flag_says_so() -> None:
-    switch = datapath()
-    assert not switch.flow_mod(DROP, V13, 0.0).reset
-    assert not switch.flow_mod(DROP, V13, 1.0).reset
-    assert switch.flow_mod(msgspec.structs.replace(DROP, flags=4), V13, 2.0).reset == {1}
-    assert switch.flow_mod(DROP, V10, 3.0).reset == {1}
-
-
 def test_a_table_that_is_put_again_changes_nothing_and_a_part_of_it_what_is_missing() -> None:
     switch = datapath(flows=3)
     mods = [add({"in_port": number}, of.Output(1 if number > 1 else 2), table_id=1) for number in (1, 2, 3)]

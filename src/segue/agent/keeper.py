@@ -25,6 +25,7 @@ from segue.compile.rules.graph import Changes
 from segue.drivers.ovs.switch import Place, Switch
 from segue.encap import available
 from segue.model.counters import Count, add, counts_for
+from segue.model.fair import Whose
 from segue.model.plan import Plan, Refused
 from segue.model.program import Group, Meter, Rule
 from segue.model.protocol import Applied, Sync
@@ -63,6 +64,8 @@ class Keeper:
         self._suspect: set[Place] = set()
         self._look: asyncio.TimerHandle | None = None
         self._again: asyncio.TimerHandle | None = None
+        self._lacks = False
+        """Rules of services were refused that are of no record: they stay in the program."""
         self._work = asyncio.Event()
         self.heard = 0
         """How often the server has said something."""
@@ -109,7 +112,7 @@ class Keeper:
         owners = self._untried if record is None else (NETWORK, f"service/{record.name}")
         return min((self._done, *(self._untried.get(owner, self._done) for owner in owners)))
 
-    def whose(self, service: int) -> str | int:
+    def whose(self, service: int) -> Whose:
         """The project of the service of this key, or the key where it is in none, or not known here."""
         record = self.services.get(f"service/{service}")
         return record.project if record is not None and record.project else service
@@ -147,6 +150,8 @@ class Keeper:
     def _retry_refused(self) -> None:
         self._again = None
         self.compiler.retry()
+        self._compare |= self._lacks
+        self._lacks = False
         self._work.set()
 
     async def run(self) -> None:
@@ -182,7 +187,7 @@ class Keeper:
                     missing = dict(self.compiler.missing())
                     await self._settled()
                     self._tell(Applied(epoch, revision, missing, "", refused, behind))
-                    if refused and self._again is None:
+                    if (refused or self._lacks) and self._again is None:
                         self._again = asyncio.get_running_loop().call_later(RETRY_REFUSED, self._retry_refused)
 
     def _tell_tried(self, heard: int, but: dict[str, int]) -> None:
@@ -255,7 +260,8 @@ class Keeper:
 
     def _refuse(self, refused: Refused) -> tuple[Changes, dict[int, Rule]]:
         """Leave out what the switch would not take. What goes with it, and the rules that were refused: in their places
-        the switch may hold others. Each call leaves more out, so that this comes to an end."""
+        the switch may hold others. Each call leaves more out, so that this comes to an end; a rule that is of no record
+        stays in the program, and a comparison tells the switch of it again."""
         others = {f"group/{number}": why for number, why in refused.groups.items()}
         others |= {f"meter/{number}": why for number, why in refused.meters.items()}
         for record, why in others.items():
@@ -263,6 +269,7 @@ class Keeper:
         example = next(iter((*others.values(), *refused.rules.values())))
         log.warning("left out of injected services: %d, as %s", len(others) + len(refused.rules), example)
         clear = {key: self.rules[key] for key in refused.rules if key in self.rules}
+        self._lacks |= any(self.compiler.origin(key) is None for key in clear)
         added: dict[int, Rule] = {}
         removed: dict[int, Rule] = {}
         groups: dict[int, Group | None] = {}

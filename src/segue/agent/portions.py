@@ -20,8 +20,9 @@ from collections.abc import Container, Mapping
 import msgspec
 
 from segue.compile.rules.graph import Changes
-from segue.model.program import Group, Meter, Move, Rule, SetField
-from segue.model.stages import BY_NAME, REGARDED, SERVICE
+from segue.model.of_services import of_service
+from segue.model.program import Group, Meter, Rule, SetField
+from segue.model.stages import SERVICE
 
 LARGE = 500
 """So many changes of one service go by themselves: some hundredths of a second."""
@@ -91,9 +92,9 @@ class Portions:
         service's key."""
         before, self._since = self._since, now
         for key, rule in changes.removed.items():
-            self._portion(owner_of(rule), before).remove(rule, key)
+            self._portion(told_with(rule), before).remove(rule, key)
         for key, rule in changes.added.items():
-            self._portion(owner_of(rule), before).add(rule, key)
+            self._portion(told_with(rule), before).add(rule, key)
         for number, group in changes.groups.items():
             self._numbered(GROUP, number, group, before).changes.groups[number] = group
         for number, meter in changes.meters.items():
@@ -109,7 +110,7 @@ class Portions:
         before = self._since
         self.add(changes, now, services)
         for key, rule in clear.items():
-            self._portion(owner_of(rule), before).clear[key] = rule
+            self._portion(told_with(rule), before).clear[key] = rule
         for owner, (since, heard) in self._out.items():
             if owner != NETWORK and (portion := self._of.get(owner)) is not None:
                 portion.since, portion.heard = min(portion.since, since), min(portion.heard, heard)
@@ -211,16 +212,9 @@ class Portions:
         return portion
 
 
-def owner_of(rule: Rule) -> str:
-    """With whose changes the rule is told."""
-    return rule.owner if _of_service(rule) else NETWORK
-
-
-def _of_service(rule: Rule) -> bool:
-    """Whether it comes and goes with what a service says: its own rules, and what has the gate look at headers."""
-    return BY_NAME[rule.stage].injected or any(
-        isinstance(action, Move) and action.target == REGARDED for action in rule.actions
-    )
+def told_with(rule: Rule) -> str:
+    """With whose changes the rule goes to the switch."""
+    return rule.owner if of_service(rule) else NETWORK
 
 
 def _numbers(changes: Changes, kind: str) -> Container[int]:
@@ -229,10 +223,10 @@ def _numbers(changes: Changes, kind: str) -> Container[int]:
 
 def _newly_handed(changes: Changes) -> set[int]:
     """The services that rules of the network hand packets to which none did before."""
-    before = {rule.identity: _handed(rule) for rule in changes.removed.values() if not _of_service(rule)}
+    before = {rule.identity: _handed(rule) for rule in changes.removed.values() if not of_service(rule)}
     found: set[int] = set()
     for rule in changes.added.values():
-        if not _of_service(rule):
+        if not of_service(rule):
             found |= _handed(rule) - before.get(rule.identity, set())
     return found
 

@@ -22,7 +22,7 @@ import msgspec
 from segue.drivers.ovs.punt import CONTROLLER_ID, punted
 from segue.drivers.ovs.punt_frames import Frames, Raw
 from segue.drivers.ovs.render import action, written
-from segue.model.fair import Fair
+from segue.model.fair import Fair, Whose
 from segue.model.protocol import Punted, Send
 from segue.openflow import protocol as of
 from segue.openflow.client import ClientEvent, Disconnected, OpenFlowClient, OpenFlowError
@@ -51,7 +51,7 @@ class Tried(Protocol):
 
     def tried(self, service: int) -> int: ...
 
-    def whose(self, service: int) -> str | int: ...
+    def whose(self, service: int) -> Whose: ...
 
 
 class Early(msgspec.Struct, frozen=True):

@@ -55,9 +55,6 @@ class Changes(msgspec.Struct):
     """``flows``, ``groups`` and ``meters`` are the service's own, by its own numbers, None for what is gone: they are
     what is stored. ``rules``, ``switch_groups`` and ``switch_meters`` are what nodes are told: rules by the flow's
     number (None: no node is to have it), the others by the numbers that switches know.
-
-    ``reset``: flows that were there before and count from nothing now. A flow that is changed otherwise keeps what
-    it has counted, also if nodes get another rule for it.
     """
 
     flows: dict[int, Flow | None] = {}
@@ -67,7 +64,6 @@ class Changes(msgspec.Struct):
     switch_groups: dict[int, Group | None] = {}
     switch_meters: dict[int, Meter | None] = {}
     removed: list[Removed] = []
-    reset: set[int] = set()
 
     def __bool__(self) -> bool:
         return bool(self.flows or self.groups or self.meters or self.rules or self.switch_groups or self.switch_meters)
@@ -81,4 +77,3 @@ class Changes(msgspec.Struct):
         self.switch_groups.update(later.switch_groups)
         self.switch_meters.update(later.switch_meters)
         self.removed += later.removed
-        self.reset |= later.reset

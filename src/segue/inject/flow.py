@@ -15,7 +15,8 @@ class Flow(msgspec.Struct, frozen=True):
     """``match`` and ``instructions`` are as the service wrote them; timeouts in seconds, 0 for none.
 
     ``created``: when it was added. ``number``: unique among all the flows that the service ever had. ``version``: the
-    OpenFlow version (as on the wire) that it was said in, since a few words mean other things in others.
+    OpenFlow version (as on the wire) that it was said in, since a few words mean other things in others. ``begun``: how
+    often it has begun to count anew (OFPFF_RESET_COUNTS).
     """
 
     table: int
@@ -30,6 +31,7 @@ class Flow(msgspec.Struct, frozen=True):
     created: float = 0.0
     number: int = 0
     version: int = V13
+    begun: int = 0
 
 
 def instructions_of(mod: FlowMod) -> tuple[Instruction, ...]:

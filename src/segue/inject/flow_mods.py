@@ -132,6 +132,7 @@ def _add(state: State, msg: FlowMod, version: int, now: float) -> Changes:
         now,
         state.following if old is None else old.number,
         version,
+        0 if old is None else old.begun + bool(flags & _RESET_COUNTS),
     )
     rule = state.rule(flow)
     changes = Changes()
@@ -147,8 +148,6 @@ def _add(state: State, msg: FlowMod, version: int, now: float) -> Changes:
     state.check_copies([(flow, rule)])
     if old is None:
         state.following += 1
-    elif flags & _RESET_COUNTS:
-        changes.reset.add(old.number)
     state.put_flow(flow, at, rule, changes)
     return state.done(changes)
 
@@ -166,16 +165,16 @@ def _modify(state: State, msg: FlowMod, version: int, now: float) -> Changes:
         state.check(Flow(msg.table_id, msg.priority, own_match(msg.match, version)[0], instructions, version=version))
     state.flows.compared += len(meant) * _laid_out(instructions)
     state.selected()
+    anew = version >= V12 and bool(msg.flags & _RESET_COUNTS)
     new: list[tuple[Flow, Rule | None]] = []
     for old in meant:
         cookie = msg.cookie if version == V10 else old.cookie
-        flow = msgspec.structs.replace(old, instructions=instructions, cookie=cookie, version=version)
+        begun = old.begun + anew
+        flow = msgspec.structs.replace(old, instructions=instructions, cookie=cookie, version=version, begun=begun)
         new.append((flow, state.rule(flow)))
     state.check_copies(new)
     changes = Changes()
     for flow, rule in new:
-        if version >= V12 and msg.flags & _RESET_COUNTS:
-            changes.reset.add(flow.number)
         state.put_flow(flow, place(flow.match), rule, changes)
     return state.done(changes)
 

@@ -51,6 +51,7 @@ class _Flow(msgspec.Struct, array_like=True):
     created: float
     version: int
     said: bytes
+    begun: int = 0
 
 
 class _Group(msgspec.Struct, array_like=True):
@@ -202,6 +203,7 @@ def _flow_bytes(flow: Flow) -> bytes:
         flow.created,
         flow.version,
         encode(mod, 0, flow.version),
+        flow.begun,
     )
     return _encode(kept)
 
@@ -223,6 +225,7 @@ def _flow_of(number: int, data: bytes) -> Flow:
         kept.created,
         number,
         kept.version,
+        kept.begun,
     )
 
 

@@ -161,7 +161,6 @@ class State:
             self._undo.append(partial(self.flows.put, flow, place(flow.match)))
         changes.flows[number] = None
         self.enforce(flow, None, changes)
-        changes.reset.discard(number)
         if flow.flags & FlowModFlags.SEND_FLOW_REM:
             changes.removed.append(Removed(flow, reason))
 

@@ -64,7 +64,7 @@ def rule(scope: Scope, flow: Flow, groups: Mapping[int, int], meters: Mapping[in
     actions = _actions(scope, flow, found, groups, meters)
     if match is None:
         return None
-    return Rule(f"service_{flow.table}", flow.priority, match, actions, scope.owner)
+    return Rule(f"service_{flow.table}", flow.priority, match, actions, scope.owner, begun=flow.begun)
 
 
 def uses(flow: Flow) -> Uses:

@@ -21,9 +21,9 @@ class Held(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True):
     """Rules are by cookie, which is a digest: who has made it hands it on. ``stray``: (table, cookie) of Segue's own on
     the switch that no rule known here explains. ``replaced``: rules in whose place others are added that count as
-    something else, so that counting begins anew there. ``clear``: whatever of Segue's stands in the places of these
-    rules goes. ``groups`` and ``meters`` are made, or changed in place;
-    ``groups_gone`` and ``meters_gone`` are numbers."""
+    something else, or have begun anew, so that counting begins anew there. ``clear``: whatever of Segue's stands in the
+    places of these rules goes. ``groups`` and ``meters`` are made, or changed in place; ``groups_gone`` and
+    ``meters_gone`` are numbers."""
 
     add: Mapping[int, Rule] = {}
     remove: Mapping[int, Rule] = {}

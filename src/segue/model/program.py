@@ -173,7 +173,8 @@ AnyAction = (
 
 class Rule(msgspec.Struct, frozen=True, array_like=True):
     """``owner`` names what the rule is for, as ``kind/name``; ``counter`` what its packets are counted as, if
-    anything (``model.counters``). Neither is sent to the switch."""
+    anything (``model.counters``). ``begun``: how often what it is the rule of has begun to count anew; a switch that
+    holds a rule in the same place with another number counts from nothing. None of them is sent to the switch."""
 
     stage: str
     priority: int
@@ -181,6 +182,7 @@ class Rule(msgspec.Struct, frozen=True, array_like=True):
     actions: tuple[AnyAction, ...]
     owner: str
     counter: str = ""
+    begun: int = 0
 
     @property
     def identity(self) -> tuple[str, int, Match]:
@@ -191,8 +193,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 def cookie(rule: Rule) -> int:
-    """64 bits: the mark, whether the rule counts for something, and a digest of stage, priority, match and actions."""
-    body = _encode((rule.stage, rule.priority, rule.match, rule.actions))
+    """64 bits: the mark, whether the rule counts for something, and a digest of stage, priority, match and actions, and
+    of how often it has begun to count anew, if it has."""
+    anew = (rule.begun,) if rule.begun else ()
+    body = _encode((rule.stage, rule.priority, rule.match, rule.actions, *anew))
     digest = int.from_bytes(hashlib.blake2b(body, digest_size=7).digest(), "big") & (COOKIE_COUNTED - 1)
     return COOKIE_MARK | (COOKIE_COUNTED if rule.counter else 0) | digest
 

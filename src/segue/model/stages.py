@@ -9,7 +9,7 @@ this file.
                -> classify -> steer -> branch -> pick -> restore -> readdress -> [pre_routing] -> route
                -> [forwarding] -> neighbor -> [post_routing] -> forward -> [egress] -> deliver
 
-    [hook] -> service_gate -> service_0 ... service_15 [-> group_copy] -> redirect
+    [hook] -> service_gate [-> service_gate] -> service_0 ... service_15 [-> group_copy] -> redirect
     [hook] -> go_on -> the stage behind the hook
 
 A packet skips what does not concern it; it goes back only where ``next`` says so. No rule matches what an earlier
@@ -79,7 +79,7 @@ INJECTED = "reg10"
 SERVICE_METADATA = "xreg6"
 """What the service's own rules know as ``metadata``, 64 bits. Made of reg12 and reg13."""
 REGARDED = "reg11"
-"""Where headers are copied to for the switch to look at all of them, and for nothing else."""
+"""Where headers are copied to for the switch to look at all of them; 1 when that is done, and 0 outside of the gate."""
 NETWORK = "metadata"
 """The key of the logical network that the packet is in (also its VNI between nodes)."""
 
@@ -206,8 +206,9 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         "port_security",
-        "Only the addresses that the port owns, in Ethernet, IP, ARP and ND; never a path header.",
-        L2 | L3 | L4 | ARP | ND | {SOURCE_PORT},
+        "Only the addresses that the port owns, in Ethernet, IP, ARP and ND, beneath one VLAN tag at the most; never a "
+        "path header.",
+        L2 | L3 | L4 | ARP | ND | {"vlan_vid", SOURCE_PORT},
         frozenset(),
         ("responder", "classify"),
     ),
@@ -332,10 +333,10 @@ STAGES: tuple[Stage, ...] = (
         "service_gate",
         "Hands the packet to the injected service that the hook has named, unless a service before has taken it, or "
         "this one has sent it itself. Looks at all of each header that the service matches or writes, so that the "
-        "switch remembers packets by few sets of bits.",
-        frozenset({SERVICE, VERDICT, INJECTED, "eth_type", "ip_proto", "icmpv6_type", "icmpv6_code"}),
+        "switch remembers packets by few sets of bits, and has the packet come again, to be counted by one rule.",
+        frozenset({SERVICE, VERDICT, INJECTED, REGARDED, "eth_type", "ip_proto", "icmpv6_type", "icmpv6_code"}),
         frozenset({REGARDED}),
-        ("service_0",),
+        ("service_gate", "service_0"),
     ),
     *_services(),
     Stage(

@@ -33,9 +33,13 @@ def change(
 ) -> Plan:
     """The plan for a change of the program on a switch that holds the program of before. ``groups`` and ``meters``: as
     they are now, or None. ``clear``: rules that the switch has refused, in whose places it may hold what was before."""
-    counted = {rule.identity: rule.counter for rule in added.values()}
+    counted = {rule.identity: (rule.counter, rule.begun) for rule in added.values()}
     gone = {key: rule for key, rule in removed.items() if rule.identity not in counted}
-    replaced = {key: rule for key, rule in removed.items() if counted.get(rule.identity, rule.counter) != rule.counter}
+    replaced = {
+        key: rule
+        for key, rule in removed.items()
+        if rule.identity in counted and counted[rule.identity] != (rule.counter, rule.begun)
+    }
     return Plan(
         dict(added),
         gone,

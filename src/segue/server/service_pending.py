@@ -12,6 +12,8 @@ import time
 from typing import TYPE_CHECKING
 
 from segue.inject.changes import Changes
+from segue.inject.flow import Flow
+from segue.model.view import FlowRecord
 
 if TYPE_CHECKING:
     from segue.server.service_room import Room
@@ -63,10 +65,17 @@ class Pending:
 
     def take(self) -> tuple[int, Changes]:
         """What is to be written now."""
-        self._room.counts.anew(self.gathered.reset)
         taken, self.gathered = self.gathered, Changes()
         self._taken, self._last = self._last or {}, None
+        for one in taken.removed:
+            if self._not_begun(one.flow):
+                self._taken.pop(one.flow.number, None)
         return self.sequence, taken
+
+    def _not_begun(self, flow: Flow) -> bool:
+        """Whether nodes were never told that the flow has begun to count anew: what they have counted was before."""
+        record = self._room.published.records.get(f"flow/{self._room.key}/{flow.number}")
+        return isinstance(record, FlowRecord) and record.rule.begun != flow.begun
 
     def counted(self, number: int) -> tuple[int, int]:
         """What a flow that is gone by what was taken had counted."""
@@ -75,7 +84,7 @@ class Pending:
     def counted_last(self) -> bool:
         """Whether it is known what flows have counted that are about to end, and whose end somebody is to hear of. If
         not, it is asked for: nodes know it only while they have them."""
-        if not (self.gathered.removed or self.gathered.reset) or self._last is not None:
+        if not self.gathered.removed or self._last is not None:
             return True
         if self._asking is None:
             self._asking = self._room.spawn(self._count_last())

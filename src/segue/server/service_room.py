@@ -85,7 +85,6 @@ class Room:
     def load(self, entries: Mapping[str, bytes]) -> None:
         """What the store has of it: its flows, groups and meters."""
         changes = saved.load(self.datapath, entries)
-        self.counts.load(entries)
         self.published.publish(changes)
         self._time.anew()
         for kind, found in (("group", changes.groups), ("meter", changes.meters)):

@@ -2,7 +2,6 @@
 
     injected/KEY            what is kept of a service (service_access.About): port numbers, token, controller
     injected/KEY/flow/N     one of its flows; likewise group/N and meter/N
-    injected/KEY/count/N    what nodes had counted when flow N began anew (service_counts)
 
 A service is declared like any object; here is what its application does with it. One writer gathers what all services
 have changed, makes it durable in one transaction, and then tells the nodes: so what nodes hold is in the store, and a
@@ -343,7 +342,7 @@ class Services:
         for room in saving.values():
             puts[f"{PREFIX}{room.key}"] = _encode(room.about)
         for room, _, changes in batches:
-            for key, value in (*saved.writes(changes), *room.counts.writes(changes)):
+            for key, value in saved.writes(changes):
                 where = f"{PREFIX}{room.key}/{key}"
                 if value is None:
                     deletes[where] = None

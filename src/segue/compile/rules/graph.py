@@ -14,10 +14,12 @@
 
     hook ----+-> hook at router -> hooked -> hook of routers -----------+
     router --+                       |                                  |
-    hook, port ------------------> hook of port -> served --------------+   served, lookups -> network -> unheard
+    hook, port ------------------> hook of port -> served --------------+
     service ----> service -> receives ----------------------------------+
+    service, regards ------------> gate -> looked ----------------------+
+    served, lookups, looked -----> network -> unheard
 
-    flow, group, meter ---> injected (no graph: compile.rules.injected) ---> lookups
+    flow, group, meter ---> injected (no graph: compile.rules.injected) ---> lookups, regards
 
 ``rule`` is watched: its changes are what the switch must be told. Each rule is checked against its stage's contract
 before it is reported.
@@ -37,7 +39,7 @@ from segue.compile.rules.networks import network
 from segue.compile.rules.paths import classify, comeback, path, path_names
 from segue.compile.rules.ports import interface, port, port_name
 from segue.compile.rules.routers import router
-from segue.compile.rules.services import service
+from segue.compile.rules.services import gate, service
 from segue.compile.rules.static import static
 from segue.compile.rules.tunnels import peer
 from segue.compile.rules.wiring import Wiring
@@ -77,6 +79,7 @@ class NodeCompiler:
         graph.family("hook at router", w.hook, lambda ctx, key: hook_at_router(ctx, w, key), [w.hooked])
         graph.family("hook of routers", w.hooked, lambda ctx, key: hook_of_routers(ctx, w, key), [w.rule])
         graph.family("hook of port", w.hook, lambda ctx, key: hook_of_port(ctx, w, key), [w.rule, w.served])
+        graph.family("gate", w.service, lambda ctx, key: gate(ctx, w, key), [w.rule, w.looked])
         graph.family("service", w.service, lambda ctx, key: service(ctx, w, key), [w.rule, w.receives])
         graph.family("static", w.me, lambda ctx, key: static(ctx, w, key), [w.rule])
         graph.family("port name", w.port, lambda ctx, key: port_name(ctx, w, key), [w.named])
@@ -157,6 +160,8 @@ class NodeCompiler:
         removed = {key: rule for key, rule in delta.removed if key not in self._wiring.rule}
         for rule in added.values():
             stages.check(rule)
+        # A service's place among those that wait to be told is that of its first change (``agent.portions``): of one of
+        # its own rules, which are in the order in which they were said. Gates are in the order of keys.
         return Changes(injected.added | added, injected.removed | removed, injected.groups, injected.meters)
 
     @property

@@ -58,8 +58,9 @@ class Injected:
         self.groups: dict[int, Group] = {}
         self.meters: dict[int, Meter] = {}
         self.lookups = Lookups()
+        """Of what the switch is to hold: how much it costs."""
         self.regards = Regards()
-        """Both of what the switch is to hold."""
+        """Of what the switch is to hold: which headers it is about."""
         self._parts: dict[str, _Part] = {}
         self._in: set[str] = set()
         """Keys of what is in the program."""
@@ -208,6 +209,7 @@ class Injected:
             group = value if isinstance(value, Group) else None
             changed.groups[part.number] = group
             _put(self.groups, part.number, group)
+            self.regards.change_group(part.number, group)
         elif isinstance(part.value, Meter):
             meter = value if isinstance(value, Meter) else None
             changed.meters[part.number] = meter

@@ -15,18 +15,17 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from segue.model.limits import MAX_COPIES_OF_PACKET
+from segue.model.of_services import TABLES, service_of
 from segue.model.program import AnyAction, Clone, Next, Rule, ToGroup
-from segue.model.stages import SERVICE, SERVICE_TABLES
 
 GATE = 1
+"""Once; packets of a service that has something looked at come there twice (``services``)."""
 WITHOUT_RULES = GATE + 1
 """The gate, and the service's first table."""
 SENT = 2
 """Of a packet that a rule sends: stages ``redirect`` and ``deliver``."""
 BY_GROUP = 3
 """The same, where a group sends it: ``group_copy`` comes before the others."""
-
-_TABLES = frozenset(f"service_{number}" for number in range(SERVICE_TABLES))
 
 
 class Shape(msgspec.Struct, frozen=True, gc=False):
@@ -53,8 +52,8 @@ class Lookups:
 
     def change(self, rule: Rule, by: int) -> None:
         """``by``: 1 for a rule that comes, -1 for one that goes."""
-        service = dict(rule.match).get(SERVICE)
-        if rule.stage not in _TABLES or not isinstance(service, int):
+        service = service_of(rule)
+        if service is None:
             return
         shape = _shape(rule)
         shapes = self._shapes.setdefault(service, {})
@@ -82,7 +81,7 @@ def _shape(rule: Rule) -> Shape:
         if isinstance(action, ToGroup):
             groups += 1
         elif isinstance(action, Next):
-            if action.stage in _TABLES:
+            if action.stage in TABLES:
                 onward = action.stage
             else:
                 sent += 1

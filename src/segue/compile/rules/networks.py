@@ -17,7 +17,8 @@ LINK_LOCAL = Prefix(6, 0xFE80 << 112, 10)
 """RFC 4291 section 2.5.6: in every network, and never beyond it."""
 MOST_OUTLETS = 1000
 """Beyond this many ports of one network on one node, it does not flood there: one rule's actions have a bound, which is
-64 KiB. A port with services at egress takes as much of it as four others; of these there are 600 (``MOST_LOOKUPS``)."""
+64 KiB. A port with services at egress takes as much of it as four others; of these there are 600 at
+the most (``MOST_LOOKUPS``)."""
 MOST_LOOKUPS = 3000
 """What services at egress may take of one packet that is for many: Open vSwitch drops it whole after 4,096, of which
 others are left for its way here."""
@@ -66,7 +67,10 @@ def _served(ctx: Context, wiring: Wiring, record: NetworkRecord, keys: list[int]
     costs = []
     for key in keys:
         services = ctx.get(wiring.served, key) or ()
-        theirs = sum(ctx.get(wiring.lookups, service) or WITHOUT_RULES for service in services)
+        theirs = sum(
+            (ctx.get(wiring.lookups, service) or WITHOUT_RULES) + (1 if ctx.get(wiring.looked, service) else 0)
+            for service in services
+        )
         costs.append((BESIDES + theirs, key))
     left = MOST_LOOKUPS
     heard = []

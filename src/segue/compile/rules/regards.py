@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from segue.model.program import AnyAction, Clone, DecTtl, Match, Move, Rule, SetField, match
-from segue.model.stages import REGARDED, SERVICE, SERVICE_TABLES
+from segue.model.of_services import service_of
+from segue.model.program import AnyAction, Clone, DecTtl, Group, Match, Move, Rule, SetField, ToGroup, match
+from segue.model.stages import REGARDED
 from segue.packet.addresses import (
     ETH_ARP,
     ETH_IPV4,
@@ -61,24 +62,50 @@ BITS: Mapping[str, int] = {name: bits for has in KINDS.values() for name, bits i
 """By header: those that can be looked at for their own sake."""
 _WIDEST = 32
 """Bits that can be copied at once."""
-_TABLES = frozenset(f"service_{number}" for number in range(SERVICE_TABLES))
 
 
 class Regards:
-    """Feed it the rules that come and go; ``settle`` says of which services the headers are others."""
+    """Feed it the rules and groups that come and go; ``settle`` says of which services the headers are others. What a
+    group's buckets write is counted for the services that have rules that name it, each as often as it has such rules;
+    a rule may come before its group."""
 
     def __init__(self) -> None:
         self._counts: dict[int, dict[str, int]] = {}
-        """By service, by header: how many rules there are that match or write it."""
+        """By service, by header: how many rules there are that match or write it, themselves or by a group."""
+        self._buckets: dict[int, frozenset[str]] = {}
+        """By number of a group: the headers that its buckets write, if there are any."""
+        self._naming: dict[int, dict[int, int]] = {}
+        """By number of a group, there or not, by service: how many rules name it."""
         self._touched: set[int] = set()
 
     def change(self, rule: Rule, by: int) -> None:
         """``by``: 1 for a rule that comes, -1 for one that goes."""
-        service = next((value for field, value in rule.match if field == SERVICE), None)
-        if rule.stage not in _TABLES or not isinstance(service, int):
+        service = service_of(rule)
+        if service is None:
             return
+        self._count(service, {field for field, _ in rule.match if field in BITS} | set(_written(rule.actions)), by)
+        for group in set(_groups(rule.actions)):
+            self._count(service, self._buckets.get(group, ()), by)
+            naming = self._naming.setdefault(group, {})
+            naming[service] = naming.get(service, 0) + by
+            if not naming[service]:
+                del naming[service]
+            if not naming:
+                del self._naming[group]
+
+    def change_group(self, number: int, group: Group | None) -> None:
+        """As it is now, or None."""
+        before = self._buckets.pop(number, frozenset())
+        now = frozenset(name for bucket in group.buckets for name in _written(bucket.actions)) if group else frozenset()
+        if now:
+            self._buckets[number] = now
+        for service, rules in self._naming.get(number, {}).items():
+            self._count(service, now - before, rules)
+            self._count(service, before - now, -rules)
+
+    def _count(self, service: int, names: Iterable[str], by: int) -> None:
         counts = self._counts.setdefault(service, {})
-        for name in _named(rule):
+        for name in names:
             before = counts.get(name, 0)
             if before + by:
                 counts[name] = before + by
@@ -96,12 +123,6 @@ class Regards:
         return {key: tuple(sorted(self._counts[key])) if key in self._counts else None for key in sorted(touched)}
 
 
-def _named(rule: Rule) -> set[str]:
-    found = {field for field, _ in rule.match if field in BITS}
-    found.update(_written(rule.actions))
-    return found
-
-
 def _written(actions: Iterable[AnyAction]) -> Iterator[str]:
     for action in actions:
         match action:
@@ -111,6 +132,15 @@ def _written(actions: Iterable[AnyAction]) -> Iterator[str]:
                 yield "nw_ttl"
             case Clone(actions=inner):
                 yield from _written(inner)
+
+
+def _groups(actions: Iterable[AnyAction]) -> Iterator[int]:
+    for action in actions:
+        match action:
+            case ToGroup(group):
+                yield group
+            case Clone(actions=inner):
+                yield from _groups(inner)
 
 
 def regarded(names: Iterable[str]) -> Iterator[tuple[int, Match, tuple[AnyAction, ...]]]:

@@ -15,23 +15,36 @@ from segue.engine import Context
 from segue.model.counters import served
 from segue.model.hooks import HOOKS
 from segue.model.program import Next, SetField, match
-from segue.model.stages import INJECTED, REDIRECTED, SERVICE, TARGET_PORT, VERDICT
+from segue.model.stages import INJECTED, REDIRECTED, REGARDED, SERVICE, TARGET_PORT, VERDICT
 from segue.model.view import TUNNEL_PLAIN
 
 
+def gate(ctx: Context, wiring: Wiring, key: int) -> None:
+    """Runs over service records. What is to be looked at comes to the gate again, so that one rule counts all that the
+    service is handed; where the switch refuses to look at something, this rule is there all the same."""
+    record = ctx.get(wiring.service, key)
+    if record is None:
+        return
+    owner = f"service/{record.name}"
+    handed = {SERVICE: key, VERDICT: HOOKS[record.hook].number}
+    emit_rule(ctx, wiring, "service_gate", 100, match(handed), (Next("service_0"),), owner, served(record.name))
+    emit_rule(ctx, wiring, "service_gate", 200, match({SERVICE: key, INJECTED: key}), (), owner)
+    headers = ctx.get(wiring.regards, key)
+    if not headers:
+        return
+    ctx.emit(wiring.looked, key, True)
+    again = (SetField(REGARDED, 1), Next("service_gate"), SetField(REGARDED, 0))
+    for above, kind, looks in regarded(headers):
+        one = match({**handed, REGARDED: 0, **dict(kind)})
+        emit_rule(ctx, wiring, "service_gate", 100 + above, one, (*looks, *again), owner)
+
+
 def service(ctx: Context, wiring: Wiring, key: int) -> None:
+    """Runs over service records: the ways to the service's ports."""
     record = ctx.get(wiring.service, key)
     me = ctx.get(wiring.me, "self")
     if record is None or me is None:
         return
-    owner = f"service/{record.name}"
-    handed = {SERVICE: key, VERDICT: HOOKS[record.hook].number}
-    counter = served(record.name)
-    emit_rule(ctx, wiring, "service_gate", 100, match(handed), (Next("service_0"),), owner, counter)
-    for above, kind, looks in regarded(ctx.get(wiring.regards, key) or ()):
-        one = match(handed | dict(kind))
-        emit_rule(ctx, wiring, "service_gate", 100 + above, one, (*looks, Next("service_0")), owner, counter)
-    emit_rule(ctx, wiring, "service_gate", 200, match({SERVICE: key, INJECTED: key}), (), owner)
     for port, name, node in record.ports:
         _way(ctx, wiring, port, name, node, node == me.name)
 

@@ -41,7 +41,7 @@ class Wiring:
         self.lookups: Relation[int, int] = graph.input("lookups")
         """By service key: how many lookups its rules here take of one packet at most, if it has any (``lookups``)."""
         self.regards: Relation[int, tuple[str, ...]] = graph.input("regards")
-        """By service key: the headers that its rules here match or write, if there are any (``regards``)."""
+        """By service key: the headers that its rules and groups here match or write, if there are any (``regards``)."""
 
         self.rule: Relation[int, Rule] = graph.relation("rule", watched=True)
         """By cookie."""
@@ -67,6 +67,8 @@ class Wiring:
         ports here, for flooding."""
         self.served: Relation[int, tuple[int, ...]] = graph.relation("served")
         """By port key: the services that are attached to it at egress."""
+        self.looked: Relation[int, bool] = graph.relation("looked")
+        """By service key: its packets come to the gate twice, as there is something for the switch to look at."""
         self.unheard: Relation[int, tuple[str, int, int]] = graph.relation("unheard", watched=True)
         """By network key: its name, how many of its ports here get no copies of what is for many, as too many services
         are at them, and how many of them have services."""

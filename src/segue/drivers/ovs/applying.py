@@ -19,9 +19,9 @@ import msgspec
 
 from segue.drivers.ovs import groups
 from segue.drivers.ovs.render import addition, removal, stray, vacation
+from segue.model.of_services import of_service
 from segue.model.plan import Plan, Refused, meters_of
 from segue.model.program import Group, Meter, Rule
-from segue.model.stages import BY_NAME
 from segue.openflow import protocol as of
 from segue.openflow.client import OpenFlowClient, OpenFlowError
 from segue.openflow.connection import Refused as Refusal
@@ -150,7 +150,7 @@ def _entries(plan: Plan, refused: Refused) -> list[Entry]:
 
 
 def _adding(key: int, rule: Rule, anew: bool, refused: Refused) -> Entry | None:
-    if not BY_NAME[rule.stage].injected:
+    if not of_service(rule):
         return Entry(addition(key, rule, anew))
     # Open vSwitch would take the rule without its meter, and hold back no packet.
     for number in meters_of(rule.actions) & refused.meters.keys():
@@ -164,8 +164,9 @@ def _adding(key: int, rule: Rule, anew: bool, refused: Refused) -> Entry | None:
 
 
 def _removing(message: FlowMod, rule: Rule) -> Entry:
-    injected = BY_NAME[rule.stage].injected
-    return Entry(message, rule, owner=rule.owner, puts=False) if injected else Entry(message, puts=False)
+    if of_service(rule):
+        return Entry(message, rule, owner=rule.owner, puts=False)
+    return Entry(message, puts=False)
 
 
 def _leave(entry: Entry, error: Exception, refused: Refused) -> None:
