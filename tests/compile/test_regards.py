@@ -96,6 +96,25 @@ def test_what_is_matched_by_a_part_is_looked_at_whole_in_packets_that_have_it(co
     assert gate(compiler) == {}
 
 
+@pytest.mark.parametrize("name", ["tcp_dst", "udp_dst", "sctp_dst"])
+def test_destination_ports_are_left_to_the_switch_unless_some_bits_behind_are_matched(
+    compiler: NodeCompiler, name: str
+) -> None:
+    protocol = {"tcp": 6, "udp": 17, "sctp": 132}[name.partition("_")[0]]
+    kind: dict[str, Value] = IPV4 | {"ip_proto": protocol}
+    values: list[Value] = [80, (80, 0xFFFF), (0x8000, 0x8000), (0x1F90, 0xFFF0)]
+    for number, value in enumerate(values):
+        compiler.record(f"flow/7/{number}", flow(kind | {name: value}))
+    compiler.settle()
+    assert gate(compiler) == {}
+    compiler.record("flow/7/9", flow(kind | {name: (1, 1)}))
+    compiler.settle()
+    assert gate(compiler)[match(kind)] == (Move(name, REGARDED, 16),)
+    compiler.record("flow/7/9", flow(kind | {name.replace("dst", "src"): 80}))
+    compiler.settle()
+    assert gate(compiler)[match(kind)] == (Move(name.replace("dst", "src"), REGARDED, 16),)
+
+
 def test_a_header_is_looked_at_as_long_as_some_rule_is_about_it(compiler: NodeCompiler) -> None:
     for number, value in ((1, 5), (2, 6)):
         compiler.record(f"flow/7/{number}", flow({"eth_src": value}))

@@ -7,6 +7,10 @@ and with them everybody's packets slow, if packets are sent that take each anoth
 
 Where the gate of a service has looked at all of each header that the service matches or writes, there is one set for
 each kind of packet, whatever the service's flows are: what differs from packet to packet are values.
+
+Destination ports are left to the switch where they are matched whole or by a prefix: of these Open vSwitch looks at
+some bits in front, so that there are 17 sets at the most, however many services do so. Looked at whole they would have
+every answer to a client decided by itself, as its port is another one in each connection.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from segue.model.of_services import service_of
-from segue.model.program import AnyAction, Clone, DecTtl, Group, Match, Move, Rule, SetField, ToGroup, match
+from segue.model.program import AnyAction, Clone, DecTtl, Group, Match, Move, Rule, SetField, ToGroup, Value, match
 from segue.model.stages import REGARDED
 from segue.packet.addresses import (
     ETH_ARP,
@@ -32,6 +36,7 @@ Kind = tuple[tuple[str, int], ...]
 
 ETH_RARP = 0x8035
 _TRANSPORTS = (("tcp", PROTO_TCP), ("udp", PROTO_UDP), ("sctp", PROTO_SCTP))
+_DESTINATIONS = frozenset(f"{name}_dst" for name, _ in _TRANSPORTS)
 _OF_IP = {"ip_dscp": 6, "ip_ecn": 2, "nw_ttl": 8}
 _OF_ARP = {"arp_spa": 32, "arp_tpa": 32, "arp_sha": 48, "arp_tha": 48}
 _ICMPV6: Kind = (("eth_type", ETH_IPV6), ("ip_proto", PROTO_ICMPV6))
@@ -83,7 +88,7 @@ class Regards:
         service = service_of(rule)
         if service is None:
             return
-        self._count(service, {field for field, _ in rule.match if field in BITS} | set(_written(rule.actions)), by)
+        self._count(service, set(_matched(rule)) | set(_written(rule.actions)), by)
         for group in set(_groups(rule.actions)):
             self._count(service, self._buckets.get(group, ()), by)
             naming = self._naming.setdefault(group, {})
@@ -121,6 +126,18 @@ class Regards:
         there are none."""
         touched, self._touched = self._touched, set()
         return {key: tuple(sorted(self._counts[key])) if key in self._counts else None for key in sorted(touched)}
+
+
+def _matched(rule: Rule) -> Iterator[str]:
+    for field, value in rule.match:
+        if field in BITS and not (field in _DESTINATIONS and _in_front(value)):
+            yield field
+
+
+def _in_front(value: Value) -> bool:
+    """Whether what is matched of a port is all of it, or some bits in front."""
+    mask = value[1] if isinstance(value, tuple) else 0xFFFF
+    return mask + (mask & -mask) == 1 << 16
 
 
 def _written(actions: Iterable[AnyAction]) -> Iterator[str]:
