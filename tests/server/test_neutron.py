@@ -579,3 +579,26 @@ def test_keys_beside_a_change_go_with_it(run: Any) -> None:
         assert list(b.store.snapshot("other/").items) == ["other/y"]
 
     run(scenario)
+
+
+def test_a_port_that_cannot_be_at_its_host_keeps_no_other_from_its_own(run: Any) -> None:
+    """The host becomes a node when one function's ports would be on two."""
+
+    async def scenario(b: Bench) -> None:
+        network = b.network()
+        ends = [b.port(network, "n9", "function") for _ in range(2)]
+        b.create("port_pair", ingress=ends[0], egress=ends[1])
+        inside, outside = (b.port(network, node, "apart") for node in ("", "n9"))
+        b.create("port_pair", ingress=inside, egress=outside)
+        other = b.port(network, "n9", "other")
+        b.conductor.seen("n3", [b.neutron._names.name("port", inside)])
+        assert b.neutron.show(ADMIN, "port", outside)["binding:host_id"] == "n9"
+        b.apply("nodes: {n9: 192.0.2.9}")
+        await b.calm()
+        hosts = {id: b.neutron.show(ADMIN, "port", id)["binding:host_id"] for id in (inside, outside, other)}
+        assert hosts == {inside: "", outside: "", other: "n9"}
+        assert all(b.objects["port", b.neutron._names.name("port", id)].node == "n9" for id in ends)
+        b.reopen()
+        assert {id: b.neutron.show(ADMIN, "port", id)["binding:host_id"] for id in hosts} == hosts
+
+    run(scenario)

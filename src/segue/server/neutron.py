@@ -450,7 +450,7 @@ class Neutron:
         self._settling = False
         if self._new_nodes:
             self._new_nodes = False
-            self._try(self._placed())
+            self._seat()
         translation = self._translation()
         translation.about(self._waiting)
         wanted = translation.wanted()
@@ -459,21 +459,31 @@ class Neutron:
             if ref[0] in ("chain", "graph"):
                 self._try({ref: value})
 
-    def _placed(self) -> Wanted:
-        """Ports whose host has been declared as a node since."""
-        found: Wanted = {}
+    def _seat(self) -> None:
+        """Ports go to their hosts that have become nodes: all, or those of each device for which it can be. The others
+        are shown where they are: nowhere."""
+        placed = self._placed()
+        if self._try({ref: value for ports in placed.values() for ref, value in ports.items()}):
+            return
+        for ports in placed.values():
+            if not self._try(ports):
+                self._sync(ports, {})
+
+    def _placed(self) -> dict[str, Wanted]:
+        """By device: ports whose host has been declared as a node since."""
+        found: dict[str, Wanted] = {}
         for (kind, id), record in self._records.items():
             host = record.get("binding:host_id") if kind == "port" else None
             if host and ("node", host) in self._objects:
                 ref = self._names.ref(kind, id)
                 port = self._objects.get(ref)
                 if isinstance(port, Port) and port.node is None:
-                    found[ref] = msgspec.structs.replace(port, node=host)
+                    found.setdefault(record.get("device_id") or id, {})[ref] = msgspec.structs.replace(port, node=host)
         return found
 
-    def _try(self, wanted: Wanted) -> None:
+    def _try(self, wanted: Wanted) -> bool:
         if not wanted:
-            return
+            return True
         self._drop()
         try:
             self._declare(wanted, {})
@@ -483,9 +493,12 @@ class Neutron:
             self._forget(refused)
         except StoreError as error:
             log.warning("what has become possible cannot be written, and is tried at the next change: %s", error)
+            self._new_nodes = True
         else:
             self._keep()
             self._sync(self._own_changed, wanted)
+            return True
+        return False
 
 
 def _groups(*resources: Resource | None) -> list[str]:
