@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from segue.compile.rules.tally import Tally
 from segue.model.limits import MAX_COPIES_OF_PACKET
 from segue.model.of_services import TABLES, service_of
 from segue.model.program import AnyAction, Clone, Next, Rule, ToGroup
@@ -46,31 +47,18 @@ class Lookups:
     """Feed it the rules that come and go; ``settle`` says of which services the bound is another."""
 
     def __init__(self) -> None:
-        self._shapes: dict[int, dict[Shape, int]] = {}
-        """By service: how many rules there are of each shape."""
-        self._touched: set[int] = set()
+        self._shapes: Tally[Shape] = Tally()
+        """How many rules there are of each."""
 
     def change(self, rule: Rule, by: int) -> None:
         """``by``: 1 for a rule that comes, -1 for one that goes."""
         service = service_of(rule)
-        if service is None:
-            return
-        shape = _shape(rule)
-        shapes = self._shapes.setdefault(service, {})
-        before = shapes.get(shape, 0)
-        if before + by:
-            shapes[shape] = before + by
-        else:
-            del shapes[shape]
-            if not shapes:
-                del self._shapes[service]
-        if not before or not before + by:
-            self._touched.add(service)
+        if service is not None:
+            self._shapes.count(service, _shape(rule), by)
 
     def settle(self) -> dict[int, int | None]:
         """By service, of those where it may be another than when this was last asked; None: it has no rules."""
-        touched, self._touched = self._touched, set()
-        return {key: _bound(shapes) if (shapes := self._shapes.get(key)) else None for key in touched}
+        return {key: _bound(shapes) if shapes else None for key, shapes in self._shapes.settle().items()}
 
 
 def _shape(rule: Rule) -> Shape:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from segue.compile.rules.tally import Tally
 from segue.model.of_services import service_of
 from segue.model.program import AnyAction, Clone, DecTtl, Group, Match, Move, Rule, SetField, ToGroup, Value, match
 from segue.model.stages import REGARDED
@@ -75,13 +76,12 @@ class Regards:
     a rule may come before its group."""
 
     def __init__(self) -> None:
-        self._counts: dict[int, dict[str, int]] = {}
-        """By service, by header: how many rules there are that match or write it, themselves or by a group."""
+        self._headers: Tally[str] = Tally()
+        """How many rules there are that match or write each, themselves or by a group."""
         self._buckets: dict[int, frozenset[str]] = {}
         """By number of a group: the headers that its buckets write, if there are any."""
         self._naming: dict[int, dict[int, int]] = {}
         """By number of a group, there or not, by service: how many rules name it."""
-        self._touched: set[int] = set()
 
     def change(self, rule: Rule, by: int) -> None:
         """``by``: 1 for a rule that comes, -1 for one that goes."""
@@ -109,23 +109,13 @@ class Regards:
             self._count(service, before - now, -rules)
 
     def _count(self, service: int, names: Iterable[str], by: int) -> None:
-        counts = self._counts.setdefault(service, {})
         for name in names:
-            before = counts.get(name, 0)
-            if before + by:
-                counts[name] = before + by
-            else:
-                del counts[name]
-            if not before or not before + by:
-                self._touched.add(service)
-        if not counts:
-            del self._counts[service]
+            self._headers.count(service, name, by)
 
     def settle(self) -> dict[int, tuple[str, ...] | None]:
         """By service, of those where they are others than when this was last asked, in the order of their names; None:
         there are none."""
-        touched, self._touched = self._touched, set()
-        return {key: tuple(sorted(self._counts[key])) if key in self._counts else None for key in sorted(touched)}
+        return {key: tuple(sorted(counts)) or None for key, counts in self._headers.settle().items()}
 
 
 def _matched(rule: Rule) -> Iterator[str]:
